@@ -1,0 +1,200 @@
+//! The one error type of the crate, sorted by what the caller can do about it.
+//!
+//! Decoders do not know which file their bytes came from: they return errors without a key, and whoever holds the key adds it
+//! with [`Error::at`]. In the same way a parser of an inner JSON value leaves its pointer relative, and the caller prefixes it
+//! with [`Error::within`].
+
+use std::fmt;
+use std::io;
+
+/// The result of every fallible call of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, where, and what would have been accepted.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no node, store or file at this path.
+    NotFound {
+        /// The path or key that was asked for.
+        path: String,
+        /// What was looked for there, for example "an array (no zarr.json)".
+        what: String,
+    },
+    /// Something is already there, and nothing existing is overwritten without being told to.
+    AlreadyExists {
+        /// The path or key that is taken.
+        path: String,
+        /// What to do about it.
+        advice: String,
+    },
+    /// The operating system refused an operation.
+    Io {
+        /// The operation, for example "open" or "write".
+        op: &'static str,
+        /// The path it was tried on.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Stored bytes do not follow the format.
+    Corrupt {
+        /// The store key of the value.
+        key: String,
+        /// Byte offset within the value, where one is known.
+        offset: Option<u64>,
+        /// What was expected and what was found.
+        what: String,
+    },
+    /// A stored checksum differs from that of the bytes.
+    ChecksumMismatch {
+        /// The store key of the value.
+        key: String,
+        /// The checksum that is stored.
+        expected: u32,
+        /// The checksum of the bytes that were read.
+        got: u32,
+    },
+    /// A metadata document is not valid.
+    Metadata {
+        /// The store key of the document.
+        key: String,
+        /// JSON pointer (RFC 6901) to the offending member.
+        pointer: String,
+        /// What was found and what would be accepted.
+        what: String,
+    },
+    /// The data are valid, but need something that this build does not have.
+    Unsupported {
+        /// The store key of the document or value; empty where none is involved.
+        key: String,
+        /// What is needed and what is supported.
+        what: String,
+    },
+    /// The caller asked for something that makes no sense.
+    InvalidArgument {
+        /// Which argument, what was given, and what would be accepted.
+        what: String,
+    },
+    /// The work cannot be done within the memory budget. Nothing was written.
+    BudgetTooSmall {
+        /// The smallest budget, in bytes, that would do.
+        required_bytes: u64,
+        /// The budget, in bytes, that was given.
+        budget_bytes: u64,
+        /// What needs the memory.
+        what: String,
+    },
+    /// The disk is full.
+    DiskFull {
+        /// The path that was being written.
+        path: String,
+        /// How many bytes are needed, where that is known.
+        needed_bytes: Option<u64>,
+    },
+    /// Another process or thread holds the lock.
+    Busy {
+        /// The locked path.
+        path: String,
+    },
+    /// The array that was opened has been replaced; open it again.
+    Stale {
+        /// The path that was opened.
+        path: String,
+    },
+    /// The caller asked for the work to stop, and it stopped cleanly.
+    Cancelled,
+}
+
+impl Error {
+    /// An [`Error::InvalidArgument`].
+    pub(crate) fn invalid(what: impl Into<String>) -> Self {
+        Self::InvalidArgument { what: what.into() }
+    }
+
+    /// An [`Error::Corrupt`] without key; the caller that knows the key adds it with [`Error::at`].
+    pub(crate) fn corrupt(what: impl Into<String>) -> Self {
+        Self::Corrupt { key: String::new(), offset: None, what: what.into() }
+    }
+
+    /// An [`Error::Metadata`] without key.
+    pub(crate) fn metadata(pointer: impl Into<String>, what: impl Into<String>) -> Self {
+        Self::Metadata { key: String::new(), pointer: pointer.into(), what: what.into() }
+    }
+
+    /// An [`Error::Unsupported`] without key.
+    pub(crate) fn unsupported(what: impl Into<String>) -> Self {
+        Self::Unsupported { key: String::new(), what: what.into() }
+    }
+
+    /// An [`Error::Io`], or [`Error::DiskFull`] where the system says that the disk or the quota is exhausted.
+    pub(crate) fn io(op: &'static str, path: impl Into<String>, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { path: path.into(), needed_bytes: None },
+            _ => Self::Io { op, path: path.into(), source },
+        }
+    }
+
+    /// Names the key whose bytes caused the error, unless an inner call has already named one.
+    #[must_use]
+    pub(crate) fn at(mut self, name: &str) -> Self {
+        match &mut self {
+            Self::Corrupt { key, .. } | Self::ChecksumMismatch { key, .. } | Self::Metadata { key, .. } | Self::Unsupported { key, .. }
+                if key.is_empty() =>
+            {
+                name.clone_into(key);
+            }
+            _ => {}
+        }
+        self
+    }
+
+    /// Prefixes the JSON pointer of a metadata error, as the error leaves the member `prefix` (for example `/codecs/0`).
+    #[must_use]
+    pub(crate) fn within(mut self, prefix: &str) -> Self {
+        if let Self::Metadata { pointer, .. } = &mut self {
+            pointer.insert_str(0, prefix);
+        }
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound { path, what } => write!(f, "{path}: not found: {what}"),
+            Self::AlreadyExists { path, advice } => write!(f, "{path}: already exists; {advice}"),
+            Self::Io { op, path, source } => write!(f, "{path}: {op} failed: {source}"),
+            Self::Corrupt { key, offset: Some(offset), what } => write!(f, "{key}: corrupt at byte {offset}: {what}"),
+            Self::Corrupt { key, offset: None, what } => write!(f, "{key}: corrupt: {what}"),
+            Self::ChecksumMismatch { key, expected, got } => {
+                write!(f, "{key}: checksum mismatch: stored {expected:#010x}, computed {got:#010x}")
+            }
+            Self::Metadata { key, pointer, what } => {
+                let pointer = if pointer.is_empty() { "/" } else { pointer };
+                write!(f, "{key}: invalid metadata at {pointer}: {what}")
+            }
+            Self::Unsupported { key, what } if key.is_empty() => write!(f, "unsupported: {what}"),
+            Self::Unsupported { key, what } => write!(f, "{key}: unsupported: {what}"),
+            Self::InvalidArgument { what } => f.write_str(what),
+            Self::BudgetTooSmall { required_bytes, budget_bytes, what } => write!(
+                f,
+                "a memory budget of {budget_bytes} bytes is too small: {what}; the smallest that would do is {required_bytes} bytes"
+            ),
+            Self::DiskFull { path, needed_bytes: Some(needed) } => write!(f, "{path}: disk full: {needed} bytes are needed"),
+            Self::DiskFull { path, needed_bytes: None } => write!(f, "{path}: disk full"),
+            Self::Busy { path } => write!(f, "{path}: in use by another process"),
+            Self::Stale { path } => write!(f, "{path}: the array was replaced while it was open; open it again"),
+            Self::Cancelled => f.write_str("cancelled"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
