@@ -1,10 +1,16 @@
 //! rezarr: an embedded storage engine for chunked arrays whose on-disk format is Zarr v3, and an out-of-core rechunker that keeps its
 //! memory budget.
 
+// The store that fails (`store/faulty.rs`) is built into unit tests and integration tests, and names the crate as the latter do.
+#[cfg(test)]
+extern crate self as rezarr;
+
 mod error;
 mod grid;
 mod region;
+mod store;
 
 pub use error::{Error, Result};
 pub use grid::{ChunkGrid, ChunkKeyEncoding};
 pub use region::{MAX_RANK, Region};
+pub use store::{ByteRange, Entry, EntryKind, FilesystemStore, Key, Lock, MappedValue, MemoryStore, ReadMode, Store};

@@ -1,0 +1,272 @@
+//! Where bytes live: keys, values, and the few operations that a Zarr hierarchy needs of its storage.
+//!
+//! The trait is small and synchronous so that one definition serves as the interface, as the place where faults are injected, and
+//! as the simulator of crashes. All implementations pass the conformance suite in `tests/store.rs`.
+
+use std::fmt;
+
+use crate::error::{Error, Result};
+
+#[cfg(test)]
+pub(crate) mod faulty;
+mod fs;
+mod memory;
+mod mmap;
+
+pub use fs::{FilesystemStore, ReadMode};
+pub use memory::MemoryStore;
+pub use mmap::MappedValue;
+
+/// The value that [`Store::erase_prefix`] removes first in every prefix: the metadata document of a node.
+pub(crate) const METADATA_NAME: &str = "zarr.json";
+
+/// A validated key: non-empty names joined by `/`; the empty key is the root.
+///
+/// No name is `.` or `..`, none holds a NUL, and each has at most 255 bytes, so that a key cannot leave the store that it is used on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(String);
+
+impl Key {
+    /// The root of the store.
+    pub fn root() -> Self {
+        Self(String::new())
+    }
+
+    /// Checks a key.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] naming the part that is not a legal name.
+    pub fn new(key: impl Into<String>) -> Result<Self> {
+        let key = key.into();
+        if !key.is_empty() {
+            for name in key.split('/') {
+                let fault = match name {
+                    "" => "an empty name",
+                    "." | ".." => "a relative name",
+                    _ if name.contains('\0') => "a NUL",
+                    _ if name.len() > 255 => "a name of more than 255 bytes",
+                    _ => continue,
+                };
+                return Err(Error::invalid(format!("key {key:?} holds {fault}; accepted are names joined by single slashes")));
+            }
+        }
+        Ok(Self(key))
+    }
+
+    /// The key `self/name`; `name` may itself hold slashes.
+    ///
+    /// # Errors
+    /// As [`Key::new`].
+    pub fn join(&self, name: &str) -> Result<Self> {
+        if self.0.is_empty() { Self::new(name) } else { Self::new(format!("{}/{name}", self.0)) }
+    }
+
+    /// The text of the key.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is the root.
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The last name; empty for the root.
+    pub fn name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// The key without its last name; the root for a single name, none for the root.
+    pub fn parent(&self) -> Option<Self> {
+        if self.0.is_empty() {
+            return None;
+        }
+        Some(Self(self.0.rsplit_once('/').map_or(String::new(), |(parent, _)| parent.to_owned())))
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "/" } else { &self.0 })
+    }
+}
+
+/// Which bytes of a value are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByteRange {
+    /// All of them.
+    All,
+    /// `len` bytes from `offset`.
+    From {
+        /// First byte.
+        offset: u64,
+        /// Number of bytes.
+        len: u64,
+    },
+    /// The last `len` bytes.
+    Last {
+        /// Number of bytes.
+        len: u64,
+    },
+}
+
+/// What stands directly below a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The last name of its key.
+    pub name: String,
+    /// Whether it holds further keys (a directory) or a value (a regular file).
+    pub kind: EntryKind,
+}
+
+/// The kind of an [`Entry`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A value.
+    Value,
+    /// A prefix of further keys.
+    Prefix,
+    /// Neither: a link, socket, FIFO or device, which is never opened.
+    Other,
+}
+
+/// A lock on a prefix, held until it is dropped or its process ends.
+pub trait Lock: Send + fmt::Debug {}
+
+/// Storage for a hierarchy: values under keys.
+///
+/// A missing value is `None` or `false`, and only that: whatever else stands in the way (a directory at the key of a value, a
+/// dangling link, a permission) is an error, since in Zarr a missing chunk *means* the fill value.
+pub trait Store: Send + Sync + fmt::Debug {
+    /// What stands at `key`, without opening it; none if nothing does. The root is a prefix.
+    ///
+    /// This implementation searches the listing of the parent; a store that can ask directly should.
+    fn kind(&self, key: &Key) -> Result<Option<EntryKind>> {
+        let Some(parent) = key.parent() else { return Ok(Some(EntryKind::Prefix)) };
+        let mut found = None;
+        self.list(&parent, &mut |entry| {
+            if entry.name == key.name() {
+                found = Some(entry.kind);
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Size in bytes of the value at `key`; none if there is no value.
+    fn size(&self, key: &Key) -> Result<Option<u64>>;
+
+    /// Shows `visit` the bytes of `range` of the value at `key`, in one slice that lives as long as the call; returns whether there is a
+    /// value. The range must lie inside the value ([`Error::Corrupt`] otherwise; `Last` of more than there is, too).
+    ///
+    /// The slice may be a memory map of the file. Errors of `visit` come back with the key added.
+    fn read(&self, key: &Key, range: ByteRange, visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool>;
+
+    /// Sets the value at `key` to `value` atomically: readers see all of the old value or all of the new.
+    fn set(&self, key: &Key, value: &[u8]) -> Result<()>;
+
+    /// Writes `bytes` at `offset` of the value at `key`, creating or extending it; what lies between the old end and `offset` reads as
+    /// zeros. Not atomic: for trees that nobody reads yet. Writing no bytes makes the value exist, and does not extend it.
+    fn write_at(&self, key: &Key, offset: u64, bytes: &[u8]) -> Result<()>;
+
+    /// Copies the value at `from` in the store `source` to `to` here, without it passing through the caller's memory; returns its size,
+    /// or none if there is no value. What stood at `to` is replaced whole.
+    fn copy_from(&self, source: &dyn Store, from: &Key, to: &Key) -> Result<Option<u64>>;
+
+    /// Removes the value at `key`; returns whether there was one.
+    fn erase(&self, key: &Key) -> Result<bool>;
+
+    /// Removes everything below `prefix`, and `prefix` itself (but never the root itself); returns whether there was anything. Links are
+    /// removed, never followed. A value at `prefix` is an error, as it is no prefix.
+    ///
+    /// In every prefix `zarr.json` goes first, so that a reader of an array that is being deleted finds its metadata gone, rather than
+    /// chunks missing, which would mean the fill value. It is not atomic: what an error or a crash leaves can be removed by another call.
+    fn erase_prefix(&self, prefix: &Key) -> Result<bool>;
+
+    /// Calls `visit` for each entry directly below `prefix`, in no particular order, one after the other, without collecting them. A
+    /// prefix that is not there has no entries. `visit` may erase the entry that it is shown. A name that is not UTF-8 is shown with
+    /// replacement characters, as [`EntryKind::Other`], since no key can reach it.
+    fn list(&self, prefix: &Key, visit: &mut dyn FnMut(Entry) -> Result<()>) -> Result<()>;
+
+    /// Makes `prefix` exist as an empty prefix ([`Error::AlreadyExists`] if anything is there), with its parents.
+    fn create_prefix(&self, prefix: &Key) -> Result<()>;
+
+    /// Renames the tree or value `from` to `to`, which must not exist ([`Error::AlreadyExists`]), in one atomic step. The parent of `to` must
+    /// exist, and so must `from` ([`Error::NotFound`]).
+    fn rename(&self, from: &Key, to: &Key) -> Result<()>;
+
+    /// Exchanges two trees in one atomic step. [`Error::Unsupported`] where the storage cannot do this, [`Error::NotFound`] if one of them
+    /// is not there.
+    fn exchange(&self, a: &Key, b: &Key) -> Result<()>;
+
+    /// Returns when everything written so far would survive a power cut. After a failure, what was written since the last success may be
+    /// lost, and every later call fails as well.
+    fn sync(&self) -> Result<()>;
+
+    /// Takes an exclusive lock on the prefix, or says [`Error::Busy`] at once; [`Error::NotFound`] if there is no such prefix. The lock belongs
+    /// to the tree, not to its name: it travels with it through [`Store::rename`] and [`Store::exchange`].
+    fn lock(&self, prefix: &Key) -> Result<Box<dyn Lock>>;
+
+    /// A path or name for messages: where `key` is, as a person would say it.
+    fn locate(&self, key: &Key) -> String;
+
+    /// This store as [`std::any::Any`], so that [`Store::copy_from`] can find out that both sides are file systems.
+    fn as_any(&self) -> &dyn std::any::Any;
+}
+
+/// The whole value at `key` as a vector, refused when it is larger than `limit_bytes`.
+pub(crate) fn read_to_vec(store: &dyn Store, key: &Key, limit_bytes: u64) -> Result<Option<Vec<u8>>> {
+    match store.size(key)? {
+        None => return Ok(None),
+        Some(size) if size > limit_bytes => {
+            return Err(Error::corrupt(format!("{size} bytes, but at most {limit_bytes} are accepted here")).at(&store.locate(key)));
+        }
+        Some(_) => {}
+    }
+    let mut out = Vec::new();
+    let found = store.read(key, ByteRange::All, &mut |bytes| {
+        if bytes.len() as u64 > limit_bytes {
+            return Err(Error::corrupt("the value grew while it was read"));
+        }
+        out.extend_from_slice(bytes);
+        Ok(())
+    })?;
+    Ok(found.then_some(out))
+}
+
+/// Where in a value of `size` bytes `range` lies, as offset and length.
+fn resolve(range: ByteRange, size: u64) -> Result<(u64, usize)> {
+    let outside = |wanted: String| Error::corrupt(format!("{wanted} are wanted, but the value has {size} bytes"));
+    let (offset, len) = match range {
+        ByteRange::All => (0, size),
+        ByteRange::From { offset, len } => match offset.checked_add(len) {
+            Some(end) if end <= size => (offset, len),
+            _ => return Err(outside(format!("{len} bytes from offset {offset}"))),
+        },
+        ByteRange::Last { len } => match size.checked_sub(len) {
+            Some(offset) => (offset, len),
+            None => return Err(outside(format!("the last {len} bytes"))),
+        },
+    };
+    let len = usize::try_from(len).map_err(|_| Error::corrupt(format!("a range of {len} bytes does not fit the address space")))?;
+    Ok((offset, len))
+}
+
+/// Whether one of two keys lies below the other, or is the other.
+fn nested(a: &Key, b: &Key) -> bool {
+    let below = |a: &str, b: &str| a.is_empty() || b.strip_prefix(a).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    below(&a.0, &b.0) || below(&b.0, &a.0)
+}
+
+/// Refuses to move a tree into itself, and the root anywhere.
+fn check_move(from: &Key, to: &Key) -> Result<()> {
+    if nested(from, to) {
+        return Err(Error::invalid(format!("key {from} and key {to} lie within one another; two separate trees are wanted")));
+    }
+    Ok(())
+}
+
+/// The error for something at `path` that is not what is wanted there.
+fn obstructed(path: impl Into<String>, found: &str, wanted: &str) -> Error {
+    Error::Corrupt { key: path.into(), offset: None, what: format!("{found} stands where {wanted} is expected") }
+}

@@ -1,0 +1,181 @@
+//! A store whose operations fail where a test says: once, from some operation on, or as if the process were killed there.
+
+#![allow(dead_code, reason = "each test uses a part of this")]
+
+use std::any::Any;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use rezarr::{ByteRange, Entry, EntryKind, Error, Key, Lock, Result, Store};
+
+/// Which operations fail. They are counted from 0, over all threads, whatever they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// None.
+    Never,
+    /// This one, without having done anything.
+    Once(u64),
+    /// This one and all after it, without having done anything, as when a disk is full or gone.
+    From(u64),
+    /// This one and all after it; this one has done its work, or half of it where it has parts, as when the process is killed there.
+    Stop(u64),
+}
+
+/// A store that passes everything on to another one, but fails.
+#[derive(Debug)]
+pub(crate) struct FaultyStore {
+    inner: Arc<dyn Store>,
+    fault: Fault,
+    count: AtomicU64,
+    no_exchange: AtomicBool,
+}
+
+/// What becomes of one operation.
+#[derive(PartialEq, Eq)]
+enum Fate {
+    Done,
+    Refused,
+    Halved,
+}
+
+impl FaultyStore {
+    pub(crate) fn new(inner: Arc<dyn Store>, fault: Fault) -> Self {
+        Self { inner, fault, count: AtomicU64::new(0), no_exchange: AtomicBool::new(false) }
+    }
+
+    /// The same, where trees cannot be exchanged.
+    pub(crate) fn without_exchange(self) -> Self {
+        self.no_exchange.store(true, Ordering::Relaxed);
+        self
+    }
+
+    /// The store that it passes everything on to.
+    pub(crate) fn inner(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.inner)
+    }
+
+    /// How many operations there have been.
+    pub(crate) fn operation_count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    fn fate(&self) -> Fate {
+        let index = self.count.fetch_add(1, Ordering::Relaxed);
+        match self.fault {
+            Fault::Once(at) if index == at => Fate::Refused,
+            Fault::From(from) if index >= from => Fate::Refused,
+            Fault::Stop(at) if index == at => Fate::Halved,
+            Fault::Stop(at) if index > at => Fate::Refused,
+            _ => Fate::Done,
+        }
+    }
+
+    fn error<T>(&self, op: &'static str, key: &Key) -> Result<T> {
+        Err(Error::Io { op, path: self.inner.locate(key), source: io::Error::other("injected fault") })
+    }
+
+    /// An operation that is done whole or not at all.
+    fn whole<T>(&self, op: &'static str, key: &Key, run: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.halved(op, key, run, |run| run().map(drop))
+    }
+
+    /// An operation of which `half` does a part.
+    fn halved<T, F: FnOnce() -> Result<T>>(&self, op: &'static str, key: &Key, run: F, half: impl FnOnce(F) -> Result<()>) -> Result<T> {
+        match self.fate() {
+            Fate::Done => run(),
+            Fate::Refused => self.error(op, key),
+            Fate::Halved => {
+                // Whether it succeeded is what a killed process never learns.
+                let _ = half(run);
+                self.error(op, key)
+            }
+        }
+    }
+
+    /// Erases every second value below `prefix`, as a deletion does that is killed.
+    fn erase_half(&self, prefix: &Key, count: &mut u64) -> Result<()> {
+        let inner = &self.inner;
+        inner.list(prefix, &mut |entry| {
+            let key = prefix.join(&entry.name)?;
+            match entry.kind {
+                EntryKind::Prefix => self.erase_half(&key, count),
+                _ => {
+                    *count += 1;
+                    if *count % 2 == 1 { inner.erase(&key).map(drop) } else { Ok(()) }
+                }
+            }
+        })
+    }
+}
+
+impl Store for FaultyStore {
+    fn kind(&self, key: &Key) -> Result<Option<EntryKind>> {
+        self.whole("stat", key, || self.inner.kind(key))
+    }
+
+    fn size(&self, key: &Key) -> Result<Option<u64>> {
+        self.whole("stat", key, || self.inner.size(key))
+    }
+
+    fn read(&self, key: &Key, range: ByteRange, visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool> {
+        self.whole("read", key, || self.inner.read(key, range, visit))
+    }
+
+    fn set(&self, key: &Key, value: &[u8]) -> Result<()> {
+        self.whole("write", key, || self.inner.set(key, value))
+    }
+
+    fn write_at(&self, key: &Key, offset: u64, bytes: &[u8]) -> Result<()> {
+        let half = bytes.get(..bytes.len() / 2).unwrap_or_default();
+        self.halved("write", key, || self.inner.write_at(key, offset, bytes), |_| self.inner.write_at(key, offset, half))
+    }
+
+    fn copy_from(&self, source: &dyn Store, from: &Key, to: &Key) -> Result<Option<u64>> {
+        self.whole("copy", to, || self.inner.copy_from(source, from, to))
+    }
+
+    fn erase(&self, key: &Key) -> Result<bool> {
+        self.whole("remove", key, || self.inner.erase(key))
+    }
+
+    fn erase_prefix(&self, prefix: &Key) -> Result<bool> {
+        self.halved("remove", prefix, || self.inner.erase_prefix(prefix), |_| self.erase_half(prefix, &mut 0))
+    }
+
+    fn list(&self, prefix: &Key, visit: &mut dyn FnMut(Entry) -> Result<()>) -> Result<()> {
+        self.whole("list", prefix, || self.inner.list(prefix, visit))
+    }
+
+    fn create_prefix(&self, prefix: &Key) -> Result<()> {
+        self.whole("create", prefix, || self.inner.create_prefix(prefix))
+    }
+
+    fn rename(&self, from: &Key, to: &Key) -> Result<()> {
+        self.whole("rename", from, || self.inner.rename(from, to))
+    }
+
+    fn exchange(&self, a: &Key, b: &Key) -> Result<()> {
+        if self.no_exchange.load(Ordering::Relaxed) {
+            return Err(Error::Unsupported { key: self.inner.locate(a), what: "exchange".to_owned() });
+        }
+        self.whole("exchange", a, || self.inner.exchange(a, b))
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.whole("sync", &Key::root(), || self.inner.sync())
+    }
+
+    fn lock(&self, prefix: &Key) -> Result<Box<dyn Lock>> {
+        // A lock that is taken and not told of goes at once, as that of a killed process does.
+        self.whole("lock", prefix, || self.inner.lock(prefix))
+    }
+
+    fn locate(&self, key: &Key) -> String {
+        self.inner.locate(key)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self.inner.as_any()
+    }
+}

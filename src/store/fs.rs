@@ -1,0 +1,410 @@
+//! A directory tree as a store.
+//!
+//! Invariants
+//! 1. Every key is resolved beneath the handle of the root directory, through no link (`fs/root.rs`).
+//! 2. Only regular files are values; whatever else stands at a key is an error that names it, and never "missing".
+//! 3. A value that readers may have open is replaced by renaming a complete new file over it, and is never written to in place.
+
+use std::any::Any;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use rustix::fs::{AtFlags, Dir, FlockOperation, RenameFlags, Stat};
+use rustix::io::{Errno, retry_on_intr};
+
+use self::root::{Root, kind_of, kind_of_type, name_of, stat_in};
+use super::{ByteRange, Entry, EntryKind, Key, Lock, Store, check_move, mmap, obstructed, resolve};
+use crate::error::{Error, Result};
+
+mod remove;
+mod root;
+#[cfg(test)]
+mod tests;
+mod transfer;
+
+/// The smallest range that is dropped from the page cache after use, where that is asked for.
+const DROP_BEHIND_BYTES: usize = 1 << 20;
+
+/// How [`FilesystemStore`] reads values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReadMode {
+    /// Through memory maps of the wanted range, all of whose pages are read before use. A file that is shorter than its directory entry
+    /// said when it was opened, or a device that fails, is an error; a file that another program cuts *during* the visit of its bytes ends
+    /// the process (SIGBUS). No program that replaces files by renaming does this; for directories that others may write to in place, there
+    /// is [`ReadMode::Positioned`].
+    #[default]
+    Mapped,
+    /// Through positioned reads into memory.
+    Positioned,
+}
+
+/// A directory tree. Values are its regular files; symbolic links below its root are never followed.
+#[derive(Debug)]
+pub struct FilesystemStore {
+    root: Root,
+    read_mode: ReadMode,
+    drop_behind: bool,
+    /// Whether a sync has failed: the system reports a failure once, and may have given up the data.
+    sync_failed: AtomicBool,
+}
+
+impl FilesystemStore {
+    /// Opens the directory at `path`, which may itself be reached through links.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is nothing, [`Error::InvalidArgument`] if it is no directory.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let root = Root::open(path.as_ref())?;
+        Ok(Self { root, read_mode: ReadMode::default(), drop_behind: false, sync_failed: AtomicBool::new(false) })
+    }
+
+    /// Opens the directory at `path`, making it and its parents if there is nothing.
+    ///
+    /// # Errors
+    /// As [`FilesystemStore::open`], and what the system says about making directories.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        match Self::open(path) {
+            Err(Error::NotFound { .. }) => {}
+            opened => return opened,
+        }
+        std::fs::create_dir_all(path).map_err(|e| Error::io("create directory", path.display().to_string(), e))?;
+        Self::open(path)
+    }
+
+    /// Reads values in this way from now on.
+    #[must_use]
+    pub fn with_read_mode(mut self, mode: ReadMode) -> Self {
+        self.read_mode = mode;
+        self
+    }
+
+    /// Whether ranges of 1 MiB and more are dropped from the page cache after they have been visited. For programs that read much
+    /// data once under a limit that counts the page cache, as a memory cgroup does; reading the same bytes again is then slow.
+    #[must_use]
+    pub fn with_drop_behind(mut self, drop_behind: bool) -> Self {
+        self.drop_behind = drop_behind;
+        self
+    }
+
+    /// The file at `key` and its size in bytes.
+    pub(super) fn open_value(&self, key: &Key) -> Result<Option<(OwnedFd, u64)>> {
+        Ok(self.root.open_value(key)?.map(|(file, stat)| (file, size_of(&stat))))
+    }
+
+    pub(super) fn locate_key(&self, key: &Key) -> String {
+        self.root.locate(key)
+    }
+
+    fn visit_range(&self, file: &OwnedFd, offset: u64, len: usize, visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        if len == 0 {
+            return visit(&[]);
+        }
+        let check = || match rustix::fs::fstat(file) {
+            // The last page of a map is filled up with zeros beyond the end of the file, so the reading of pages does not notice this.
+            Ok(stat) if size_of(&stat) < offset.saturating_add(len as u64) => Err(truncated(offset, len, size_of(&stat))),
+            Ok(_) => Ok(()),
+            Err(errno) => Err(Error::io("stat", "", errno.into())),
+        };
+        if self.read_mode == ReadMode::Mapped && mmap::with_populated(file, offset, len, check, &mut *visit)?.is_some() {
+            return Ok(());
+        }
+        let bytes = transfer::read_at(file, offset, len).map_err(|errno| Error::io("read", "", errno.into()))?;
+        if bytes.len() < len {
+            return Err(truncated(offset, len, offset.saturating_add(bytes.len() as u64)));
+        }
+        visit(&bytes)
+    }
+
+    /// Makes the value at `key` from what `fill` writes into a new file, which then takes its name.
+    fn replace<T>(&self, key: &Key, fill: impl FnOnce(&OwnedFd) -> Result<T>) -> Result<T> {
+        let (parent, name) = self.root.make_parent(key)?;
+        self.check_value_or_nothing(&parent, key)?;
+        let (file, temporary) = self.create_temporary(&parent, key)?;
+        let filled = fill(&file).and_then(|filled| {
+            drop(file);
+            rustix::fs::renameat(&parent, &temporary, &parent, name).map_err(|errno| self.root.fault("rename", key, "a value", errno))?;
+            Ok(filled)
+        });
+        if filled.is_err() {
+            let _ = rustix::fs::unlinkat(&parent, &temporary, AtFlags::empty());
+        }
+        filled
+    }
+
+    fn check_value_or_nothing(&self, parent: &OwnedFd, key: &Key) -> Result<bool> {
+        match stat_in(parent, key.name()) {
+            Ok(stat) if kind_of(&stat) == EntryKind::Value => Ok(true),
+            Ok(stat) => Err(obstructed(self.root.locate(key), name_of(&stat), "a value")),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(self.root.fault("stat", key, "a value", errno)),
+        }
+    }
+
+    fn create_temporary(&self, parent: &OwnedFd, key: &Key) -> Result<(OwnedFd, String)> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        loop {
+            let name = temporary_name(key.name(), std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+            match root::create_new(parent, &name) {
+                Ok(file) => return Ok((file, name)),
+                // Left by a process that had the same number; the counter never gives the same name again.
+                Err(Errno::EXIST) => {}
+                Err(errno) => return Err(self.root.fault("create", key, "a value", errno)),
+            }
+        }
+    }
+
+    fn parents(&self, from: &Key, to: &Key) -> Result<(OwnedFd, OwnedFd)> {
+        check_move(from, to)?;
+        let open = |key: &Key| {
+            let missing = || Error::NotFound { path: self.root.locate(key), what: "a directory to hold it".to_owned() };
+            Ok(self.root.open_parent(key)?.ok_or_else(missing)?.0)
+        };
+        Ok((open(from)?, open(to)?))
+    }
+
+    /// The error of a rename or exchange of the entries `from` and `to`.
+    fn move_fault(&self, op: &'static str, from: &Key, to: &Key, errno: Errno) -> Error {
+        match errno {
+            Errno::EXIST | Errno::NOTEMPTY => self.root.fault(op, to, "nothing", Errno::EXIST),
+            Errno::NOENT if self.kind(from).is_ok_and(|kind| kind.is_some()) => self.root.fault(op, to, "a tree", errno),
+            _ => self.root.fault(op, from, "a tree", errno),
+        }
+    }
+}
+
+impl Store for FilesystemStore {
+    fn kind(&self, key: &Key) -> Result<Option<EntryKind>> {
+        Ok(self.root.stat(key)?.as_ref().map(kind_of))
+    }
+
+    fn size(&self, key: &Key) -> Result<Option<u64>> {
+        match self.root.stat(key)? {
+            None => Ok(None),
+            Some(stat) if kind_of(&stat) == EntryKind::Value => Ok(Some(size_of(&stat))),
+            Some(stat) => Err(obstructed(self.root.locate(key), name_of(&stat), "a value")),
+        }
+    }
+
+    fn read(&self, key: &Key, range: ByteRange, visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool> {
+        let Some((file, size)) = self.open_value(key)? else { return Ok(false) };
+        let mut whereabouts = (0, 0);
+        let visited = resolve(range, size).and_then(|(offset, len)| {
+            whereabouts = (offset, len);
+            self.visit_range(&file, offset, len, visit)
+        });
+        let (offset, len) = whereabouts;
+        if self.drop_behind && len >= DROP_BEHIND_BYTES {
+            transfer::drop_behind(&file, offset, len);
+        }
+        match visited {
+            Ok(()) => Ok(true),
+            Err(Error::Io { op, path, source }) if path.is_empty() => Err(Error::io(op, self.root.locate(key), source)),
+            Err(error) => Err(error.at(&self.root.locate(key))),
+        }
+    }
+
+    fn set(&self, key: &Key, value: &[u8]) -> Result<()> {
+        self.replace(key, |file| transfer::write_at(file, 0, value).map_err(|errno| self.root.fault("write", key, "a value", errno)))
+    }
+
+    fn write_at(&self, key: &Key, offset: u64, bytes: &[u8]) -> Result<()> {
+        let (file, stat) = self.root.create_value(key)?;
+        if stat.st_nlink > 1 {
+            let what = format!("the file has {} names (hard links), and writing to it in place would change it under all", stat.st_nlink);
+            return Err(Error::corrupt(what).at(&self.root.locate(key)));
+        }
+        transfer::write_at(&file, offset, bytes).map_err(|errno| self.root.fault("write", key, "a value", errno))
+    }
+
+    fn copy_from(&self, source: &dyn Store, from: &Key, to: &Key) -> Result<Option<u64>> {
+        if let Some(store) = source.as_any().downcast_ref::<Self>() {
+            let Some((input, size)) = store.open_value(from)? else { return Ok(None) };
+            return self.replace(to, |output| {
+                let fault = |errno| self.root.fault("copy", to, "a value", errno);
+                match transfer::copy(&input, output, size).map_err(fault)? {
+                    copied if copied == size => Ok(Some(size)),
+                    copied => {
+                        Err(Error::corrupt(format!("truncated while it was copied: {copied} of {size} bytes")).at(&store.locate(from)))
+                    }
+                }
+            });
+        }
+        let Some(size) = source.size(from)? else { return Ok(None) };
+        self.replace(to, |output| {
+            let mut offset = 0;
+            while offset < size {
+                let len = (size - offset).min(transfer::WINDOW_BYTES as u64);
+                let found = source.read(from, ByteRange::From { offset, len }, &mut |bytes| {
+                    transfer::write_at(output, offset, bytes).map_err(|errno| self.root.fault("write", to, "a value", errno))
+                })?;
+                if !found {
+                    return Err(Error::corrupt("removed while it was copied").at(&source.locate(from)));
+                }
+                offset += len;
+            }
+            Ok(Some(size))
+        })
+    }
+
+    fn erase(&self, key: &Key) -> Result<bool> {
+        let Some((parent, name)) = self.root.open_parent(key)? else { return Ok(false) };
+        if !self.check_value_or_nothing(&parent, key)? {
+            return Ok(false);
+        }
+        match rustix::fs::unlinkat(&parent, name, AtFlags::empty()) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(self.root.fault("remove", key, "a value", errno)),
+        }
+    }
+
+    fn erase_prefix(&self, prefix: &Key) -> Result<bool> {
+        let fault = |errno| self.root.fault("remove", prefix, "a directory", errno);
+        if prefix.is_root() {
+            return remove::remove_contents(self.root.handle()).map_err(fault);
+        }
+        let Some((parent, name)) = self.root.open_parent(prefix)? else { return Ok(false) };
+        let stat = match stat_in(&parent, name) {
+            Err(Errno::NOENT) => return Ok(false),
+            stat => stat.map_err(fault)?,
+        };
+        match kind_of(&stat) {
+            EntryKind::Value => Err(obstructed(self.root.locate(prefix), name_of(&stat), "a directory")),
+            EntryKind::Other => rustix::fs::unlinkat(&parent, name, AtFlags::empty()).map(|()| true).map_err(fault),
+            EntryKind::Prefix => {
+                let name = std::ffi::CString::new(name).map_err(|_| Error::invalid("a name holds a NUL"))?;
+                remove::remove_tree(&parent, &name).map(|()| true).map_err(fault)
+            }
+        }
+    }
+
+    fn list(&self, prefix: &Key, visit: &mut dyn FnMut(Entry) -> Result<()>) -> Result<()> {
+        let Some(directory) = self.root.open_directory(prefix)? else { return Ok(()) };
+        let fault = |errno: Errno| Error::io("list", self.root.locate(prefix), errno.into());
+        let mut entries = Dir::new(directory).map_err(fault)?;
+        while let Some(entry) = entries.read() {
+            let entry = match entry {
+                Err(Errno::INTR) => continue,
+                entry => entry.map_err(fault)?,
+            };
+            if matches!(entry.file_name().to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let mut kind = kind_of_type(entry.file_type());
+            if entry.file_type() == rustix::fs::FileType::Unknown {
+                // The file system does not keep the type with the name.
+                match rustix::fs::statat(entries.fd().map_err(fault)?, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
+                    Ok(stat) => kind = kind_of(&stat),
+                    Err(Errno::NOENT) => continue,
+                    Err(errno) => return Err(fault(errno)),
+                }
+            }
+            visit(match entry.file_name().to_str() {
+                Ok(name) => Entry { name: name.to_owned(), kind },
+                Err(_) => Entry { name: entry.file_name().to_string_lossy().into_owned(), kind: EntryKind::Other },
+            })?;
+        }
+        Ok(())
+    }
+
+    fn create_prefix(&self, prefix: &Key) -> Result<()> {
+        if prefix.is_root() {
+            return Err(self.root.fault("create directory", prefix, "nothing", Errno::EXIST));
+        }
+        self.root.make_directory(prefix)
+    }
+
+    fn rename(&self, from: &Key, to: &Key) -> Result<()> {
+        let (source, target) = self.parents(from, to)?;
+        let renamed = match rustix::fs::renameat_with(&source, from.name(), &target, to.name(), RenameFlags::NOREPLACE) {
+            // Not known to the file system or the kernel: look first, which leaves a moment for others to make something there.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match stat_in(&target, to.name()) {
+                Ok(_) => Err(Errno::EXIST),
+                Err(Errno::NOENT) => rustix::fs::renameat(&source, from.name(), &target, to.name()),
+                Err(errno) => Err(errno),
+            },
+            renamed => renamed,
+        };
+        renamed.map_err(|errno| self.move_fault("rename", from, to, errno))
+    }
+
+    fn exchange(&self, a: &Key, b: &Key) -> Result<()> {
+        let (first, second) = self.parents(a, b)?;
+        match rustix::fs::renameat_with(&first, a.name(), &second, b.name(), RenameFlags::EXCHANGE) {
+            Ok(()) => Ok(()),
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                Err(Error::unsupported("the file system cannot exchange two directories in one step").at(&self.root.locate(a)))
+            }
+            Err(errno) => Err(self.move_fault("exchange", a, b, errno)),
+        }
+    }
+
+    fn sync(&self) -> Result<()> {
+        let fault = |source| Error::io("sync", self.root.locate(&Key::root()), source);
+        if self.sync_failed.load(Ordering::Acquire) {
+            return Err(fault(std::io::Error::other("an earlier sync failed, so that data written before it may be lost")));
+        }
+        rustix::fs::syncfs(self.root.handle()).map_err(|errno| {
+            self.sync_failed.store(true, Ordering::Release);
+            fault(errno.into())
+        })
+    }
+
+    fn lock(&self, prefix: &Key) -> Result<Box<dyn Lock>> {
+        let busy = || Error::Busy { path: self.root.locate(prefix) };
+        let missing = || self.root.fault("lock", prefix, "a directory", Errno::NOENT);
+        loop {
+            let directory = self.root.open_directory(prefix)?.ok_or_else(missing)?;
+            match retry_on_intr(|| rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive)) {
+                Ok(()) => {}
+                Err(Errno::WOULDBLOCK) => return Err(busy()),
+                Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::NOLCK | Errno::INVAL | Errno::BADF) => {
+                    return Err(Error::unsupported("the file system cannot lock directories").at(&self.root.locate(prefix)));
+                }
+                Err(errno) => return Err(self.root.fault("lock", prefix, "a directory", errno)),
+            }
+            let locked = rustix::fs::fstat(&directory).map_err(|errno| self.root.fault("stat", prefix, "a directory", errno))?;
+            let named = self.root.stat(prefix)?.ok_or_else(missing)?;
+            // Another tree may have taken the name between the opening and the locking.
+            if (locked.st_dev, locked.st_ino) == (named.st_dev, named.st_ino) {
+                return Ok(Box::new(DirectoryLock { _directory: directory }));
+            }
+        }
+    }
+
+    fn locate(&self, key: &Key) -> String {
+        self.root.locate(key)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// The lock goes with the handle, and so with the process.
+#[derive(Debug)]
+struct DirectoryLock {
+    _directory: OwnedFd,
+}
+
+impl Lock for DirectoryLock {}
+
+fn size_of(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_size).unwrap_or(0)
+}
+
+fn truncated(offset: u64, len: usize, size: u64) -> Error {
+    Error::corrupt(format!("truncated while open: {len} bytes from offset {offset} are wanted, but the file now has {size} bytes"))
+}
+
+/// A name of at most 255 bytes for the file that will become `name`.
+fn temporary_name(name: &str, process: u32, count: u64) -> String {
+    let tail = format!(".{process}.{count}.tmp");
+    let mut kept = name.len().min(254 - tail.len());
+    while !name.is_char_boundary(kept) {
+        kept -= 1;
+    }
+    format!(".{}{tail}", &name[..kept])
+}

@@ -1,0 +1,83 @@
+use super::*;
+
+fn key(text: &str) -> Key {
+    Key::new(text).unwrap()
+}
+
+#[test]
+fn temporary_names_fit_and_keep_whole_characters() {
+    assert_eq!(temporary_name("c", 7, 0), ".c.7.0.tmp");
+    for name in ["n".repeat(255), "ü".repeat(127), "n".repeat(3) + &"漢".repeat(84)] {
+        let temporary = temporary_name(&name, u32::MAX, u64::MAX);
+        assert!(temporary.len() <= 255 && temporary.len() > 250, "{}", temporary.len());
+    }
+}
+
+/// The resolution name by name must refuse what the resolution by the kernel refuses, and find what it finds.
+#[test]
+fn stepwise_resolution_agrees_with_that_of_the_kernel() {
+    let dir = tempfile::tempdir().unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::write(outside.path().join("secret"), b"secret").unwrap();
+    std::fs::create_dir_all(dir.path().join("a/b")).unwrap();
+    std::fs::write(dir.path().join("a/b/v"), b"value").unwrap();
+    std::os::unix::fs::symlink(outside.path(), dir.path().join("a/out")).unwrap();
+    std::os::unix::fs::symlink(outside.path().join("secret"), dir.path().join("a/link")).unwrap();
+    std::os::unix::fs::symlink("nowhere", dir.path().join("a/dangling")).unwrap();
+    let by_kernel = FilesystemStore::open(dir.path()).unwrap();
+    let stepwise = FilesystemStore::open(dir.path()).unwrap();
+    stepwise.root.force_stepwise();
+    for name in ["a/b/v", "a/b", "a/out/secret", "a/out", "a/link", "a/dangling", "a/none", "none/none", "a/b/v/w", "a/dangling/x"] {
+        let tell = |store: &FilesystemStore| {
+            let mut bytes = Vec::new();
+            let read = store.read(&key(name), ByteRange::All, &mut |found| {
+                bytes.extend_from_slice(found);
+                Ok(())
+            });
+            let mut names = Vec::new();
+            let listed = store.list(&key(name), &mut |entry| {
+                names.push(entry.name);
+                Ok(())
+            });
+            format!("{:?} {bytes:?} {:?} {:?} {names:?}", read, store.size(&key(name)), listed)
+        };
+        assert_eq!(tell(&by_kernel), tell(&stepwise), "{name}");
+    }
+    stepwise.set(&key("x/y/z"), b"made name by name").unwrap();
+    assert_eq!(by_kernel.size(&key("x/y/z")).unwrap(), Some(17));
+    assert!(stepwise.set(&key("a/out/planted"), b"").is_err());
+    assert!(stepwise.write_at(&key("a/dangling"), 0, b"x").is_err());
+    assert!(stepwise.erase_prefix(&key("a")).unwrap());
+    assert_eq!(std::fs::read(outside.path().join("secret")).unwrap(), b"secret");
+}
+
+#[test]
+fn a_failed_sync_stays_failed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = FilesystemStore::open(dir.path()).unwrap();
+    store.sync().unwrap();
+    store.sync_failed.store(true, Ordering::Release);
+    assert!(store.sync().unwrap_err().to_string().contains("earlier sync"));
+}
+
+#[test]
+fn a_file_cut_after_its_pages_were_read_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = FilesystemStore::open(dir.path()).unwrap();
+    store.set(&key("v"), &[7; 10_000]).unwrap();
+    let (file, size) = store.open_value(&key("v")).unwrap().unwrap();
+    let shorter = std::fs::OpenOptions::new().write(true).open(dir.path().join("v")).unwrap();
+    for (cut, mode) in [(9_999, ReadMode::Mapped), (5_000, ReadMode::Mapped), (4_096, ReadMode::Positioned), (0, ReadMode::Mapped)] {
+        shorter.set_len(cut).unwrap();
+        let store = FilesystemStore::open(dir.path()).unwrap().with_read_mode(mode);
+        let mut visited = false;
+        // The size is that from before the cut, as it is for a reader that was overtaken.
+        let error = store.visit_range(&file, 0, size as usize, &mut |_| {
+            visited = true;
+            Ok(())
+        });
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("truncated while open") && error.contains(&format!("has {cut} bytes")), "{error}");
+        assert!(!visited);
+    }
+}
