@@ -5,11 +5,14 @@
 #[cfg(test)]
 extern crate self as rezarr;
 
+mod dtype;
 mod error;
 mod grid;
+mod json;
 mod region;
 mod store;
 
+pub use dtype::{DataType, FillValue};
 pub use error::{Error, Result};
 pub use grid::{ChunkGrid, ChunkKeyEncoding};
 pub use region::{MAX_RANK, Region};

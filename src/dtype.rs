@@ -1,0 +1,191 @@
+//! Data types of array elements, their fill values in JSON and in memory, and byte order.
+//!
+//! In memory an element is in the byte order of the machine; files say theirs in the `bytes` codec.
+
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::json::NamedConfig;
+
+mod fill;
+mod float;
+mod text;
+
+pub use fill::FillValue;
+
+/// The widest raw type, in bits (one element of 128 KiB).
+const MAX_RAW_BITS: usize = 1 << 20;
+
+/// What is accepted, for messages.
+const SUPPORTED: &str = "bool, int8, int16, int32, int64, uint8, uint16, uint32, uint64, float16, float32, float64, complex64, complex128, \
+                         and r8, r16, ... r1048576";
+
+/// The data type of an array's elements (Zarr v3 core specification, section "Data types").
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DataType {
+    /// `bool`: one byte, 0 or 1.
+    Bool,
+    /// `int8`.
+    Int8,
+    /// `int16`.
+    Int16,
+    /// `int32`.
+    Int32,
+    /// `int64`.
+    Int64,
+    /// `uint8`.
+    UInt8,
+    /// `uint16`.
+    UInt16,
+    /// `uint32`.
+    UInt32,
+    /// `uint64`.
+    UInt64,
+    /// `float16`, IEEE 754 binary16.
+    Float16,
+    /// `float32`.
+    Float32,
+    /// `float64`.
+    Float64,
+    /// `complex64`: two float32, real part first.
+    Complex64,
+    /// `complex128`: two float64, real part first.
+    Complex128,
+    /// `r8`, `r16`, ...: opaque bytes.
+    Raw {
+        /// Size of an element in bytes.
+        size_bytes: usize,
+    },
+}
+
+/// How the bits of an element are to be understood; sizes in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// One byte, 0 or 1.
+    Bool,
+    /// Two's complement.
+    Int(usize),
+    /// Unsigned.
+    UInt(usize),
+    /// IEEE 754.
+    Float(usize),
+    /// Two IEEE 754 numbers of this size each.
+    Complex(usize),
+    /// Nothing is known about them.
+    Raw(usize),
+}
+
+impl DataType {
+    /// How the bits of an element are to be understood.
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Bool => Kind::Bool,
+            Self::Int8 => Kind::Int(1),
+            Self::Int16 => Kind::Int(2),
+            Self::Int32 => Kind::Int(4),
+            Self::Int64 => Kind::Int(8),
+            Self::UInt8 => Kind::UInt(1),
+            Self::UInt16 => Kind::UInt(2),
+            Self::UInt32 => Kind::UInt(4),
+            Self::UInt64 => Kind::UInt(8),
+            Self::Float16 => Kind::Float(2),
+            Self::Float32 => Kind::Float(4),
+            Self::Float64 => Kind::Float(8),
+            Self::Complex64 => Kind::Complex(4),
+            Self::Complex128 => Kind::Complex(8),
+            Self::Raw { size_bytes } => Kind::Raw(*size_bytes),
+        }
+    }
+
+    /// Size of one element in bytes; at least 1.
+    pub fn item_size(&self) -> usize {
+        match self.kind() {
+            Kind::Bool => 1,
+            Kind::Int(size) | Kind::UInt(size) | Kind::Float(size) | Kind::Raw(size) => size,
+            Kind::Complex(size) => 2 * size,
+        }
+    }
+
+    /// Width in bytes of the units whose bytes are reversed between byte orders: the component size of complex numbers, 1 where
+    /// byte order does not matter.
+    pub fn swap_size(&self) -> usize {
+        match self.kind() {
+            Kind::Bool | Kind::Raw(_) => 1,
+            Kind::Int(size) | Kind::UInt(size) | Kind::Float(size) | Kind::Complex(size) => size,
+        }
+    }
+
+    /// The name in metadata: `float32`, `r16`.
+    pub fn name(&self) -> String {
+        match self.kind() {
+            Kind::Bool => "bool".to_owned(),
+            Kind::Int(size) => format!("int{}", 8 * size),
+            Kind::UInt(size) => format!("uint{}", 8 * size),
+            Kind::Float(size) => format!("float{}", 8 * size),
+            Kind::Complex(size) => format!("complex{}", 16 * size),
+            Kind::Raw(size) => format!("r{}", 8 * size),
+        }
+    }
+
+    /// Parses a name as it stands in metadata.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a name that is not one of the core specification, [`Error::Metadata`] for a raw type of an impossible width.
+    pub fn from_name(name: &str) -> Result<Self> {
+        Ok(match name {
+            "bool" => Self::Bool,
+            "int8" => Self::Int8,
+            "int16" => Self::Int16,
+            "int32" => Self::Int32,
+            "int64" => Self::Int64,
+            "uint8" => Self::UInt8,
+            "uint16" => Self::UInt16,
+            "uint32" => Self::UInt32,
+            "uint64" => Self::UInt64,
+            "float16" => Self::Float16,
+            "float32" => Self::Float32,
+            "float64" => Self::Float64,
+            "complex64" => Self::Complex64,
+            "complex128" => Self::Complex128,
+            _ => match name.strip_prefix('r') {
+                Some(bits) if !bits.is_empty() && bits.bytes().all(|byte| byte.is_ascii_digit()) => Self::raw(name, bits)?,
+                _ => return Err(Error::unsupported(format!("data type {name:?}; supported are {SUPPORTED}"))),
+            },
+        })
+    }
+
+    /// The raw type `name` of `bits` bits, given in decimal digits.
+    fn raw(name: &str, bits: &str) -> Result<Self> {
+        let width = bits.parse::<usize>().ok().filter(|width| (8..=MAX_RAW_BITS).contains(width) && width.is_multiple_of(8));
+        match width {
+            Some(width) if !bits.starts_with('0') => Ok(Self::Raw { size_bytes: width / 8 }),
+            _ => Err(Error::metadata(
+                "",
+                format!("raw data type {name:?}; its width is a multiple of 8 from 8 to {MAX_RAW_BITS} bits, without leading zeros"),
+            )),
+        }
+    }
+
+    /// Reads the `data_type` member of an array document; pointers of errors are relative to it.
+    pub(crate) fn from_json(value: &Value) -> Result<Self> {
+        let named = NamedConfig::from_json_mandatory(value)?;
+        let data_type = Self::from_name(&named.name)?;
+        named.only(&[])?;
+        Ok(data_type)
+    }
+
+    /// The `data_type` member of an array document: a plain string, the only form that every reader accepts.
+    pub(crate) fn to_json(&self) -> Value {
+        Value::from(self.name())
+    }
+}
+
+impl std::fmt::Display for DataType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
