@@ -5,6 +5,7 @@
 #[cfg(test)]
 extern crate self as rezarr;
 
+mod codec;
 mod dtype;
 mod error;
 mod grid;
@@ -12,6 +13,7 @@ mod json;
 mod region;
 mod store;
 
+pub use codec::{CodecPipeline, Codecs};
 pub use dtype::{DataType, FillValue};
 pub use error::{Error, Result};
 pub use grid::{ChunkGrid, ChunkKeyEncoding};

@@ -1,0 +1,297 @@
+//! The `gzip` codec: RFC 1952 members around raw deflate streams (RFC 1951).
+
+use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
+use serde_json::{Map, Value};
+
+use crate::codec::scratch::{Scratch, make_room};
+use crate::codec::{PIECE_BYTES, Sink, configuration};
+use crate::error::{Error, Result};
+use crate::json::NamedConfig;
+
+/// Gzip compression.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gzip {
+    level: u32,
+}
+
+/// Magic number, deflate, no flags, no time (so that equal chunks give equal bytes), no extra flags, unknown system.
+const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+
+/// The most that deflate makes of one byte: a match of 258 bytes takes two bits.
+const MAX_RATIO: usize = 1032;
+
+/// Flags of a member's header: CRC-16 of the header, extra field, file name, comment; the others are reserved.
+const FHCRC: u8 = 2;
+const FEXTRA: u8 = 4;
+const FNAME: u8 = 8;
+const FCOMMENT: u8 = 16;
+const RESERVED: u8 = 0xe0;
+
+impl Gzip {
+    pub(crate) const NAME: &'static str = "gzip";
+    /// The highest level; the lowest is 0.
+    pub(crate) const MAX_LEVEL: i32 = 9;
+    /// The customary level.
+    pub(crate) const DEFAULT_LEVEL: i32 = 6;
+    /// Upper bound of the memory in bytes of a compressor (measured: 372 KiB) and the output buffer.
+    pub(super) const ENCODE_MEMORY: u64 = (400 << 10) + PIECE_BYTES as u64;
+    /// Upper bound of the memory in bytes of a decompressor (measured: 47 KiB).
+    pub(super) const DECODE_MEMORY: u64 = 64 << 10;
+
+    /// Reads the codec object.
+    pub(super) fn from_metadata(config: &NamedConfig) -> Result<Self> {
+        configuration::only(config, &["level"])?;
+        let level = configuration::integer(config, "level", 0..=Self::MAX_LEVEL, Self::DEFAULT_LEVEL)?;
+        Ok(Self { level: level.unsigned_abs() })
+    }
+
+    pub(super) fn to_metadata(self) -> NamedConfig {
+        NamedConfig::new(Self::NAME, Map::from_iter([("level".to_owned(), Value::from(self.level))]))
+    }
+
+    /// An upper bound of the encoded size of `len` bytes: all literals in a fixed code take 9 bits each, and stored blocks a header each.
+    pub(super) fn encoded_bound(len: u64) -> u64 {
+        len.saturating_add(len / 8).saturating_add(len / 64).saturating_add(64)
+    }
+
+    /// Encodes `input` to one member.
+    pub(super) fn encode(self, input: &[u8], scratch: &mut Scratch, sink: &mut Sink<'_>) -> Result<()> {
+        let mut piece = scratch.take();
+        make_room(&mut piece, PIECE_BYTES)?;
+        piece.extend_from_slice(&HEADER);
+        deflate(scratch.gzip_encoder(self.level), input, &mut piece, sink)?;
+        // RFC 1952 stores the length modulo 2^32.
+        let length = (input.len() as u64 & u64::from(u32::MAX)).to_le_bytes();
+        piece.extend_from_slice(&crc32fast::hash(input).to_le_bytes());
+        piece.extend_from_slice(&length[..4]);
+        sink(&piece)?;
+        scratch.give(piece);
+        Ok(())
+    }
+
+    /// Decodes one or more members to `out`, whose contents are replaced, refusing to produce more than `limit` bytes.
+    /// Zeros after the last member are padding.
+    pub(super) fn decode(input: &[u8], limit: usize, scratch: &mut Scratch, out: &mut Vec<u8>) -> Result<()> {
+        // One byte more than the limit: a stream that fills it has too much.
+        make_room(out, limit.min(input.len().saturating_mul(MAX_RATIO)).saturating_add(1))?;
+        let mut rest = input;
+        loop {
+            let body = skip_header(rest)?;
+            let start = out.len();
+            let trailer = inflate(scratch.gzip_decoder(), body, limit, out)?;
+            rest = check_trailer(trailer, &out[start..])?;
+            if rest.iter().all(|&byte| byte == 0) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Deflates `input`, passing on `piece` whenever it is full. Room for the trailer is left in what `piece` still holds at the end.
+fn deflate(encoder: &mut Compress, input: &[u8], piece: &mut Vec<u8>, sink: &mut Sink<'_>) -> Result<()> {
+    let mut rest = input;
+    loop {
+        let before = encoder.total_in();
+        let status = encoder.compress_vec(rest, piece, FlushCompress::Finish);
+        rest = remaining(rest, encoder.total_in() - before);
+        match status {
+            Ok(Status::StreamEnd) if piece.len() + 8 <= PIECE_BYTES => return Ok(()),
+            Ok(Status::StreamEnd) => {
+                sink(piece)?;
+                piece.clear();
+                return Ok(());
+            }
+            Ok(_) if !piece.is_empty() => {
+                sink(piece)?;
+                piece.clear();
+            }
+            Ok(_) => return Err(Error::unsupported("gzip: the compressor stopped short")),
+            Err(error) => return Err(Error::unsupported(format!("gzip: {error}"))),
+        }
+    }
+}
+
+/// Inflates one stream to the end of `out`; returns what follows it in `input`.
+fn inflate<'a>(decoder: &mut Decompress, input: &'a [u8], limit: usize, out: &mut Vec<u8>) -> Result<&'a [u8]> {
+    let mut rest = input;
+    loop {
+        let (read, written) = (decoder.total_in(), out.len());
+        let status = decoder.decompress_vec(rest, out, FlushDecompress::None);
+        let consumed = decoder.total_in() - read;
+        rest = remaining(rest, consumed);
+        if out.len() > limit {
+            return Err(Error::corrupt(format!("gzip: the stream holds more than the {limit} bytes that are expected")));
+        }
+        match status {
+            Ok(Status::StreamEnd) => return Ok(rest),
+            Ok(_) if consumed > 0 || out.len() > written => {}
+            Ok(_) => return Err(cut_off()),
+            Err(error) => return Err(Error::corrupt(format!("gzip: {error}"))),
+        }
+    }
+}
+
+fn remaining(input: &[u8], consumed: u64) -> &[u8] {
+    usize::try_from(consumed).ok().and_then(|consumed| input.get(consumed..)).unwrap_or_default()
+}
+
+fn cut_off() -> Error {
+    Error::corrupt("gzip: the stream is cut off")
+}
+
+/// Checks CRC and length of a member; returns what follows it.
+fn check_trailer<'a>(trailer: &'a [u8], content: &[u8]) -> Result<&'a [u8]> {
+    let (crc, rest) = trailer.split_first_chunk().ok_or_else(cut_off)?;
+    let (length, rest) = rest.split_first_chunk().ok_or_else(cut_off)?;
+    let (expected, got) = (u32::from_le_bytes(*crc), crc32fast::hash(content));
+    if expected != got {
+        return Err(Error::ChecksumMismatch { key: String::new(), expected, got });
+    }
+    let (expected, got) = (u32::from_le_bytes(*length), content.len() as u64 & u64::from(u32::MAX));
+    if u64::from(expected) != got {
+        return Err(Error::corrupt(format!("gzip: a member says that it holds {expected} bytes modulo 2^32, and holds {got}")));
+    }
+    Ok(rest)
+}
+
+/// Checks the header of a member; returns what follows it.
+fn skip_header(input: &[u8]) -> Result<&[u8]> {
+    let (header, mut rest) = input.split_first_chunk::<10>().ok_or_else(cut_off)?;
+    let [0x1f, 0x8b, 8, flags, ..] = *header else {
+        return Err(Error::corrupt(format!("gzip: a member begins with {:02x?}, not with the bytes 1f, 8b, 08", &header[..3])));
+    };
+    if flags & RESERVED != 0 {
+        return Err(Error::corrupt(format!("gzip: reserved header flags are set: {flags:#04x}")));
+    }
+    if flags & FEXTRA != 0 {
+        let (length, after) = rest.split_first_chunk().ok_or_else(cut_off)?;
+        rest = after.get(usize::from(u16::from_le_bytes(*length))..).ok_or_else(cut_off)?;
+    }
+    for text in [FNAME, FCOMMENT] {
+        if flags & text != 0 {
+            let end = rest.iter().position(|&byte| byte == 0).ok_or_else(cut_off)?;
+            rest = &rest[end + 1..];
+        }
+    }
+    if flags & FHCRC != 0 {
+        let (stored, after) = rest.split_first_chunk().ok_or_else(cut_off)?;
+        let (expected, got) = (u32::from(u16::from_le_bytes(*stored)), crc32fast::hash(&input[..input.len() - rest.len()]) & 0xffff);
+        if expected != got {
+            return Err(Error::ChecksumMismatch { key: String::new(), expected, got });
+        }
+        rest = after;
+    }
+    Ok(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encode(level: u32, input: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let sink = &mut |piece: &[u8]| {
+            assert!(piece.len() <= PIECE_BYTES);
+            out.extend_from_slice(piece);
+            Ok(())
+        };
+        Gzip { level }.encode(input, &mut Scratch::default(), sink).unwrap();
+        out
+    }
+
+    fn decode(input: &[u8], limit: usize) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        Gzip::decode(input, limit, &mut Scratch::default(), &mut out).map(|()| out)
+    }
+
+    fn noise(len: usize) -> Vec<u8> {
+        let mut state = 7_u32;
+        let next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state.to_be_bytes()[0]
+        };
+        std::iter::repeat_with(next).take(len).collect()
+    }
+
+    #[test]
+    fn round_trips_stay_within_the_bound() {
+        for level in 0..=9 {
+            for len in [0, 1, 5, 1000, PIECE_BYTES - 18, PIECE_BYTES, 400_000] {
+                for input in [noise(len), vec![3; len]] {
+                    let encoded = encode(level, &input);
+                    assert!(encoded.len() as u64 <= Gzip::encoded_bound(len as u64), "level {level}: {len} to {}", encoded.len());
+                    assert_eq!(decode(&encoded, len).unwrap(), input, "level {level}, {len} bytes");
+                    assert_eq!(encoded[4..8], [0; 4], "no time");
+                    assert!(len == 0 || decode(&encoded, len - 1).is_err());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn members_headers_and_padding() {
+        let plain = encode(6, b"one ");
+        let mut fancy = encode(1, b"two");
+        let mut header = [&fancy[..3], &[FHCRC | FEXTRA | FNAME | FCOMMENT], &[1, 2, 3, 4, 0, 3], &[2, 0, 9, 9], b"name\0", b"\0"].concat();
+        header.extend_from_slice(&crc32fast::hash(&header).to_le_bytes()[..2]);
+        fancy.splice(..10, header.iter().copied());
+        let all = [&plain[..], &fancy, &plain].concat();
+        assert_eq!(decode(&all, 11).unwrap(), b"one twoone ");
+        assert_eq!(decode(&[&all, &[0; 512][..]].concat(), 11).unwrap(), b"one twoone ");
+        assert!(matches!(decode(&[&all, &b"x"[..]].concat(), 11), Err(Error::Corrupt { .. })));
+        assert!(matches!(decode(&[&all, &b"more than ten bytes"[..]].concat(), 11), Err(Error::Corrupt { .. })));
+        for bit in 0..header.len() * 8 {
+            let mut bad = fancy.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(decode(&bad, 3).is_err(), "bit {bit} of a header with a checksum");
+        }
+    }
+
+    #[test]
+    fn damage_is_noticed() {
+        let input = noise(200);
+        let good = encode(9, &input);
+        for len in 0..good.len() {
+            assert!(matches!(decode(&good[..len], 200), Err(Error::Corrupt { .. })), "{len} bytes");
+        }
+        for bit in HEADER.len() * 8..good.len() * 8 {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(decoded) = decode(&bad, 200) {
+                // Padding bits between stored blocks, and after the last.
+                assert_eq!(decoded, input, "bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_bomb_costs_no_more_than_the_limit() {
+        let bomb = encode(9, &vec![0; 8 << 20]);
+        let mut out = Vec::new();
+        let error = Gzip::decode(&bomb, 1024, &mut Scratch::default(), &mut out).unwrap_err();
+        assert!(matches!(&error, Error::Corrupt { what, .. } if what.contains("more than the 1024 bytes")), "{error}");
+        assert!(out.capacity() <= 2048);
+        // Nor does a large limit make room for more than the input can hold.
+        let mut out = Vec::new();
+        Gzip::decode(&encode(6, b"small"), 1 << 40, &mut Scratch::default(), &mut out).unwrap();
+        assert!(out.capacity() < 1 << 16);
+    }
+
+    #[test]
+    fn a_broken_off_stream_leaves_the_context_usable() {
+        let mut scratch = Scratch::default();
+        let input = noise(1 << 20);
+        let stop = Gzip { level: 6 }.encode(&input, &mut scratch, &mut |_| Err(Error::Cancelled));
+        assert!(matches!(stop, Err(Error::Cancelled)));
+        let (mut encoded, mut out) = (Vec::new(), Vec::new());
+        Gzip { level: 6 }
+            .encode(b"again", &mut scratch, &mut |piece| {
+                encoded.extend_from_slice(piece);
+                Ok(())
+            })
+            .unwrap();
+        assert!(Gzip::decode(&encoded[..20], 5, &mut scratch, &mut out).is_err());
+        Gzip::decode(&encoded, 5, &mut scratch, &mut out).unwrap();
+        assert_eq!(out, b"again");
+    }
+}

@@ -1,0 +1,156 @@
+//! The index of a shard: where each inner chunk lies, and how that is stored.
+
+use serde_json::Map;
+
+use crate::codec::bytes::Bytes;
+use crate::codec::chain::{BytesToBytes, only_checksums};
+use crate::codec::crc32c::{CHECKSUM_BYTES, Crc32c};
+use crate::codec::transpose::Transpose;
+use crate::dtype::DataType;
+use crate::error::{Error, Result};
+use crate::json::NamedConfig;
+use crate::region::to_usize;
+
+/// Size of an entry in bytes: offset and length.
+const ENTRY_BYTES: u64 = 16;
+
+/// The most inner chunks of one shard: its index takes 1 GiB.
+pub(super) const MAX_INDEX_ENTRIES: u64 = 1 << 26;
+
+/// Where the inner chunks of one shard lie: offset and length of each, in C order of the (transposed) inner grid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ShardIndex {
+    entries: Vec<[u64; 2]>,
+}
+
+impl ShardIndex {
+    /// The marker of an inner chunk that is not there, in both numbers.
+    const MISSING: [u64; 2] = [u64::MAX, u64::MAX];
+
+    /// An index of `count` missing inner chunks.
+    pub(crate) fn empty(count: usize) -> Self {
+        Self { entries: vec![Self::MISSING; count] }
+    }
+
+    /// Offset and length of the inner chunk at `position`; none if it is missing.
+    pub(crate) fn get(&self, position: usize) -> Option<(u64, u64)> {
+        let [offset, len] = self.entries[position];
+        ([offset, len] != Self::MISSING).then_some((offset, len))
+    }
+
+    /// Records where an inner chunk was written.
+    pub(crate) fn set(&mut self, position: usize, offset: u64, len: u64) {
+        self.entries[position] = [offset, len];
+    }
+
+    /// Whether any inner chunk is missing.
+    pub(super) fn has_missing(&self) -> bool {
+        self.entries.contains(&Self::MISSING)
+    }
+
+    /// Checks that every inner chunk lies within `from..to`, the part of the shard that is not the index.
+    fn check(&self, from: u64, to: u64) -> Result<()> {
+        for (position, &[offset, len]) in self.entries.iter().enumerate() {
+            let fault = if [offset, len] == Self::MISSING {
+                continue;
+            } else if offset == u64::MAX || len == u64::MAX {
+                "only one of offset and length says that it is missing"
+            } else {
+                match offset.checked_add(len) {
+                    None => "offset and length pass 2^64",
+                    Some(end) if offset < from || end > to => "it is not within the part of the shard that holds inner chunks",
+                    Some(_) => continue,
+                }
+            };
+            return Err(Error::corrupt(format!(
+                "shard index entry {position}: offset {offset}, length {len}: {fault} (bytes {from} to {to})"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// The codecs of the index: a byte order, and any number of checksums. All others have no fixed size, or gain nothing.
+#[derive(Clone, Debug)]
+pub(super) struct IndexCodecs {
+    bytes: Bytes,
+    checksums: Vec<BytesToBytes>,
+    count: usize,
+}
+
+impl IndexCodecs {
+    /// Reads the `index_codecs` member for `count` inner chunks.
+    pub(super) fn from_metadata(codecs: &[NamedConfig], count: usize) -> Result<Self> {
+        let accepted = format!("accepted are {}, then any number of {}", Bytes::NAME, Crc32c::NAME);
+        let Some((first, rest)) = codecs.split_first() else { return Err(Error::metadata("", format!("no codecs; {accepted}"))) };
+        match first.name.as_str() {
+            Bytes::NAME => {}
+            Transpose::NAME => return Err(Error::unsupported("a shard index that is transposed")),
+            name => return Err(Error::metadata("/0", format!("{name:?}; {accepted}"))),
+        }
+        let bytes = Bytes::from_metadata(first, &DataType::UInt64).map_err(|error| error.within("/0"))?;
+        let mut checksums = Vec::new();
+        for (i, config) in rest.iter().enumerate() {
+            match BytesToBytes::from_metadata(config).map_err(|error| error.within(&format!("/{}", i + 1)))? {
+                Some(codec) if only_checksums(&[codec]) => checksums.push(codec),
+                _ => {
+                    let what = format!("{:?} has no fixed size, or does not follow {}; {accepted}", config.name, Bytes::NAME);
+                    return Err(Error::metadata(format!("/{}", i + 1), what));
+                }
+            }
+        }
+        Ok(Self { bytes, checksums, count })
+    }
+
+    pub(super) fn to_metadata(&self) -> Vec<NamedConfig> {
+        std::iter::once(self.bytes.to_metadata()).chain(self.checksums.iter().map(|codec| codec.to_metadata())).collect()
+    }
+
+    /// The codec objects that every reader accepts: little endian and a checksum.
+    pub(super) fn conservative() -> Vec<NamedConfig> {
+        let little = Map::from_iter([("endian".to_owned(), "little".into())]);
+        vec![NamedConfig::new(Bytes::NAME, little), NamedConfig::new(Crc32c::NAME, Map::new())]
+    }
+
+    /// Number of inner chunks.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Size of the encoded index in bytes. No overflow: counts are at most [`MAX_INDEX_ENTRIES`].
+    pub(super) fn encoded_bytes(&self) -> u64 {
+        self.count as u64 * ENTRY_BYTES + self.checksums.len() as u64 * CHECKSUM_BYTES
+    }
+
+    /// Decodes an index; `bodies` is the part of the shard in which inner chunks may lie.
+    pub(super) fn decode(&self, encoded: &[u8], bodies: std::ops::Range<u64>) -> Result<ShardIndex> {
+        if encoded.len() as u64 != self.encoded_bytes() {
+            let what = format!("a shard index of {} bytes, expected {}", encoded.len(), self.encoded_bytes());
+            return Err(Error::corrupt(what));
+        }
+        let mut content = encoded;
+        for _ in &self.checksums {
+            content = Crc32c.decode(content)?;
+        }
+        let mut bytes = content.to_vec();
+        self.bytes.convert(&mut bytes);
+        let number = |half: &[u8]| half.first_chunk().map_or(u64::MAX, |half| u64::from_ne_bytes(*half));
+        let entries = bytes.as_chunks::<16>().0.iter().map(|entry| [number(&entry[..8]), number(&entry[8..])]).collect();
+        let index = ShardIndex { entries };
+        index.check(bodies.start, bodies.end)?;
+        Ok(index)
+    }
+
+    /// Encodes an index.
+    pub(super) fn encode(&self, index: &ShardIndex) -> Result<Vec<u8>> {
+        assert_eq!(index.entries.len(), self.count, "number of entries of a shard index");
+        let mut encoded = Vec::with_capacity(to_usize(self.encoded_bytes()));
+        encoded.extend(index.entries.iter().flatten().flat_map(|number| number.to_ne_bytes()));
+        self.bytes.convert(&mut encoded);
+        for _ in &self.checksums {
+            let checksum = crc32c::crc32c(&encoded);
+            encoded.extend_from_slice(&checksum.to_le_bytes());
+        }
+        Ok(encoded)
+    }
+}
