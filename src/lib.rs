@@ -10,6 +10,7 @@ mod dtype;
 mod error;
 mod grid;
 mod json;
+mod metadata;
 mod region;
 mod store;
 
@@ -17,5 +18,6 @@ pub use codec::{CodecPipeline, Codecs};
 pub use dtype::{DataType, FillValue};
 pub use error::{Error, Result};
 pub use grid::{ChunkGrid, ChunkKeyEncoding};
+pub use metadata::{ArrayMetadata, Attributes, Consolidated, GroupMetadata, Layout, NodeMetadata};
 pub use region::{MAX_RANK, Region};
 pub use store::{ByteRange, Entry, EntryKind, FilesystemStore, Key, Lock, MappedValue, MemoryStore, ReadMode, Store};

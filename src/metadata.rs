@@ -1,0 +1,168 @@
+//! `zarr.json`: the documents of arrays and groups, read strictly and written conservatively.
+//!
+//! Reading goes in two steps: a document becomes its members with everything checked that the format says (`spec/format.md`), and only
+//! then are the codecs of an array built. Writing goes the other way, and ends with the checks of reading, so that whatever is written can be
+//! read again.
+
+use serde::Serialize;
+use serde::ser::Serializer;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::error::{Error, Result};
+use crate::json::{self, Members};
+
+mod array;
+mod attributes;
+mod document;
+mod group;
+mod layout;
+
+pub use array::ArrayMetadata;
+pub use attributes::Attributes;
+use document::ArrayDocument;
+pub use group::{Consolidated, GroupMetadata};
+pub use layout::Layout;
+
+/// The name of a metadata document.
+pub(crate) const DOCUMENT: &str = "zarr.json";
+
+/// The document of a node.
+#[derive(Clone, Debug)]
+pub enum NodeMetadata {
+    /// An array.
+    Array(Box<ArrayMetadata>),
+    /// A group.
+    Group(Box<GroupMetadata>),
+}
+
+impl NodeMetadata {
+    /// Parses a document. Errors carry a JSON pointer and no key.
+    ///
+    /// # Errors
+    /// [`Error::Metadata`] where the document breaks a rule of the format, [`Error::Unsupported`] where it is valid but needs something that
+    /// this build does not have.
+    pub fn from_bytes(document: &[u8]) -> Result<Self> {
+        NodeDocument::from_members(Members::from_document(document)?)?.build()
+    }
+
+    /// The document as it is stored: indented by two spaces.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when the document would be too large or too deep to be read again.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        match self {
+            Self::Array(array) => array.to_bytes(),
+            Self::Group(group) => group.to_bytes(),
+        }
+    }
+}
+
+/// The document of a node with its members checked, but without codecs built.
+#[derive(Clone, Debug, PartialEq)]
+enum NodeDocument {
+    Array(Box<ArrayDocument>),
+    Group(Box<GroupMetadata>),
+}
+
+impl NodeDocument {
+    /// Reads the members of a document.
+    fn from_members(mut members: Members) -> Result<Self> {
+        check_format(&members.require("zarr_format")?)?;
+        match members.require("node_type")? {
+            Value::String(kind) if kind == "array" => Ok(Self::Array(Box::new(ArrayDocument::from_members(members)?))),
+            Value::String(kind) if kind == "group" => Ok(Self::Group(Box::new(GroupMetadata::from_members(members)?))),
+            other => Err(Error::metadata("/node_type", format!("{}; expected \"array\" or \"group\"", json::brief(&other)))),
+        }
+    }
+
+    /// Builds the codecs.
+    fn build(self) -> Result<NodeMetadata> {
+        Ok(match self {
+            Self::Array(document) => NodeMetadata::Array(Box::new(ArrayMetadata::from_document(*document)?)),
+            Self::Group(group) => NodeMetadata::Group(group),
+        })
+    }
+}
+
+/// `zarr_format` is the integer 3.
+fn check_format(format: &Value) -> Result<()> {
+    match format.as_u64() {
+        Some(3) => Ok(()),
+        Some(2) => Err(Error::unsupported("zarr_format 2; Zarr v2 is not read yet, only Zarr v3")),
+        Some(other) => Err(Error::unsupported(format!("zarr_format {other}; supported is 3"))),
+        None => Err(Error::metadata("/zarr_format", format!("{}; expected the integer 3", json::brief(format)))),
+    }
+}
+
+/// Members that no rule knows may stand only where a reader is told that it may ignore them.
+fn check_extra(extra: &Members) -> Result<()> {
+    for (name, value) in extra.iter() {
+        let ignorable = Members::parse(value.get())
+            .is_ok_and(|members| members.iter().any(|(name, value)| name == "must_understand" && value.get() == "false"));
+        if !ignorable {
+            return Err(Error::metadata(
+                json::pointer(name),
+                "an unknown member; it would be ignored only if it were an object with \"must_understand\": false",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A member that is about to be written.
+enum Member<'a> {
+    /// To be printed.
+    Json(Value),
+    /// Kept as it came.
+    Raw(&'a RawValue),
+}
+
+impl Serialize for Member<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Json(value) => value.serialize(serializer),
+            Self::Raw(raw) => raw.serialize(serializer),
+        }
+    }
+}
+
+/// An object of members in this order.
+struct Object<'a>(Vec<(&'a str, Member<'a>)>);
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, member)| (name, member)))
+    }
+}
+
+impl Object<'_> {
+    /// The text of the object, indented by two spaces.
+    fn to_text(&self) -> Result<String> {
+        serde_json::to_string_pretty(self).map_err(|fault| Error::invalid(format!("metadata that cannot be printed: {fault}")))
+    }
+
+    /// The object as a document, checked to be one that is read again.
+    fn to_document(&self) -> Result<Vec<u8>> {
+        let text = self.to_text()?;
+        Members::from_document(text.as_bytes()).map_err(|error| as_argument("metadata cannot be stored", error))?;
+        Ok(text.into_bytes())
+    }
+}
+
+/// Shifts JSON text to the right by so many levels. Line breaks of JSON are always between tokens, so no string changes.
+fn indent(text: &str, levels: usize) -> String {
+    text.replace('\n', &format!("\n{}", "  ".repeat(levels)))
+}
+
+/// An error in what a caller asked for, found by a rule about documents.
+fn as_argument(what: &str, error: Error) -> Error {
+    match error {
+        Error::Metadata { pointer, what: fault, .. } if pointer.is_empty() => Error::invalid(format!("{what}: {fault}")),
+        Error::Metadata { pointer, what: fault, .. } => Error::invalid(format!("{what}: at {pointer}: {fault}")),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,197 @@
+//! The document of an array as the rest of the crate uses it: checked, with its codecs built.
+
+use super::document::{ArrayDocument, check_chunk_bytes};
+use super::{Attributes, Layout, as_argument};
+use crate::codec::CodecPipeline;
+use crate::dtype::{DataType, FillValue};
+use crate::error::{Error, Result};
+use crate::grid::{ChunkGrid, ChunkKeyEncoding};
+use crate::json::Members;
+
+/// The document of an array (Zarr v3 core specification, "Array metadata").
+#[derive(Clone, Debug)]
+pub struct ArrayMetadata {
+    pub(crate) data_type: DataType,
+    pub(crate) grid: ChunkGrid,
+    pub(crate) key_encoding: ChunkKeyEncoding,
+    pub(crate) fill: FillValue,
+    pub(crate) codecs: CodecPipeline,
+    pub(crate) attributes: Attributes,
+    pub(crate) dimension_names: Option<Vec<Option<String>>>,
+    /// Members that we do not know and that may be ignored (`must_understand: false`), kept as they came.
+    pub(crate) extra: Members,
+}
+
+impl ArrayMetadata {
+    /// The document of a new array; without a fill value it gets the zero of its type.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when the parts do not fit together (the message names the axis), [`Error::Unsupported`] for a codec that this
+    /// build does not have.
+    pub fn new(shape: impl Into<Vec<u64>>, data_type: DataType, fill: Option<FillValue>, layout: &Layout) -> Result<Self> {
+        let document = new_document(shape.into(), data_type, fill, layout)?;
+        Self::from_document(document).map_err(|error| as_argument("codecs that do not fit", error))
+    }
+
+    /// The same array (shape, type, attributes, names, key encoding) under another layout, and with another fill value if one is given.
+    ///
+    /// # Errors
+    /// As [`ArrayMetadata::new`].
+    pub fn relaid(&self, layout: &Layout, fill: Option<FillValue>) -> Result<Self> {
+        let fill = fill.unwrap_or_else(|| self.fill.clone());
+        let laid = Self::new(self.shape(), self.data_type.clone(), Some(fill), layout)?;
+        Ok(Self { grid: laid.grid, fill: laid.fill, codecs: laid.codecs, ..self.clone() })
+    }
+
+    /// How the array is cut and encoded: the inverse of [`ArrayMetadata::new`], so that a part of it can be changed and the rest kept.
+    ///
+    /// Shards within shards come out as one level, from the outermost shard to the innermost chunk.
+    pub fn layout(&self) -> Layout {
+        Layout::from_codecs(self.chunk_shape(), &self.codecs.to_metadata())
+    }
+
+    /// The same array with these names of dimensions, or with none.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when there are not as many as dimensions, or one occurs twice (which some readers refuse).
+    pub fn with_dimension_names(mut self, names: Option<Vec<Option<String>>>) -> Result<Self> {
+        if let Some(names) = &names {
+            check_names(names, self.shape().len())?;
+        }
+        self.dimension_names = names;
+        Ok(self)
+    }
+
+    /// The same array with other attributes.
+    #[must_use]
+    pub fn with_attributes(mut self, attributes: Attributes) -> Self {
+        self.attributes = attributes;
+        self
+    }
+
+    /// The same array with other chunk keys.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when the separator is neither `/` nor `.`.
+    pub fn with_key_encoding(mut self, key_encoding: ChunkKeyEncoding) -> Result<Self> {
+        let (ChunkKeyEncoding::Default { separator } | ChunkKeyEncoding::V2 { separator }) = key_encoding;
+        if !['/', '.'].contains(&separator) {
+            return Err(Error::invalid(format!("chunk key separator {separator:?}; accepted are '/' and '.'")));
+        }
+        self.key_encoding = key_encoding;
+        Ok(self)
+    }
+
+    /// The same array with another extent, of the same rank.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when the rank differs.
+    pub fn with_shape(mut self, shape: impl Into<Vec<u64>>) -> Result<Self> {
+        self.grid = ChunkGrid::regular(shape, self.chunk_shape())?;
+        Ok(self)
+    }
+
+    /// Builds the codecs of a document.
+    pub(super) fn from_document(document: ArrayDocument) -> Result<Self> {
+        let ArrayDocument { shape, data_type, chunk_shape, key_encoding, fill, codecs, attributes, dimension_names, extra } = document;
+        let codecs = CodecPipeline::from_metadata(&codecs, &chunk_shape, &data_type, &fill).map_err(|error| error.within("/codecs"))?;
+        let grid = ChunkGrid::regular(shape, chunk_shape)?;
+        Ok(Self { data_type, grid, key_encoding, fill, codecs, attributes, dimension_names, extra })
+    }
+
+    fn to_document(&self) -> ArrayDocument {
+        ArrayDocument {
+            shape: self.shape().to_vec(),
+            data_type: self.data_type.clone(),
+            chunk_shape: self.chunk_shape().to_vec(),
+            key_encoding: self.key_encoding,
+            fill: self.fill.clone(),
+            codecs: self.codecs.to_metadata(),
+            attributes: self.attributes.clone(),
+            dimension_names: self.dimension_names.clone(),
+            extra: self.extra.clone(),
+        }
+    }
+
+    /// The document as it is stored.
+    pub(super) fn to_bytes(&self) -> Result<Vec<u8>> {
+        self.to_document().to_object().to_document()
+    }
+
+    /// The text of the document.
+    pub(super) fn to_text(&self) -> Result<String> {
+        self.to_document().to_object().to_text()
+    }
+
+    /// Shape of the array.
+    pub fn shape(&self) -> &[u64] {
+        self.grid.array_shape()
+    }
+
+    /// Shape of a chunk (of a shard, where the array is sharded).
+    pub fn chunk_shape(&self) -> &[u64] {
+        self.grid.chunk_shape()
+    }
+
+    /// Data type of the elements.
+    pub fn data_type(&self) -> &DataType {
+        &self.data_type
+    }
+
+    /// Value of elements that were never written.
+    pub fn fill_value(&self) -> &FillValue {
+        &self.fill
+    }
+
+    /// How the keys of chunks are made.
+    pub fn key_encoding(&self) -> ChunkKeyEncoding {
+        self.key_encoding
+    }
+
+    /// Names of the dimensions, if the document has any.
+    pub fn dimension_names(&self) -> Option<&[Option<String>]> {
+        self.dimension_names.as_deref()
+    }
+
+    /// Attributes.
+    pub fn attributes(&self) -> &Attributes {
+        &self.attributes
+    }
+}
+
+/// The document of a new array, before its codecs are built.
+pub(super) fn new_document(shape: Vec<u64>, data_type: DataType, fill: Option<FillValue>, layout: &Layout) -> Result<ArrayDocument> {
+    let (chunk_shape, codecs) = layout.to_codecs(shape.len())?;
+    check_chunk_bytes(&chunk_shape, data_type.item_size()).map_err(|fault| Error::invalid(format!("chunk shape {fault}")))?;
+    ChunkGrid::regular(&*shape, &*chunk_shape)?;
+    let fill = match fill {
+        Some(fill) => FillValue::from_bytes(&data_type, fill.as_bytes())?,
+        None => FillValue::zero(&data_type),
+    };
+    Ok(ArrayDocument {
+        shape,
+        data_type,
+        chunk_shape,
+        key_encoding: ChunkKeyEncoding::default(),
+        fill,
+        codecs,
+        attributes: Attributes::default(),
+        dimension_names: None,
+        extra: Members::default(),
+    })
+}
+
+/// Names to be written are as many as dimensions, and unique.
+pub(super) fn check_names(names: &[Option<String>], rank: usize) -> Result<()> {
+    if names.len() != rank {
+        return Err(Error::invalid(format!("{} dimension names for {rank} dimensions", names.len())));
+    }
+    for (axis, name) in names.iter().enumerate() {
+        if let Some(name) = name
+            && let Some(earlier) = names[..axis].iter().position(|other| other.as_ref() == Some(name))
+        {
+            return Err(Error::invalid(format!("dimensions {earlier} and {axis} are both named {name:?}; names must be unique")));
+        }
+    }
+    Ok(())
+}

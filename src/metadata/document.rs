@@ -1,0 +1,180 @@
+//! The document of an array with every member checked, before its codecs are built.
+
+use serde_json::{Map, Value, json};
+
+use super::{Attributes, Member, Object, check_extra};
+use crate::dtype::{DataType, FillValue};
+use crate::error::{Error, Result};
+use crate::grid::ChunkKeyEncoding;
+use crate::json::{self, Members, NamedConfig, brief};
+use crate::region::{MAX_RANK, element_count};
+
+/// What the document of an array says.
+///
+/// Invariants
+/// 1. `shape` and `chunk_shape` have the same rank, at most [`MAX_RANK`]; no chunk edge is 0; a chunk has at most `isize::MAX` bytes.
+/// 2. `fill` is one element of `data_type`.
+/// 3. `codecs` is not empty; what is in it has not been looked at.
+/// 4. There are as many `dimension_names` as dimensions, if there are any.
+/// 5. Each of `extra` is an object with `must_understand: false`.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ArrayDocument {
+    pub(super) shape: Vec<u64>,
+    pub(super) data_type: DataType,
+    pub(super) chunk_shape: Vec<u64>,
+    pub(super) key_encoding: ChunkKeyEncoding,
+    pub(super) fill: FillValue,
+    pub(super) codecs: Vec<NamedConfig>,
+    pub(super) attributes: Attributes,
+    pub(super) dimension_names: Option<Vec<Option<String>>>,
+    pub(super) extra: Members,
+}
+
+impl ArrayDocument {
+    /// Reads the members that are left after `zarr_format` and `node_type`.
+    pub(super) fn from_members(mut members: Members) -> Result<Self> {
+        let shape = read(&mut members, "shape", read_shape)?;
+        let data_type = read(&mut members, "data_type", DataType::from_json)?;
+        let chunk_shape = read(&mut members, "chunk_grid", |grid| read_grid(grid, &shape, data_type.item_size()))?;
+        let key_encoding = read(&mut members, "chunk_key_encoding", read_key_encoding)?;
+        let fill = read(&mut members, "fill_value", |value| FillValue::from_json(&data_type, value))?;
+        let codecs = read(&mut members, "codecs", read_codecs)?;
+        let attributes = match members.take("attributes") {
+            Some(raw) => Attributes::from_raw(raw).map_err(|error| error.within("/attributes"))?,
+            None => Attributes::default(),
+        };
+        let dimension_names = match members.take_value("dimension_names")? {
+            None | Some(Value::Null) => None,
+            Some(names) => Some(read_names(&names, shape.len()).map_err(|error| error.within("/dimension_names"))?),
+        };
+        if let Some(transformers) = members.take_value("storage_transformers")? {
+            check_transformers(&transformers)?;
+        }
+        check_extra(&members)?;
+        Ok(Self { shape, data_type, chunk_shape, key_encoding, fill, codecs, attributes, dimension_names, extra: members })
+    }
+
+    /// The document in the order in which zarr-python writes it.
+    pub(super) fn to_object(&self) -> Object<'_> {
+        let mut members = vec![
+            ("shape", Member::Json(json!(self.shape))),
+            ("data_type", Member::Json(self.data_type.to_json())),
+            ("chunk_grid", Member::Json(json!({"name": "regular", "configuration": {"chunk_shape": self.chunk_shape}}))),
+            ("chunk_key_encoding", Member::Json(write_key_encoding(self.key_encoding))),
+            ("fill_value", Member::Json(self.fill.to_json(&self.data_type))),
+            ("codecs", Member::Json(self.codecs.iter().map(NamedConfig::to_json).collect())),
+            ("attributes", self.attributes.to_member()),
+        ];
+        if let Some(names) = &self.dimension_names {
+            members.push(("dimension_names", Member::Json(json!(names))));
+        }
+        members.push(("zarr_format", Member::Json(json!(3))));
+        members.push(("node_type", Member::Json(json!("array"))));
+        members.extend(self.extra.iter().map(|(name, raw)| (name, Member::Raw(raw))));
+        Object(members)
+    }
+}
+
+/// Reads a mandatory member; the pointers of errors become those of the document.
+fn read<T>(members: &mut Members, name: &str, parse: impl FnOnce(&Value) -> Result<T>) -> Result<T> {
+    parse(&members.require(name)?).map_err(|error| error.within(&json::pointer(name)))
+}
+
+fn read_shape(value: &Value) -> Result<Vec<u64>> {
+    let shape = json::u64_list(value)?;
+    if shape.len() > MAX_RANK {
+        return Err(Error::unsupported(format!("an array of rank {}; at most {MAX_RANK} is supported", shape.len())));
+    }
+    Ok(shape)
+}
+
+/// Reads a `regular` chunk grid: the shape of a chunk.
+fn read_grid(value: &Value, shape: &[u64], item_size: usize) -> Result<Vec<u64>> {
+    let grid = NamedConfig::from_json_mandatory(value)?;
+    if grid.name != "regular" {
+        return Err(Error::unsupported(format!("chunk grid {:?}; supported is \"regular\"", grid.name)));
+    }
+    grid.only(&["chunk_shape"])?;
+    let at = "/configuration/chunk_shape";
+    let value = grid.configuration.get("chunk_shape").ok_or_else(|| Error::metadata(at, "missing; this member is mandatory"))?;
+    let chunk_shape = json::u64_list(value).map_err(|error| error.within(at))?;
+    if chunk_shape.len() != shape.len() {
+        return Err(Error::metadata(at, format!("{chunk_shape:?} has rank {}, but the array has rank {}", chunk_shape.len(), shape.len())));
+    }
+    if let Some(axis) = chunk_shape.iter().position(|&edge| edge == 0) {
+        return Err(Error::metadata(format!("{at}/{axis}"), "0; a chunk has at least one element along each axis"));
+    }
+    check_chunk_bytes(&chunk_shape, item_size).map_err(|fault| Error::metadata(at, fault))?;
+    Ok(chunk_shape)
+}
+
+/// A chunk must be addressable; an array need not be, since chunks that were never written take no space.
+pub(super) fn check_chunk_bytes(chunk_shape: &[u64], item_size: usize) -> Result<(), String> {
+    let bytes = element_count(chunk_shape).and_then(|count| count.checked_mul(item_size as u64));
+    match bytes {
+        Some(bytes) if isize::try_from(bytes).is_ok() => Ok(()),
+        _ => Err(format!("{chunk_shape:?} elements of {item_size} bytes; a chunk has at most {} bytes", isize::MAX)),
+    }
+}
+
+fn read_key_encoding(value: &Value) -> Result<ChunkKeyEncoding> {
+    let encoding = NamedConfig::from_json_mandatory(value)?;
+    if !["default", "v2"].contains(&encoding.name.as_str()) {
+        return Err(Error::unsupported(format!("chunk key encoding {:?}; supported are \"default\" and \"v2\"", encoding.name)));
+    }
+    encoding.only(&["separator"])?;
+    let separator = match encoding.configuration.get("separator") {
+        None if encoding.name == "v2" => '.',
+        None => '/',
+        Some(Value::String(text)) if text == "/" => '/',
+        Some(Value::String(text)) if text == "." => '.',
+        Some(other) => {
+            return Err(Error::metadata("/configuration/separator", format!("{}; expected \"/\" or \".\"", brief(other))));
+        }
+    };
+    Ok(if encoding.name == "v2" { ChunkKeyEncoding::V2 { separator } } else { ChunkKeyEncoding::Default { separator } })
+}
+
+fn write_key_encoding(encoding: ChunkKeyEncoding) -> Value {
+    let (name, separator) = match encoding {
+        ChunkKeyEncoding::Default { separator } => ("default", separator),
+        ChunkKeyEncoding::V2 { separator } => ("v2", separator),
+    };
+    let configuration = Map::from_iter([("separator".to_owned(), Value::from(separator.to_string()))]);
+    NamedConfig::new(name, configuration).to_json()
+}
+
+fn read_codecs(value: &Value) -> Result<Vec<NamedConfig>> {
+    match value.as_array() {
+        Some(items) if !items.is_empty() => {
+            let codec = |(position, item)| NamedConfig::from_json(item).map_err(|error| error.within(&format!("/{position}")));
+            items.iter().enumerate().map(codec).collect()
+        }
+        _ => Err(Error::metadata("", format!("{}; expected a list of at least one codec", brief(value)))),
+    }
+}
+
+fn read_names(value: &Value, rank: usize) -> Result<Vec<Option<String>>> {
+    let items = value.as_array().ok_or_else(|| Error::metadata("", format!("{}; expected a list of strings or nulls", brief(value))))?;
+    if items.len() != rank {
+        return Err(Error::metadata("", format!("{} names for {rank} dimensions", items.len())));
+    }
+    let name = |(position, item): (usize, &Value)| match item {
+        Value::Null => Ok(None),
+        Value::String(name) => Ok(Some(name.clone())),
+        other => Err(Error::metadata(format!("/{position}"), format!("{}; expected a string or null", brief(other)))),
+    };
+    items.iter().enumerate().map(name).collect()
+}
+
+/// No storage transformer is registered anywhere, so only the empty list is understood.
+fn check_transformers(value: &Value) -> Result<()> {
+    match value.as_array().map(Vec::as_slice) {
+        Some([]) => Ok(()),
+        Some([first, ..]) => {
+            let named = NamedConfig::from_json(first).map_err(|error| error.within("/storage_transformers/0"))?;
+            Err(Error::unsupported(format!("storage transformer {:?}; none is supported", named.name)))
+        }
+        None => Err(Error::metadata("/storage_transformers", format!("{}; expected a list", brief(value)))),
+    }
+}

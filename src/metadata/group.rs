@@ -1,0 +1,197 @@
+//! The document of a group, and the documents of its descendants that it may carry along.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::{Attributes, Member, NodeDocument, NodeMetadata, Object, check_extra, indent};
+use crate::error::{Error, Result};
+use crate::json::{self, Members};
+use crate::store::Key;
+
+/// The document of a group (Zarr v3 core specification, "Group metadata").
+#[derive(Clone, Debug, Default)]
+pub struct GroupMetadata {
+    pub(crate) attributes: Attributes,
+    /// Consolidated metadata as they came. They may be ignored, so they are looked into only when they are asked for.
+    consolidated: Option<Box<RawValue>>,
+    /// Members that we do not know and that may be ignored (`must_understand: false`), kept as they came.
+    pub(crate) extra: Members,
+}
+
+impl GroupMetadata {
+    /// The document of a new group.
+    pub fn new(attributes: Attributes) -> Self {
+        Self { attributes, ..Self::default() }
+    }
+
+    /// Attributes.
+    pub fn attributes(&self) -> &Attributes {
+        &self.attributes
+    }
+
+    /// The same group with other attributes.
+    #[must_use]
+    pub fn with_attributes(mut self, attributes: Attributes) -> Self {
+        self.attributes = attributes;
+        self
+    }
+
+    /// Whether the group carries consolidated metadata.
+    pub fn is_consolidated(&self) -> bool {
+        self.consolidated.is_some()
+    }
+
+    /// The documents of descendants that the group carries along; none if it carries none.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] when they are of another kind than `inline`, [`Error::Metadata`] when their list or one of its paths is
+    /// malformed. The documents themselves are read one by one, by [`Consolidated::node`].
+    pub fn consolidated(&self) -> Result<Option<Consolidated>> {
+        let Some(raw) = &self.consolidated else { return Ok(None) };
+        Consolidated::from_raw(raw).map(Some).map_err(|error| error.within("/consolidated_metadata"))
+    }
+
+    /// The same group with these consolidated metadata, or with none.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when they cannot be printed.
+    pub fn with_consolidated(mut self, consolidated: Option<&Consolidated>) -> Result<Self> {
+        self.consolidated = consolidated.map(Consolidated::to_raw).transpose()?;
+        Ok(self)
+    }
+
+    /// Reads the members that are left after `zarr_format` and `node_type`.
+    pub(super) fn from_members(mut members: Members) -> Result<Self> {
+        let attributes = match members.take("attributes") {
+            Some(raw) => Attributes::from_raw(raw).map_err(|error| error.within("/attributes"))?,
+            None => Attributes::default(),
+        };
+        let consolidated = members.take("consolidated_metadata").filter(|raw| raw.get() != "null");
+        if let Some(raw) = &consolidated {
+            check_consolidated(raw).map_err(|error| error.within("/consolidated_metadata"))?;
+        }
+        check_extra(&members)?;
+        Ok(Self { attributes, consolidated, extra: members })
+    }
+
+    /// The document as it is stored.
+    pub(super) fn to_bytes(&self) -> Result<Vec<u8>> {
+        self.to_object().to_document()
+    }
+
+    fn to_object(&self) -> Object<'_> {
+        let mut members = vec![("attributes", self.attributes.to_member()), ("zarr_format", Member::Json(json!(3)))];
+        if let Some(raw) = &self.consolidated {
+            members.push(("consolidated_metadata", Member::Raw(raw)));
+        }
+        members.push(("node_type", Member::Json(json!("group"))));
+        members.extend(self.extra.iter().map(|(name, raw)| (name, Member::Raw(raw))));
+        Object(members)
+    }
+}
+
+impl PartialEq for GroupMetadata {
+    fn eq(&self, other: &Self) -> bool {
+        let text = |group: &Self| group.consolidated.as_ref().map(|raw| raw.get().to_owned());
+        self.attributes == other.attributes && self.extra == other.extra && text(self) == text(other)
+    }
+}
+
+/// Consolidated metadata may be ignored, and a group opens only if they say so.
+fn check_consolidated(raw: &RawValue) -> Result<()> {
+    match Members::parse(raw.get())?.take_value("must_understand")? {
+        Some(Value::Bool(false)) => Ok(()),
+        Some(other) => Err(Error::metadata("/must_understand", format!("{}; expected false", json::brief(&other)))),
+        None => Err(Error::metadata("/must_understand", "missing; expected false")),
+    }
+}
+
+/// Documents of descendants, by path relative to the group that carries them (`consolidated_metadata` of kind `inline`).
+///
+/// They are a copy that was true when it was made; the documents in the descendants are what counts.
+#[derive(Clone, Debug, Default)]
+pub struct Consolidated {
+    documents: BTreeMap<String, Box<RawValue>>,
+}
+
+impl Consolidated {
+    /// Consolidated metadata of these nodes. What a group among them carries along itself is left out.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a path that is no relative key.
+    pub fn from_nodes<'a>(nodes: impl IntoIterator<Item = (&'a str, &'a NodeMetadata)>) -> Result<Self> {
+        let mut documents = BTreeMap::new();
+        for (path, node) in nodes {
+            check_path(path).map_err(Error::invalid)?;
+            let text = match node {
+                NodeMetadata::Array(array) => array.to_text()?,
+                NodeMetadata::Group(group) => {
+                    let bare = GroupMetadata { consolidated: None, ..GroupMetadata::clone(group) };
+                    bare.to_object().to_text()?
+                }
+            };
+            documents.insert(path.to_owned(), to_raw(text)?);
+        }
+        Ok(Self { documents })
+    }
+
+    /// The paths, in the order of their bytes.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.documents.keys().map(String::as_str)
+    }
+
+    /// The document of the node at `path`; none if it is not among them.
+    ///
+    /// # Errors
+    /// As [`NodeMetadata::from_bytes`].
+    pub fn node(&self, path: &str) -> Result<Option<NodeMetadata>> {
+        let Some(raw) = self.documents.get(path) else { return Ok(None) };
+        let node = Members::parse(raw.get()).and_then(NodeDocument::from_members).and_then(NodeDocument::build);
+        node.map(Some).map_err(|error| error.within(&format!("/consolidated_metadata/metadata{}", json::pointer(path))))
+    }
+
+    /// Reads the member of a group; pointers of errors are relative to it.
+    fn from_raw(raw: &RawValue) -> Result<Self> {
+        let mut members = Members::parse(raw.get())?;
+        match members.require("kind")? {
+            Value::String(kind) if kind == "inline" => {}
+            other => return Err(Error::unsupported(format!("consolidated metadata of kind {}; supported is inline", json::brief(&other)))),
+        }
+        let listed = members.take("metadata").ok_or_else(|| Error::metadata("/metadata", "missing; this member is mandatory"))?;
+        let mut documents = BTreeMap::new();
+        for (path, document) in Members::parse(listed.get()).map_err(|error| error.within("/metadata"))? {
+            check_path(&path).map_err(|fault| Error::metadata(format!("/metadata{}", json::pointer(&path)), fault))?;
+            documents.insert(path, document);
+        }
+        Ok(Self { documents })
+    }
+
+    /// The member of a group, indented as it stands there.
+    fn to_raw(&self) -> Result<Box<RawValue>> {
+        let documents: Vec<_> =
+            self.documents.iter().map(|(path, raw)| Ok((path, to_raw(indent(raw.get(), 1))?))).collect::<Result<_>>()?;
+        let text = Object(documents.iter().map(|(path, raw)| (path.as_str(), Member::Raw(raw))).collect()).to_text()?;
+        let metadata = to_raw(indent(&text, 1))?;
+        let object = Object(vec![
+            ("kind", Member::Json(json!("inline"))),
+            ("must_understand", Member::Json(json!(false))),
+            ("metadata", Member::Raw(&metadata)),
+        ]);
+        to_raw(indent(&object.to_text()?, 1))
+    }
+}
+
+fn to_raw(text: String) -> Result<Box<RawValue>> {
+    RawValue::from_string(text).map_err(|fault| Error::invalid(format!("metadata that cannot be printed: {fault}")))
+}
+
+/// A path of consolidated metadata is a key below the group, so that it cannot leave it.
+fn check_path(path: &str) -> Result<(), String> {
+    match Key::new(path) {
+        Ok(key) if key.is_root() => Err("an empty path; expected a path below the group".to_owned()),
+        Ok(_) => Ok(()),
+        Err(fault) => Err(fault.to_string()),
+    }
+}
