@@ -84,6 +84,7 @@ impl CodecPipeline {
     }
 
     /// The codecs of a chunk, or of the innermost chunks of a shard, for use with other chunk shapes of the same rank.
+    #[cfg(test)]
     pub(crate) fn codecs(&self) -> Codecs {
         match &self.array_to_bytes {
             ArrayToBytes::Bytes(_) => Codecs::from_metadata(self.to_metadata()),

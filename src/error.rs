@@ -179,7 +179,8 @@ impl fmt::Display for Error {
             Self::InvalidArgument { what } => f.write_str(what),
             Self::BudgetTooSmall { required_bytes, budget_bytes, what } => write!(
                 f,
-                "a memory budget of {budget_bytes} bytes is too small: {what}; the smallest that would do is {required_bytes} bytes"
+                "a memory budget of {budget_bytes} bytes is too small: {what}; the smallest that would do is {required_bytes} bytes ({:.1} MiB)",
+                (*required_bytes as f64 / 1_048_576.0 * 10.0).ceil() / 10.0
             ),
             Self::DiskFull { path, needed_bytes: Some(needed) } => write!(f, "{path}: disk full: {needed} bytes are needed"),
             Self::DiskFull { path, needed_bytes: None } => write!(f, "{path}: disk full"),

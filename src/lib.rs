@@ -1,6 +1,8 @@
 //! rezarr: an embedded storage engine for chunked arrays whose on-disk format is Zarr v3, and an out-of-core rechunker that keeps its
 //! memory budget.
 
+#![cfg_attr(test, allow(clippy::cast_possible_truncation))]
+
 // The store that fails (`store/faulty.rs`) is built into unit tests and integration tests, and names the crate as the latter do.
 #[cfg(test)]
 extern crate self as rezarr;

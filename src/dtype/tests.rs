@@ -123,7 +123,7 @@ fn numpy_spellings() {
     assert!(said("r12").contains("multiple of 8"));
 }
 
-/// FMT-31 to FMT-36.
+/// FMT-31, FMT-32, FMT-33, FMT-34, FMT-35, FMT-36.
 #[test]
 fn fill_values_that_are_read() {
     assert_eq!(read("bool", &json!(true)), [1]);

@@ -170,8 +170,10 @@ impl Consolidated {
 
     /// The member of a group, indented as it stands there.
     fn to_raw(&self) -> Result<Box<RawValue>> {
-        let documents: Vec<_> =
+        let mut documents: Vec<_> =
             self.documents.iter().map(|(path, raw)| Ok((path, to_raw(indent(raw.get(), 1))?))).collect::<Result<_>>()?;
+        // By depth, then by name, as other writers do.
+        documents.sort_by_key(|(path, _)| path.matches('/').count());
         let text = Object(documents.iter().map(|(path, raw)| (path.as_str(), Member::Raw(raw))).collect()).to_text()?;
         let metadata = to_raw(indent(&text, 1))?;
         let object = Object(vec![

@@ -16,6 +16,8 @@ pub(crate) enum Fault {
     Never,
     /// This one, without having done anything.
     Once(u64),
+    /// This one, after having done its work: the answer is lost.
+    Lost(u64),
     /// This one and all after it, without having done anything, as when a disk is full or gone.
     From(u64),
     /// This one and all after it; this one has done its work, or half of it where it has parts, as when the process is killed there.
@@ -36,6 +38,7 @@ pub(crate) struct FaultyStore {
 enum Fate {
     Done,
     Refused,
+    Unanswered,
     Halved,
 }
 
@@ -65,6 +68,7 @@ impl FaultyStore {
         match self.fault {
             Fault::Once(at) if index == at => Fate::Refused,
             Fault::From(from) if index >= from => Fate::Refused,
+            Fault::Lost(at) if index == at => Fate::Unanswered,
             Fault::Stop(at) if index == at => Fate::Halved,
             Fault::Stop(at) if index > at => Fate::Refused,
             _ => Fate::Done,
@@ -85,6 +89,10 @@ impl FaultyStore {
         match self.fate() {
             Fate::Done => run(),
             Fate::Refused => self.error(op, key),
+            Fate::Unanswered => {
+                let _ = run();
+                self.error(op, key)
+            }
             Fate::Halved => {
                 // Whether it succeeded is what a killed process never learns.
                 let _ = half(run);

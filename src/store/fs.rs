@@ -26,10 +26,15 @@ mod transfer;
 /// The smallest range that is dropped from the page cache after use, where that is asked for.
 const DROP_BEHIND_BYTES: usize = 1 << 20;
 
+/// The smallest range that is mapped: making, populating and removing a map costs more than copying fewer bytes, and with several threads
+/// they wait for one another at it.
+const MAP_BYTES: usize = 1 << 18;
+
 /// How [`FilesystemStore`] reads values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReadMode {
-    /// Through memory maps of the wanted range, all of whose pages are read before use. A file that is shorter than its directory entry
+    /// Through memory maps of the wanted range, all of whose pages are read before use; ranges of less than 256 KiB as by
+    /// [`ReadMode::Positioned`], which is faster for them. A file that is shorter than its directory entry
     /// said when it was opened, or a device that fails, is an error; a file that another program cuts *during* the visit of its bytes ends
     /// the process (SIGBUS). No program that replaces files by renaming does this; for directories that others may write to in place, there
     /// is [`ReadMode::Positioned`].
@@ -107,7 +112,8 @@ impl FilesystemStore {
             Ok(_) => Ok(()),
             Err(errno) => Err(Error::io("stat", "", errno.into())),
         };
-        if self.read_mode == ReadMode::Mapped && mmap::with_populated(file, offset, len, check, &mut *visit)?.is_some() {
+        let map = self.read_mode == ReadMode::Mapped && len >= MAP_BYTES;
+        if map && mmap::with_populated(file, offset, len, check, &mut *visit)?.is_some() {
             return Ok(());
         }
         let bytes = transfer::read_at(file, offset, len).map_err(|errno| Error::io("read", "", errno.into()))?;

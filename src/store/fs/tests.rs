@@ -1,3 +1,5 @@
+//! What the file system store does inside: names, resolution without help of the kernel, syncs, and files that shrink while open.
+
 use super::*;
 
 fn key(text: &str) -> Key {
@@ -64,15 +66,21 @@ fn a_failed_sync_stays_failed() {
 fn a_file_cut_after_its_pages_were_read_is_noticed() {
     let dir = tempfile::tempdir().unwrap();
     let store = FilesystemStore::open(dir.path()).unwrap();
-    store.set(&key("v"), &[7; 10_000]).unwrap();
+    store.set(&key("v"), &[7; 1_000_000]).unwrap();
     let (file, size) = store.open_value(&key("v")).unwrap().unwrap();
     let shorter = std::fs::OpenOptions::new().write(true).open(dir.path().join("v")).unwrap();
-    for (cut, mode) in [(9_999, ReadMode::Mapped), (5_000, ReadMode::Mapped), (4_096, ReadMode::Positioned), (0, ReadMode::Mapped)] {
+    for (cut, mode) in [
+        (999_999, ReadMode::Mapped),
+        (999_000, ReadMode::Mapped),
+        (4_096, ReadMode::Positioned),
+        (5_000, ReadMode::Mapped),
+        (0, ReadMode::Mapped),
+    ] {
         shorter.set_len(cut).unwrap();
         let store = FilesystemStore::open(dir.path()).unwrap().with_read_mode(mode);
         let mut visited = false;
         // The size is that from before the cut, as it is for a reader that was overtaken.
-        let error = store.visit_range(&file, 0, size as usize, &mut |_| {
+        let error = store.visit_range(&file, 0, usize::try_from(size).unwrap(), &mut |_| {
             visited = true;
             Ok(())
         });

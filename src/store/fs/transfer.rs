@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn both_ways_of_copying_agree() {
-        let bytes: Vec<u8> = (0..3 * WINDOW_BYTES + 17).map(|i| (i * 31 >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..3 * WINDOW_BYTES + 17).map(|i| ((i * 31) >> 3).to_le_bytes()[0]).collect();
         let source = file(&bytes);
         let size = bytes.len() as u64;
         for through_memory in [false, true] {
