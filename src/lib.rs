@@ -7,19 +7,23 @@
 #[cfg(test)]
 extern crate self as rezarr;
 
+mod array;
 mod codec;
 mod dtype;
 mod error;
 mod grid;
+mod group;
 mod json;
 mod metadata;
 mod region;
 mod store;
 
+pub use array::{Array, Element};
 pub use codec::{CodecPipeline, Codecs};
 pub use dtype::{DataType, FillValue};
 pub use error::{Error, Result};
 pub use grid::{ChunkGrid, ChunkKeyEncoding};
+pub use group::{Group, MAX_DEPTH, Node};
 pub use metadata::{ArrayMetadata, Attributes, Consolidated, GroupMetadata, Layout, NodeMetadata};
 pub use region::{MAX_RANK, Region};
 pub use store::{ByteRange, Entry, EntryKind, FilesystemStore, Key, Lock, MappedValue, MemoryStore, ReadMode, Store};

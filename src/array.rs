@@ -1,0 +1,262 @@
+//! Arrays: a document, the chunks below it, and reads and writes of boxes of elements.
+//!
+//! Reading and writing goes by *units*: the boxes that can be decoded and encoded on their own. These are the inner chunks of a
+//! sharded array, and the chunks of any other.
+//!
+//! Invariants
+//! 1. A missing chunk is the fill value only while the array is still the one that was opened; otherwise the read is [`Error::Stale`].
+//! 2. Threads that write through clones of one [`Array`] never lose each other's elements: a chunk is read, changed and set under its lock.
+//! 3. A stored chunk changes in one step: readers see all of the old value or all of the new.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::codec::{CodecPipeline, Sharding};
+use crate::dtype::DataType;
+use crate::error::{Error, Result};
+use crate::grid::ChunkGrid;
+use crate::metadata::ArrayMetadata;
+use crate::region::{Region, c_strides, element_count, to_usize};
+use crate::store::{Key, Store, read_to_vec};
+
+mod element;
+mod open;
+mod read;
+mod units;
+mod window;
+mod write;
+
+pub use element::Element;
+pub(crate) use open::{check_node_name, child_names, create_directory, read_node, reserve_prefix};
+#[cfg(test)]
+pub(crate) use units::Written;
+pub(crate) use units::{UnitReader, UnitWriter, WriteScratch};
+
+/// Number of locks that the chunks of one array share; more than threads that write one array.
+const LOCK_COUNT: usize = 64;
+
+/// An open array. Cheap to clone, and usable from several threads.
+#[derive(Clone, Debug)]
+pub struct Array {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Arc<dyn Store>,
+    prefix: Key,
+    metadata: ArrayMetadata,
+    unit_grid: ChunkGrid,
+    /// Digest of the document that was last found to describe this array.
+    digest: AtomicU64,
+    /// A chunk that is being changed holds the lock at the hash of its index.
+    locks: Vec<Mutex<()>>,
+}
+
+impl Array {
+    /// A handle on the array that `metadata` describes, without looking at the store.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when the metadata contradict themselves.
+    pub(crate) fn with_metadata(store: Arc<dyn Store>, prefix: Key, metadata: ArrayMetadata) -> Result<Self> {
+        Self::with_document(store, prefix, metadata, &[])
+    }
+
+    /// As [`Array::with_metadata`], and remembers the stored document.
+    pub(crate) fn with_document(store: Arc<dyn Store>, prefix: Key, metadata: ArrayMetadata, document: &[u8]) -> Result<Self> {
+        let unit_shape = metadata.codecs.sharding().map_or(metadata.grid.chunk_shape(), Sharding::unit_shape);
+        let unit_grid = ChunkGrid::regular(metadata.grid.array_shape(), unit_shape)?;
+        let locks = (0..LOCK_COUNT).map(|_| Mutex::new(())).collect();
+        let digest = AtomicU64::new(digest(document));
+        Ok(Self { inner: Arc::new(Inner { store, prefix, metadata, unit_grid, digest, locks }) })
+    }
+
+    /// The array's document.
+    pub fn metadata(&self) -> &ArrayMetadata {
+        &self.inner.metadata
+    }
+
+    /// Number of elements along each axis.
+    pub fn shape(&self) -> &[u64] {
+        self.grid().array_shape()
+    }
+
+    /// Data type of the elements.
+    pub fn data_type(&self) -> &DataType {
+        self.inner.metadata.data_type()
+    }
+
+    /// Where the array is, as a person would say it; for messages.
+    pub fn path(&self) -> String {
+        self.inner.store.locate(&self.inner.prefix)
+    }
+
+    /// The grid of the stored chunks (of the shards, where the array is sharded).
+    pub fn grid(&self) -> &ChunkGrid {
+        &self.inner.metadata.grid
+    }
+
+    /// Grid of the boxes that can be decoded and encoded on their own: inner chunks where the array is sharded, chunks otherwise.
+    pub fn unit_grid(&self) -> &ChunkGrid {
+        &self.inner.unit_grid
+    }
+
+    /// The key at which the chunk with this grid index is stored.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when the chunk is outside the grid, or its name is too long to be a key.
+    pub fn chunk_key(&self, chunk: &[u64]) -> Result<Key> {
+        self.check_chunk(chunk)?;
+        self.key_of(chunk)
+    }
+
+    /// Stored size in bytes of a chunk (of a shard with its index); none if the chunk is missing.
+    ///
+    /// # Errors
+    /// As [`Array::chunk_key`], and those of the store.
+    pub fn stored_chunk_bytes(&self, chunk: &[u64]) -> Result<Option<u64>> {
+        self.inner.store.size(&self.chunk_key(chunk)?)
+    }
+
+    /// The stored bytes of a chunk as they are; none if the chunk is missing.
+    ///
+    /// # Errors
+    /// As [`Array::chunk_key`], and [`Error::Corrupt`] when more is stored than such a chunk can take.
+    pub fn encoded_chunk(&self, chunk: &[u64]) -> Result<Option<Vec<u8>>> {
+        let limit = units::stored_limit(&self.inner.metadata.codecs);
+        read_to_vec(&*self.inner.store, &self.chunk_key(chunk)?, limit)
+    }
+
+    /// The elements of a chunk that lie inside the array, decoded, in C order and the machine's byte order.
+    ///
+    /// # Errors
+    /// As [`Array::read_bytes`], and [`Error::InvalidArgument`] when the chunk is outside the grid.
+    pub fn read_chunk(&self, chunk: &[u64]) -> Result<Vec<u8>> {
+        self.check_chunk(chunk)?;
+        self.read_bytes(&self.grid().region(chunk))
+    }
+
+    /// Writes the elements of a chunk that lie inside the array, given as [`Array::read_chunk`] returns them.
+    ///
+    /// # Errors
+    /// As [`Array::write_bytes`], and [`Error::InvalidArgument`] when the chunk is outside the grid.
+    pub fn write_chunk(&self, chunk: &[u64], data: &[u8]) -> Result<()> {
+        self.check_chunk(chunk)?;
+        self.write_bytes(&self.grid().region(chunk), data)
+    }
+
+    /// The store that holds the array.
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.store
+    }
+
+    /// The key below which the array lies in its store.
+    pub(crate) fn prefix(&self) -> &Key {
+        &self.inner.prefix
+    }
+
+    /// The codecs of one unit: its `strides()` are the layout of a decoded unit, its `chunk_bytes()` the size.
+    pub(crate) fn unit_pipeline(&self) -> &CodecPipeline {
+        self.sharding().map_or(&self.inner.metadata.codecs, Sharding::unit_pipeline)
+    }
+
+    fn sharding(&self) -> Option<&Sharding> {
+        self.inner.metadata.codecs.sharding()
+    }
+
+    /// The key of a chunk inside the grid.
+    fn key_of(&self, chunk: &[u64]) -> Result<Key> {
+        self.inner.prefix.join(&self.inner.metadata.key_encoding.key(chunk))
+    }
+
+    /// The lock of a chunk.
+    fn lock_chunk(&self, chunk: &[u64]) -> MutexGuard<'_, ()> {
+        let mut hasher = DefaultHasher::new();
+        chunk.hash(&mut hasher);
+        let locks = &self.inner.locks;
+        locks[to_usize(hasher.finish() % locks.len() as u64)].lock()
+    }
+
+    fn check_chunk(&self, chunk: &[u64]) -> Result<()> {
+        let counts = self.grid().counts();
+        if chunk.len() == counts.len() && chunk.iter().zip(&counts).all(|(index, count)| index < count) {
+            return Ok(());
+        }
+        Err(Error::invalid(format!("{}: chunk {chunk:?} is not in the grid of {counts:?} chunks", self.path())))
+    }
+
+    /// Checks that a region lies inside the array; returns its size in bytes.
+    fn check_region(&self, region: &Region) -> Result<usize> {
+        let shape = self.shape();
+        if region.rank() != shape.len() {
+            return Err(Error::invalid(format!("{}: region {region} has rank {}, the array {}", self.path(), region.rank(), shape.len())));
+        }
+        for (axis, &extent) in shape.iter().enumerate() {
+            let (start, end) = (region.start()[axis], region.end(axis));
+            if end > extent {
+                let asked = format!("region {region} asks for {start}:{end} of axis {axis}");
+                return Err(Error::invalid(format!("{}: {asked}, which has {extent} elements", self.path())));
+            }
+        }
+        let item_size = self.data_type().item_size() as u64;
+        let bytes = element_count(region.shape()).and_then(|count| count.checked_mul(item_size));
+        bytes.and_then(|bytes| isize::try_from(bytes).ok()).map(isize::unsigned_abs).ok_or_else(|| {
+            Error::invalid(format!("{}: region {region} takes more bytes than this machine can address; read smaller regions", self.path()))
+        })
+    }
+
+    fn check_element<T: Element>(&self) -> Result<()> {
+        if T::DATA_TYPE == *self.data_type() {
+            return Ok(());
+        }
+        let (stored, asked) = (self.data_type().name(), T::DATA_TYPE.name());
+        Err(Error::invalid(format!(
+            "{}: elements are {stored}, not {asked}; use the Rust type for {stored}, or the calls on bytes",
+            self.path()
+        )))
+    }
+}
+
+/// What is remembered of a document, to see later whether it is still the same.
+fn digest(document: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    document.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A zeroed buffer of `len` elements; an error rather than an abort where there is no such memory.
+fn zeroed<T: bytemuck::Zeroable>(len: usize) -> Result<Vec<T>> {
+    bytemuck::allocation::try_zeroed_vec(len).map_err(|()| no_memory(len.saturating_mul(size_of::<T>())))
+}
+
+/// Makes room for `additional` more bytes in `buffer`; an error rather than an abort where there is no such memory.
+fn reserve(buffer: &mut Vec<u8>, additional: usize) -> Result<()> {
+    buffer.try_reserve(additional).map_err(|_| no_memory(additional))
+}
+
+/// Appends to `buffer`; an error rather than an abort where there is no memory.
+fn append(buffer: &mut Vec<u8>, bytes: &[u8]) -> Result<()> {
+    reserve(buffer, bytes.len())?;
+    buffer.extend_from_slice(bytes);
+    Ok(())
+}
+
+fn no_memory(bytes: usize) -> Error {
+    Error::invalid(format!("{bytes} bytes of memory are needed at once, and the system does not give them; work on smaller regions"))
+}
+
+/// A buffer in C order that holds the elements of a region.
+#[derive(Debug)]
+struct Frame<'a> {
+    region: &'a Region,
+    strides: Vec<usize>,
+}
+
+impl<'a> Frame<'a> {
+    fn new(region: &'a Region, item_size: usize) -> Self {
+        Self { region, strides: c_strides(region.shape(), item_size) }
+    }
+}

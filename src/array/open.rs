@@ -1,0 +1,256 @@
+//! Finding and founding nodes: documents, names, and what to say when something else is there.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::array::{Array, digest};
+use crate::error::{Error, Result};
+use crate::json::MAX_DOCUMENT_BYTES;
+use crate::metadata::{ArrayMetadata, DOCUMENT, NodeMetadata};
+use crate::store::{ByteRange, EntryKind, FilesystemStore, Key, Store, read_to_vec};
+
+/// How many children an error message names.
+const NAMED_CHILDREN: usize = 5;
+
+impl Array {
+    /// Opens the array whose directory is `path`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when nothing is there or it has no `zarr.json`; [`Error::InvalidArgument`] when it is a file or a group;
+    /// [`Error::Metadata`] or [`Error::Unsupported`] when its document is wrong or needs what this build does not have.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_in(Arc::new(FilesystemStore::open(path.as_ref())?), Key::root())
+    }
+
+    /// Opens the array at `prefix` in `store`.
+    ///
+    /// # Errors
+    /// As [`Array::open`].
+    pub fn open_in(store: Arc<dyn Store>, prefix: Key) -> Result<Self> {
+        match read_node(&*store, &prefix)? {
+            (NodeMetadata::Array(metadata), document) => Self::with_document(store, prefix, *metadata, &document),
+            (NodeMetadata::Group(_), _) => Err(group_not_array(&*store, &prefix)?),
+        }
+    }
+
+    /// Creates an array in the directory `path`, which must be missing or empty; its parents are made as needed.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`] when something is there; [`Error::InvalidArgument`] when the name is no legal node name.
+    pub fn create(path: impl AsRef<Path>, metadata: ArrayMetadata) -> Result<Self> {
+        Self::create_in(create_directory(path.as_ref())?, Key::root(), metadata)
+    }
+
+    /// Creates an array at `prefix` in `store`, where nothing may be yet. The document is written last.
+    ///
+    /// # Errors
+    /// As [`Array::create`]; and [`Error::InvalidArgument`] directly below another array, whose chunks have their keys there.
+    pub fn create_in(store: Arc<dyn Store>, prefix: Key, metadata: ArrayMetadata) -> Result<Self> {
+        let node = NodeMetadata::Array(Box::new(metadata));
+        let document = node.to_bytes()?;
+        let NodeMetadata::Array(metadata) = node else { unreachable!("made as an array") };
+        let array = Self::with_document(store, prefix, *metadata, &document)?;
+        reserve_prefix(&**array.store(), array.prefix())?;
+        array.store().set(&array.prefix().join(DOCUMENT)?, &document)?;
+        Ok(array)
+    }
+
+    /// Checks that the document still describes this array: a missing chunk means the fill value only then.
+    ///
+    /// An array that has grown since, or whose attributes have changed, is still this one.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] when it has gone, or its chunks are others now.
+    pub(crate) fn check_current(&self) -> Result<()> {
+        let inner = &*self.inner;
+        let expected = inner.digest.load(Ordering::Relaxed);
+        let mut current = false;
+        inner.store.read(&inner.prefix.join(DOCUMENT)?, ByteRange::All, &mut |document| {
+            let found = digest(document);
+            current = found == expected || (document.len() as u64 <= MAX_DOCUMENT_BYTES && self.is_described_by(document));
+            if current {
+                inner.digest.store(found, Ordering::Relaxed);
+            }
+            Ok(())
+        })?;
+        if current { Ok(()) } else { Err(Error::Stale { path: self.path() }) }
+    }
+
+    /// Whether chunks that are stored as `document` says are those of this array.
+    fn is_described_by(&self, document: &[u8]) -> bool {
+        let ours = self.metadata();
+        match NodeMetadata::from_bytes(document) {
+            Ok(NodeMetadata::Array(theirs)) => {
+                ours.data_type == theirs.data_type
+                    && ours.fill == theirs.fill
+                    && ours.key_encoding == theirs.key_encoding
+                    && ours.chunk_shape() == theirs.chunk_shape()
+                    && ours.shape().len() == theirs.shape().len()
+                    && ours.shape().iter().zip(theirs.shape()).all(|(before, now)| before <= now)
+                    && ours.codecs.to_metadata() == theirs.codecs.to_metadata()
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Makes the directory of a new node, or takes an empty one, as a store.
+pub(crate) fn create_directory(path: &Path) -> Result<Arc<dyn Store>> {
+    if let Some(name) = path.file_name() {
+        match name.to_str() {
+            Some(name) => check_node_name(name)?,
+            None => return Err(Error::invalid(format!("{}: the name of a node must be UTF-8", path.display()))),
+        }
+    }
+    Ok(Arc::new(FilesystemStore::create(path)?))
+}
+
+/// The document of the node at `prefix`, and its bytes.
+///
+/// # Errors
+/// As [`Array::open`]; what is there instead of a node is said in the error.
+pub(crate) fn read_node(store: &dyn Store, prefix: &Key) -> Result<(NodeMetadata, Vec<u8>)> {
+    match read_optional_node(store, prefix) {
+        Ok(Some(found)) => Ok(found),
+        Ok(None) => Err(no_node(store, prefix)?),
+        Err(error @ (Error::Metadata { .. } | Error::Unsupported { .. })) => Err(error),
+        // A file in the place of the directory is the better explanation.
+        Err(error) => match store.kind(prefix) {
+            Ok(Some(EntryKind::Value | EntryKind::Other)) => Err(no_node(store, prefix)?),
+            _ => Err(error),
+        },
+    }
+}
+
+/// The document of the node at `prefix` and its bytes; none where there is no document.
+pub(crate) fn read_optional_node(store: &dyn Store, prefix: &Key) -> Result<Option<(NodeMetadata, Vec<u8>)>> {
+    let key = prefix.join(DOCUMENT)?;
+    let Some(document) = read_to_vec(store, &key, MAX_DOCUMENT_BYTES)? else { return Ok(None) };
+    let node = NodeMetadata::from_bytes(&document).map_err(|error| error.at(&store.locate(&key)))?;
+    Ok(Some((node, document)))
+}
+
+/// The error for a place without `zarr.json`: what is there instead, if anything.
+fn no_node(store: &dyn Store, prefix: &Key) -> Result<Error> {
+    let path = store.locate(prefix);
+    match store.kind(prefix)? {
+        None => return Ok(Error::NotFound { path, what: format!("an array or group (there is nothing, so no {DOCUMENT})") }),
+        Some(EntryKind::Prefix) => {}
+        Some(EntryKind::Value | EntryKind::Other) => {
+            let what = format!("{path}: is no directory; an array or group is a directory that holds {DOCUMENT}");
+            return Ok(Error::invalid(what));
+        }
+    }
+    for (document, kind) in [(".zarray", "array"), (".zgroup", "group")] {
+        if store.size(&prefix.join(document)?)?.is_some() {
+            let what = format!("a Zarr v2 {kind} ({document}, no {DOCUMENT}); this version reads Zarr v3");
+            return Ok(Error::unsupported(what).at(&path));
+        }
+    }
+    Ok(Error::NotFound { path, what: format!("an array or group (no {DOCUMENT})") })
+}
+
+/// The error for a group where an array is wanted; names some of what the group holds.
+fn group_not_array(store: &dyn Store, prefix: &Key) -> Result<Error> {
+    let names = child_names(store, prefix)?;
+    let path = store.locate(prefix);
+    if names.is_empty() {
+        return Ok(Error::invalid(format!("{path}: is an empty group, not an array")));
+    }
+    let more = names.len().saturating_sub(NAMED_CHILDREN);
+    let listed = names.iter().take(NAMED_CHILDREN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = if more == 0 { String::new() } else { format!(", and {more} more") };
+    Ok(Error::invalid(format!("{path}: is a group, not an array; it holds {listed}{more}")))
+}
+
+/// Names of the nodes directly below `prefix`, sorted: prefixes with a legal name and a document. Anything else is passed over.
+pub(crate) fn child_names(store: &dyn Store, prefix: &Key) -> Result<Vec<String>> {
+    let mut candidates = Vec::new();
+    store.list(prefix, &mut |entry| {
+        if entry.kind == EntryKind::Prefix && name_fault(&entry.name).is_none() {
+            candidates.push(entry.name);
+        }
+        Ok(())
+    })?;
+    candidates.sort_unstable();
+    let mut names = Vec::new();
+    for name in candidates {
+        if store.size(&prefix.join(&name)?.join(DOCUMENT)?)?.is_some() {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// Checks the names of a new node, that nothing is there, and that it is not inside an array; makes its prefix.
+pub(crate) fn reserve_prefix(store: &dyn Store, prefix: &Key) -> Result<()> {
+    if !prefix.is_root() {
+        prefix.as_str().split('/').try_for_each(check_node_name)?;
+    }
+    if let Some(parent) = prefix.parent()
+        && let Some((NodeMetadata::Array(_), _)) = read_optional_node(store, &parent)?
+    {
+        let (path, parent) = (store.locate(prefix), store.locate(&parent));
+        return Err(Error::invalid(format!("{path}: {parent} is an array, which holds no nodes; create it in a group")));
+    }
+    let taken = || Error::AlreadyExists { path: store.locate(prefix), advice: "choose another name, or remove it first".to_owned() };
+    match store.kind(prefix)? {
+        None => {
+            return match store.create_prefix(prefix) {
+                Err(Error::AlreadyExists { .. }) => Err(taken()),
+                done => done,
+            };
+        }
+        Some(EntryKind::Prefix) => {}
+        Some(EntryKind::Value | EntryKind::Other) => return Err(taken()),
+    }
+    let mut empty = true;
+    store.list(prefix, &mut |_| {
+        empty = false;
+        Ok(())
+    })?;
+    if empty { Ok(()) } else { Err(taken()) }
+}
+
+/// Checks the name of a node (Zarr v3 core specification, "Node names").
+///
+/// # Errors
+/// [`Error::InvalidArgument`] that says what is wrong with the name.
+pub(crate) fn check_node_name(name: &str) -> Result<()> {
+    match name_fault(name) {
+        None => Ok(()),
+        Some(fault) => Err(Error::invalid(format!("{name:?} cannot name a node: {fault}"))),
+    }
+}
+
+fn name_fault(name: &str) -> Option<&'static str> {
+    if name.is_empty() {
+        Some("it is empty")
+    } else if name.contains(['/', '\0']) {
+        Some("it holds a slash or a NUL")
+    } else if name.bytes().all(|byte| byte == b'.') {
+        Some("it is made of dots alone")
+    } else if name.starts_with("__") {
+        Some("names that begin with __ are reserved")
+    } else if name == DOCUMENT {
+        Some("that is the name of the metadata document")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_specification() {
+        for good in ["a", "c", " ", ".hidden", "a.b", "_x", "zarr.json.old", "träume", "0"] {
+            assert!(check_node_name(good).is_ok(), "{good:?}");
+        }
+        for bad in ["", ".", "..", "...", "__x", "__", "zarr.json", "a/b", "a\0b"] {
+            assert!(matches!(check_node_name(bad), Err(Error::InvalidArgument { .. })), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Reads boxes of elements.
+
+use crate::array::units::Place;
+use crate::array::window::windows;
+use crate::array::{Array, Element, Frame, UnitReader, zeroed};
+use crate::codec::CodecPipeline;
+use crate::dtype::FillValue;
+use crate::error::{Error, Result};
+use crate::region::{BoxLayout, Region, copy_box, to_usize};
+
+impl Array {
+    /// The elements of a region, in C order. Elements that were never written are the fill value.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when `T` does not stand for the array's data type, the region reaches outside the array, or there is no memory
+    /// for the result; [`Error::Stale`] when the array is no longer the one that was opened; those of reading and decoding chunks.
+    pub fn read<T: Element>(&self, region: &Region) -> Result<Vec<T>> {
+        self.check_element::<T>()?;
+        let bytes = self.check_region(region)?;
+        let mut out = zeroed::<T>(bytes / size_of::<T>())?;
+        self.receive(region, &mut out)?;
+        Ok(out)
+    }
+
+    /// Reads a region into `out`, which has as many elements, in C order.
+    ///
+    /// # Errors
+    /// As [`Array::read`]. After an error, what `out` holds is unspecified.
+    pub fn read_into<T: Element>(&self, region: &Region, out: &mut [T]) -> Result<()> {
+        self.check_element::<T>()?;
+        self.check_region(region)?;
+        self.receive(region, out)
+    }
+
+    /// The elements of a region as bytes: C order, the machine's byte order.
+    ///
+    /// # Errors
+    /// As [`Array::read`].
+    pub fn read_bytes(&self, region: &Region) -> Result<Vec<u8>> {
+        let mut out = zeroed(self.check_region(region)?)?;
+        self.read_bytes_into(region, &mut out)?;
+        Ok(out)
+    }
+
+    /// Reads a region as [`Array::read_bytes`] returns it into `out`, which has exactly as many bytes.
+    ///
+    /// Each chunk that meets the region is decoded once, each inner chunk of a shard on its own; of uncompressed chunks only the bytes that are
+    /// needed are read. Beyond `out`, one decoded chunk (inner chunk) is in memory.
+    ///
+    /// # Errors
+    /// As [`Array::read_into`].
+    pub fn read_bytes_into(&self, region: &Region, out: &mut [u8]) -> Result<()> {
+        let bytes = self.check_region(region)?;
+        if out.len() != bytes {
+            return Err(Error::invalid(format!("{}: region {region} takes {bytes} bytes, the buffer has {}", self.path(), out.len())));
+        }
+        if bytes == 0 {
+            return Ok(());
+        }
+        let read = self.read_units(region, out);
+        // A swap of the array explains a missing or an undecodable chunk better than the chunk does.
+        match (self.check_current(), read) {
+            (Err(stale @ Error::Stale { .. }), _) => Err(stale),
+            (_, Err(error)) => Err(error),
+            (current, Ok(())) => current,
+        }
+    }
+
+    fn receive<T: Element>(&self, region: &Region, out: &mut [T]) -> Result<()> {
+        T::receive(out, &mut |bytes| self.read_bytes_into(region, bytes)).map_err(|error| error.at(&self.path()))
+    }
+
+    /// Goes chunk by chunk, and unit by unit within a chunk, so that each shard index is read once.
+    fn read_units(&self, region: &Region, out: &mut [u8]) -> Result<()> {
+        let item_size = self.data_type().item_size();
+        let pipeline = self.unit_pipeline();
+        let mut target = Target {
+            array: self,
+            pipeline,
+            unit_strides: pipeline.strides(),
+            item_size,
+            frame: Frame::new(region, item_size),
+            reader: UnitReader::new(self),
+            out,
+        };
+        for chunk in self.grid().chunks_over(region).indices() {
+            if let Some(part) = self.grid().region(&chunk).intersect(region) {
+                for unit in self.unit_grid().chunks_over(&part).indices() {
+                    target.take_unit(&unit)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The buffer that a region is read into.
+struct Target<'a> {
+    array: &'a Array,
+    pipeline: &'a CodecPipeline,
+    unit_strides: Vec<usize>,
+    item_size: usize,
+    frame: Frame<'a>,
+    reader: UnitReader,
+    out: &'a mut [u8],
+}
+
+impl Target<'_> {
+    /// Brings what the region has of a unit to its place.
+    fn take_unit(&mut self, unit: &[u64]) -> Result<()> {
+        let Some(common) = self.array.unit_grid().region(unit).intersect(self.frame.region) else { return Ok(()) };
+        let origin = self.array.unit_grid().origin(unit);
+        let within = common.relative_to(&origin);
+        let offset = BoxLayout::at(common.relative_to(self.frame.region.start()).start(), &self.frame.strides).offset;
+        if self.pipeline.is_identity() {
+            return match self.reader.place(unit)? {
+                None => {
+                    self.fill(&within, offset);
+                    Ok(())
+                }
+                Some(place) => self.take_windows(&place, &within, offset),
+            };
+        }
+        let (unit_strides, item_size, strides) = (&self.unit_strides, self.item_size, &self.frame.strides);
+        let (fill, out) = (&self.array.metadata().fill, &mut *self.out);
+        self.reader.read(unit, &mut |data| {
+            match data {
+                None => fill_box(within.shape(), item_size, fill, out, BoxLayout { offset, strides }),
+                Some(data) => {
+                    let from = BoxLayout::at(within.start(), unit_strides);
+                    copy_box(within.shape(), item_size, data, from, out, BoxLayout { offset, strides });
+                }
+            }
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    fn fill(&mut self, within: &Region, offset: usize) {
+        let to = BoxLayout { offset, strides: &self.frame.strides };
+        fill_box(within.shape(), self.item_size, &self.array.metadata().fill, self.out, to);
+    }
+
+    /// Reads the byte ranges that hold the box `within` of a unit that is stored as it is; the box begins at `offset` of the buffer.
+    fn take_windows(&mut self, place: &Place, within: &Region, offset: usize) -> Result<()> {
+        let (unit_strides, item_size, strides) = (&self.unit_strides, self.item_size, &self.frame.strides);
+        let (reader, out) = (&self.reader, &mut *self.out);
+        windows(within, unit_strides, item_size, &mut |window| {
+            let offset = offset + BoxLayout::at(window.region.relative_to(within.start()).start(), strides).offset;
+            reader.read_part(place, window.offset, window.len, &mut |bytes| {
+                let from = BoxLayout { offset: 0, strides: unit_strides };
+                copy_box(window.region.shape(), item_size, bytes, from, out, BoxLayout { offset, strides });
+                Ok(())
+            })
+        })
+    }
+}
+
+/// Sets a box of a buffer to the fill value. Runs that are contiguous in the buffer are set as one.
+fn fill_box(shape: &[u64], item_size: usize, fill: &FillValue, out: &mut [u8], to: BoxLayout<'_>) {
+    let (mut run, mut outer) = (item_size, shape.len());
+    while outer > 0 && (to.strides[outer - 1] == run || shape[outer - 1] == 1) {
+        outer -= 1;
+        run *= to_usize(shape[outer]);
+    }
+    for index in Region::whole(&shape[..outer]).indices() {
+        let start = to.offset + BoxLayout::at(&index, &to.strides[..outer]).offset;
+        fill.fill(&mut out[start..start + run]);
+    }
+}

@@ -1,0 +1,263 @@
+//! Writes units in any order from several threads, into an array that nobody reads yet.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use parking_lot::Mutex;
+
+use crate::array::units::{chunk_of, reader::index_memory, unit_count_of_chunk};
+use crate::array::{Array, append, no_memory, reserve};
+use crate::codec::{Scratch, ShardIndex, Sharding};
+use crate::error::{Error, Result};
+use crate::region::to_usize;
+use crate::store::{Key, Store};
+
+/// How much encoded output is collected before it goes to the file of an unsharded chunk, in bytes.
+const PIECE_BYTES: usize = 128 << 10;
+
+/// What an open shard takes beside its index, in bytes: its place in the map, its chunk index, and slack of the allocator.
+const OPEN_SHARD_BYTES: u64 = 1024;
+
+/// Writes units in any order from several threads, each unit once.
+///
+/// The array's tree is not visible to anybody yet: values are extended in place, and no chunk of it is there when the writer starts.
+///
+/// Invariants
+/// 1. A shard is in `shards` from its first unit to its last; its index is written, and its state dropped, with the last one.
+/// 2. No two units of a shard share a byte: room is given out under the lock, and filled outside of it.
+pub(crate) struct UnitWriter {
+    array: Array,
+    shards: Mutex<HashMap<Vec<u64>, OpenShard>>,
+}
+
+/// A shard of which some units are still to come.
+struct OpenShard {
+    index: ShardIndex,
+    /// Where the next unit goes.
+    next_offset: u64,
+    /// Units that are still to be given.
+    missing: u64,
+    /// Whether any unit is stored.
+    stored: bool,
+}
+
+/// What one thread reuses from unit to unit: codec contexts and the output buffer.
+#[derive(Default)]
+pub(crate) struct WriteScratch {
+    codec: Scratch,
+    pub(super) output: Vec<u8>,
+}
+
+/// What a call added to the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// Bytes written: of the unit, and of the shard's index where the call completed it.
+    pub(crate) stored_bytes: u64,
+    /// Values completed: a chunk, or a shard with its last unit.
+    pub(crate) files: u64,
+}
+
+impl UnitWriter {
+    pub(crate) fn new(array: &Array) -> Self {
+        Self { array: array.clone(), shards: Mutex::default() }
+    }
+
+    /// Encodes and writes one unit. `data` holds it laid out by the strides of the unit pipeline, with fill beyond the edge of the array; it may
+    /// be changed. A unit that is all fill is not stored.
+    pub(crate) fn write(&self, unit: &[u64], data: &mut [u8], scratch: &mut WriteScratch) -> Result<Written> {
+        if self.array.metadata().fill.is_all_fill(data) {
+            return self.skip(unit);
+        }
+        match self.array.sharding() {
+            None => self.write_chunk(unit, data, scratch),
+            Some(sharding) => self.write_inner(sharding, unit, data, scratch),
+        }
+    }
+
+    /// The same for a unit that is known to be all fill.
+    pub(crate) fn skip(&self, unit: &[u64]) -> Result<Written> {
+        match self.array.sharding() {
+            None => Ok(Written::default()),
+            Some(sharding) => {
+                let (chunk, _) = chunk_of(unit, sharding.units_per_chunk());
+                self.complete_unit(sharding, &chunk, None)
+            }
+        }
+    }
+
+    /// Checks that no shard is left without its index.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when units of a shard were never given.
+    pub(crate) fn finish(self) -> Result<()> {
+        match self.shards.into_inner().iter().next() {
+            None => Ok(()),
+            Some((chunk, shard)) => {
+                let path = self.array.path();
+                Err(Error::invalid(format!("{path}: {} inner chunks of shard {chunk:?} were never written", shard.missing)))
+            }
+        }
+    }
+
+    /// Upper bound in bytes of what one writing thread holds beyond the decoded unit.
+    pub(crate) fn memory_bytes_per_thread(array: &Array) -> u64 {
+        let pipeline = array.unit_pipeline();
+        let output = if array.sharding().is_some() { pipeline.encoded_bound() } else { PIECE_BYTES as u64 };
+        pipeline.encode_memory().saturating_add(output)
+    }
+
+    /// Upper bound in bytes of what the writer keeps for each shard that has been begun and not completed.
+    pub(crate) fn memory_bytes_per_open_shard(array: &Array) -> u64 {
+        array.sharding().map_or(0, |sharding| index_memory(sharding).saturating_add(OPEN_SHARD_BYTES))
+    }
+
+    /// An unsharded chunk: the encoder's output goes to the file piece by piece.
+    fn write_chunk(&self, chunk: &[u64], data: &mut [u8], scratch: &mut WriteScratch) -> Result<Written> {
+        let key = self.array.key_of(chunk)?;
+        scratch.output.clear();
+        reserve(&mut scratch.output, PIECE_BYTES)?;
+        let mut pieces = Pieces { store: &**self.array.store(), key: &key, offset: 0, pending: &mut scratch.output };
+        self.array.unit_pipeline().encode(data, &mut scratch.codec, &mut |bytes| pieces.push(bytes))?;
+        Ok(Written { stored_bytes: pieces.finish()?, files: 1 })
+    }
+
+    /// An inner chunk: collected, then written where the shard has room for it.
+    fn write_inner(&self, sharding: &Sharding, unit: &[u64], data: &mut [u8], scratch: &mut WriteScratch) -> Result<Written> {
+        let output = &mut scratch.output;
+        output.clear();
+        let bound = to_usize(sharding.unit_pipeline().encoded_bound());
+        output.try_reserve_exact(bound).map_err(|_| no_memory(bound))?;
+        sharding.unit_pipeline().encode(data, &mut scratch.codec, &mut |bytes| append(output, bytes))?;
+        let (chunk, within) = chunk_of(unit, sharding.units_per_chunk());
+        let len = output.len() as u64;
+        let offset = self.with_shard(sharding, &chunk, |shard| {
+            let offset = shard.next_offset;
+            shard.next_offset = offset.saturating_add(len);
+            offset
+        });
+        self.array.store().write_at(&self.array.key_of(&chunk)?, offset, output)?;
+        let mut written = self.complete_unit(sharding, &chunk, Some((sharding.position(&within), offset, len)))?;
+        written.stored_bytes += len;
+        Ok(written)
+    }
+
+    /// Runs `change` on the state of a shard, which is made if this is its first unit.
+    fn with_shard<T>(&self, sharding: &Sharding, chunk: &[u64], change: impl FnOnce(&mut OpenShard) -> T) -> T {
+        let mut shards = self.shards.lock();
+        change(shards.entry(chunk.to_vec()).or_insert_with(|| OpenShard::new(&self.array, sharding, chunk)))
+    }
+
+    /// Counts a unit as given, with its position, offset and length if it is stored; writes the index if it was the last.
+    fn complete_unit(&self, sharding: &Sharding, chunk: &[u64], stored: Option<(usize, u64, u64)>) -> Result<Written> {
+        let complete = {
+            let mut shards = self.shards.lock();
+            match shards.entry(chunk.to_vec()) {
+                Entry::Vacant(entry) => {
+                    let mut shard = OpenShard::new(&self.array, sharding, chunk);
+                    if shard.count(stored) {
+                        Some(shard)
+                    } else {
+                        entry.insert(shard);
+                        None
+                    }
+                }
+                Entry::Occupied(mut entry) => entry.get_mut().count(stored).then(|| entry.remove()),
+            }
+        };
+        match complete {
+            Some(shard) if shard.stored => {
+                let index = sharding.encode_index(&shard.index)?;
+                let offset = if sharding.index_at_start() { 0 } else { shard.next_offset };
+                self.array.store().write_at(&self.array.key_of(chunk)?, offset, &index)?;
+                Ok(Written { stored_bytes: index.len() as u64, files: 1 })
+            }
+            _ => Ok(Written::default()),
+        }
+    }
+}
+
+impl OpenShard {
+    fn new(array: &Array, sharding: &Sharding, chunk: &[u64]) -> Self {
+        Self {
+            index: ShardIndex::empty(sharding.unit_count()),
+            next_offset: if sharding.index_at_start() { sharding.index_bytes() } else { 0 },
+            missing: unit_count_of_chunk(array, chunk),
+            stored: false,
+        }
+    }
+
+    /// Counts a unit as given; returns whether it was the last.
+    fn count(&mut self, stored: Option<(usize, u64, u64)>) -> bool {
+        if let Some((position, offset, len)) = stored {
+            assert!(self.index.get(position).is_none(), "inner chunk {position} of a shard was written twice");
+            self.index.set(position, offset, len);
+            self.stored = true;
+        }
+        self.missing = self.missing.saturating_sub(1);
+        self.missing == 0
+    }
+}
+
+/// A value that grows piece by piece.
+struct Pieces<'a> {
+    store: &'a dyn Store,
+    key: &'a Key,
+    offset: u64,
+    pending: &'a mut Vec<u8>,
+}
+
+impl Pieces<'_> {
+    fn push(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.pending.len() + bytes.len() > PIECE_BYTES {
+            self.flush()?;
+        }
+        if bytes.len() >= PIECE_BYTES {
+            self.store.write_at(self.key, self.offset, bytes)?;
+            self.offset += bytes.len() as u64;
+        } else {
+            self.pending.extend_from_slice(bytes);
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if !self.pending.is_empty() {
+            self.store.write_at(self.key, self.offset, self.pending)?;
+            self.offset += self.pending.len() as u64;
+            self.pending.clear();
+        }
+        Ok(())
+    }
+
+    /// Writes what is left; returns the size of the value.
+    fn finish(mut self) -> Result<u64> {
+        self.flush()?;
+        Ok(self.offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{MemoryStore, read_to_vec};
+
+    #[test]
+    fn many_small_pieces_are_collected_to_a_bound() {
+        let (store, key) = (MemoryStore::new(), Key::new("k").unwrap());
+        let mut pending = Vec::with_capacity(PIECE_BYTES);
+        let mut pieces = Pieces { store: &store, key: &key, offset: 0, pending: &mut pending };
+        let expected: Vec<u8> = (0..1_000_000_u32).map(|i| i.to_le_bytes()[i as usize % 3]).collect();
+        let mut rest = expected.as_slice();
+        for len in [1000, 7, 131_072, 5, 131_071, 131_073].into_iter().cycle() {
+            let (piece, after) = rest.split_at(len.min(rest.len()));
+            pieces.push(piece).unwrap();
+            rest = after;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(pieces.finish().unwrap(), 1_000_000);
+        assert_eq!(pending.capacity(), PIECE_BYTES);
+        assert_eq!(read_to_vec(&store, &key, 1 << 20).unwrap().unwrap(), expected);
+    }
+}

@@ -1,0 +1,264 @@
+//! Groups: the inner nodes of a hierarchy, found by listing the store.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::array::{Array, check_node_name, child_names, create_directory, read_node, reserve_prefix};
+use crate::error::{Error, Result};
+use crate::metadata::{ArrayMetadata, Attributes, Consolidated, DOCUMENT, GroupMetadata, NodeMetadata};
+use crate::store::{FilesystemStore, Key, Store};
+
+/// How deep groups may be nested below the one that is walked.
+pub const MAX_DEPTH: usize = 64;
+
+/// An open group. Cheap to clone, and usable from several threads.
+///
+/// What it holds is found in the store at each call; consolidated metadata are written on request, and never trusted in its place.
+#[derive(Clone, Debug)]
+pub struct Group {
+    store: Arc<dyn Store>,
+    prefix: Key,
+    metadata: Arc<GroupMetadata>,
+}
+
+/// An open array or group.
+#[derive(Clone, Debug)]
+pub enum Node {
+    /// An array.
+    Array(Array),
+    /// A group.
+    Group(Group),
+}
+
+impl Node {
+    /// Opens the array or group whose directory is `path`.
+    ///
+    /// # Errors
+    /// As [`Array::open`], but for the wrong kind of node.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_in(Arc::new(FilesystemStore::open(path.as_ref())?), Key::root())
+    }
+
+    /// Opens the array or group at `prefix` in `store`.
+    ///
+    /// # Errors
+    /// As [`Node::open`].
+    pub fn open_in(store: Arc<dyn Store>, prefix: Key) -> Result<Self> {
+        match read_node(&*store, &prefix)? {
+            (NodeMetadata::Array(metadata), document) => Array::with_document(store, prefix, *metadata, &document).map(Self::Array),
+            (NodeMetadata::Group(metadata), _) => Ok(Self::Group(Group { store, prefix, metadata: Arc::new(*metadata) })),
+        }
+    }
+
+    /// Where the node is, as a person would say it; for messages.
+    pub fn path(&self) -> String {
+        match self {
+            Self::Array(array) => array.path(),
+            Self::Group(group) => group.path(),
+        }
+    }
+}
+
+impl Group {
+    /// Opens the group whose directory is `path`.
+    ///
+    /// # Errors
+    /// As [`Array::open`]; [`Error::InvalidArgument`] when an array is there.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_in(Arc::new(FilesystemStore::open(path.as_ref())?), Key::root())
+    }
+
+    /// Opens the group at `prefix` in `store`.
+    ///
+    /// # Errors
+    /// As [`Group::open`].
+    pub fn open_in(store: Arc<dyn Store>, prefix: Key) -> Result<Self> {
+        match Node::open_in(store, prefix)? {
+            Node::Group(group) => Ok(group),
+            Node::Array(array) => Err(array_not_group(&array)),
+        }
+    }
+
+    /// Creates a group in the directory `path`, which must be missing or empty; its parents are made as needed.
+    ///
+    /// # Errors
+    /// As [`Array::create`].
+    pub fn create(path: impl AsRef<Path>, attributes: Attributes) -> Result<Self> {
+        Self::create_in(create_directory(path.as_ref())?, Key::root(), attributes)
+    }
+
+    /// Creates a group at `prefix` in `store`, where nothing may be yet.
+    ///
+    /// # Errors
+    /// As [`Array::create_in`].
+    pub fn create_in(store: Arc<dyn Store>, prefix: Key, attributes: Attributes) -> Result<Self> {
+        reserve_prefix(&*store, &prefix)?;
+        let metadata = GroupMetadata::new(attributes);
+        let group = Self { store, prefix, metadata: Arc::new(metadata) };
+        group.write_document((*group.metadata).clone())?;
+        Ok(group)
+    }
+
+    /// The group's document.
+    pub fn metadata(&self) -> &GroupMetadata {
+        &self.metadata
+    }
+
+    /// The group's attributes.
+    pub fn attributes(&self) -> &Attributes {
+        self.metadata.attributes()
+    }
+
+    /// Where the group is, as a person would say it; for messages.
+    pub fn path(&self) -> String {
+        self.store.locate(&self.prefix)
+    }
+
+    /// Names of the arrays and groups directly in this group, sorted. Their documents are not read.
+    ///
+    /// Whatever is no node is passed over: other files, and directories without a document or with a name that the format reserves.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn child_names(&self) -> Result<Vec<String>> {
+        child_names(&*self.store, &self.prefix)
+    }
+
+    /// The arrays and groups directly in this group, by name.
+    ///
+    /// # Errors
+    /// Those of the store, and of any child's document ([`Group::walk_each`] goes on after these).
+    pub fn children(&self) -> Result<Vec<(String, NodeMetadata)>> {
+        let read = |name: String| {
+            let (node, _) = read_node(&*self.store, &self.prefix.join(&name)?)?;
+            Ok((name, node))
+        };
+        self.child_names()?.into_iter().map(read).collect()
+    }
+
+    /// Opens the array or group `name` directly in this group.
+    ///
+    /// # Errors
+    /// As [`Node::open`]; [`Error::InvalidArgument`] when no node can have the name.
+    pub fn child(&self, name: &str) -> Result<Node> {
+        check_node_name(name)?;
+        Node::open_in(Arc::clone(&self.store), self.prefix.join(name)?)
+    }
+
+    /// Opens the array at `path` below this group (names joined by slashes).
+    ///
+    /// # Errors
+    /// As [`Array::open`].
+    pub fn array(&self, path: &str) -> Result<Array> {
+        Array::open_in(Arc::clone(&self.store), self.key_of(path)?)
+    }
+
+    /// Opens the group at `path` below this group (names joined by slashes).
+    ///
+    /// # Errors
+    /// As [`Group::open`].
+    pub fn group(&self, path: &str) -> Result<Self> {
+        Self::open_in(Arc::clone(&self.store), self.key_of(path)?)
+    }
+
+    /// Creates an array at `path` below this group, directly in an existing group.
+    ///
+    /// # Errors
+    /// As [`Array::create_in`]; [`Error::NotFound`] when the array would not be in a group.
+    pub fn create_array(&self, path: &str, metadata: ArrayMetadata) -> Result<Array> {
+        Array::create_in(Arc::clone(&self.store), self.key_of_new(path)?, metadata)
+    }
+
+    /// Creates a group at `path` below this group, directly in an existing group.
+    ///
+    /// # Errors
+    /// As [`Group::create_in`]; [`Error::NotFound`] when the new group would not be in a group.
+    pub fn create_group(&self, path: &str, attributes: Attributes) -> Result<Self> {
+        Self::create_in(Arc::clone(&self.store), self.key_of_new(path)?, attributes)
+    }
+
+    /// Calls `visit` with the path (relative to this group) and the document of every node below this group: depth first, a group before what
+    /// it holds, siblings in the order of their names.
+    ///
+    /// # Errors
+    /// Those of `visit`, of the store, and of any document; [`Error::Unsupported`] below [`MAX_DEPTH`] nested groups.
+    pub fn walk(&self, visit: &mut dyn FnMut(&str, &NodeMetadata) -> Result<()>) -> Result<()> {
+        self.walk_each(&mut |path, node| visit(path, &node?))
+    }
+
+    /// As [`Group::walk`], but shows a document that cannot be read, or needs what this build does not have, as the error that it gives. Whatever
+    /// lies below such a node is not visited.
+    ///
+    /// # Errors
+    /// Those of `visit` and of the store; [`Error::Unsupported`] below [`MAX_DEPTH`] nested groups.
+    pub fn walk_each(&self, visit: &mut dyn FnMut(&str, Result<NodeMetadata>) -> Result<()>) -> Result<()> {
+        self.walk_below("", 0, visit)
+    }
+
+    fn walk_below(&self, path: &str, depth: usize, visit: &mut dyn FnMut(&str, Result<NodeMetadata>) -> Result<()>) -> Result<()> {
+        let prefix = if path.is_empty() { self.prefix.clone() } else { self.prefix.join(path)? };
+        let names = child_names(&*self.store, &prefix)?;
+        if depth >= MAX_DEPTH && !names.is_empty() {
+            let what = format!("groups nested more than {MAX_DEPTH} deep");
+            return Err(Error::unsupported(what).at(&self.store.locate(&prefix)));
+        }
+        for name in names {
+            let below = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
+            let node = read_node(&*self.store, &prefix.join(&name)?).map(|(node, _)| node);
+            let is_group = matches!(node, Ok(NodeMetadata::Group(_)));
+            visit(&below, node)?;
+            if is_group {
+                self.walk_below(&below, depth + 1, visit)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the documents of all nodes below this group into its own document as inline consolidated metadata, which spares remote readers the
+    /// listing. It does not follow later changes: write it again after them.
+    ///
+    /// # Errors
+    /// As [`Group::walk`].
+    pub fn consolidate(&mut self) -> Result<()> {
+        let mut nodes = Vec::new();
+        self.walk(&mut |path, node| {
+            nodes.push((path.to_owned(), node.clone()));
+            Ok(())
+        })?;
+        let consolidated = Consolidated::from_nodes(nodes.iter().map(|(path, node)| (path.as_str(), node)))?;
+        let Node::Group(now) = Node::open_in(Arc::clone(&self.store), self.prefix.clone())? else {
+            return Err(Error::Stale { path: self.path() });
+        };
+        let metadata = (*now.metadata).clone().with_consolidated(Some(&consolidated))?;
+        self.metadata = Arc::new(self.write_document(metadata)?);
+        Ok(())
+    }
+
+    /// Sets the group's document; gives it back.
+    fn write_document(&self, metadata: GroupMetadata) -> Result<GroupMetadata> {
+        let node = NodeMetadata::Group(Box::new(metadata));
+        self.store.set(&self.prefix.join(DOCUMENT)?, &node.to_bytes()?)?;
+        match node {
+            NodeMetadata::Group(metadata) => Ok(*metadata),
+            NodeMetadata::Array(_) => unreachable!("made as a group"),
+        }
+    }
+
+    fn key_of(&self, path: &str) -> Result<Key> {
+        path.split('/').try_for_each(check_node_name)?;
+        self.prefix.join(path)
+    }
+
+    /// The key of a node to be created, whose parent must be a group.
+    fn key_of_new(&self, path: &str) -> Result<Key> {
+        let key = self.key_of(path)?;
+        if let Some((parent, _)) = path.rsplit_once('/') {
+            self.group(parent)?;
+        }
+        Ok(key)
+    }
+}
+
+fn array_not_group(array: &Array) -> Error {
+    Error::invalid(format!("{}: is an array of shape {:?}, not a group", array.path(), array.shape()))
+}
