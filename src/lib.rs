@@ -16,6 +16,7 @@ mod group;
 mod json;
 mod metadata;
 mod region;
+mod shuffle;
 mod store;
 
 pub use array::{Array, Element};

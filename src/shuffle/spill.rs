@@ -1,0 +1,213 @@
+//! The spill file: segments appended at reserved places, each with a header that says what it is and where its partition's previous one lies.
+//!
+//! A segment is a header of 32 bytes and its payload (all numbers little-endian; `spec/rechunk.md`, rule SPL-1):
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 0..4 | `RZSG` |
+//! | 4..8 | partition |
+//! | 8..12 | payload length |
+//! | 12..16 | CRC-32 of the header with zeros here, then of the payload |
+//! | 16..24 | offset of the previous segment of the partition; 2^64-1 for none |
+//! | 24..28 | its payload length |
+//! | 28..32 | 0 |
+
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::{Error, Result};
+use crate::shuffle::SEGMENT_BYTES;
+
+const HEADER_BYTES: usize = 32;
+const MAGIC: [u8; 4] = *b"RZSG";
+const NO_PREVIOUS: u64 = u64::MAX;
+
+/// Segments from this size on give their disk space back one by one; smaller ones with the file.
+const PUNCHED_BYTES: usize = 64 << 10;
+
+/// Where a segment lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Link {
+    offset: u64,
+    pub(super) payload_bytes: usize,
+}
+
+/// An unnamed file: the kernel removes it when the process ends, however it ends.
+#[derive(Debug)]
+pub(super) struct SpillFile {
+    file: File,
+    name: String,
+    end: AtomicU64,
+}
+
+impl SpillFile {
+    pub(super) fn create(directory: &Path) -> Result<Self> {
+        let name = format!("{} (spill file)", directory.display());
+        let file = tempfile::tempfile_in(directory).map_err(|source| Error::io("create a spill file", &name, source))?;
+        Ok(Self { file, name, end: AtomicU64::new(0) })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn file_bytes(&self) -> u64 {
+        self.end.load(Ordering::Relaxed)
+    }
+
+    /// Reserves the place of a segment.
+    pub(super) fn allocate(&self, payload_bytes: usize) -> Link {
+        let offset = self.end.fetch_add((HEADER_BYTES + payload_bytes) as u64, Ordering::Relaxed);
+        Link { offset, payload_bytes }
+    }
+
+    /// Writes a segment whose payload is the slices one after another.
+    pub(super) fn write(&self, partition: usize, link: Link, previous: Option<Link>, payload: &[&[u8]]) -> Result<()> {
+        let mut header = encode_header(partition, link, previous);
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(&header);
+        payload.iter().for_each(|slice| crc.update(slice));
+        header[12..16].copy_from_slice(&crc.finalize().to_le_bytes());
+        let mut slices = Vec::with_capacity(1 + payload.len());
+        slices.push(IoSlice::new(&header));
+        slices.extend(payload.iter().map(|slice| IoSlice::new(slice)));
+        self.write_all(&mut slices, link.offset).map_err(|source| Error::io("write", &self.name, source))
+    }
+
+    fn write_all(&self, mut slices: &mut [IoSlice<'_>], mut offset: u64) -> io::Result<()> {
+        while !slices.is_empty() {
+            // The kernel takes at most 1024 slices a call.
+            let batch = slices.len().min(1024);
+            match rustix::io::pwritev(&self.file, &slices[..batch], offset) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    IoSlice::advance_slices(&mut slices, written);
+                    offset += written as u64;
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            // Slices of no bytes would never be consumed by a write.
+            while slices.first().is_some_and(|slice| slice.is_empty()) {
+                slices = &mut slices[1..];
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a segment into `buffer` and checks it (SPL-5); returns its payload and the previous segment of the partition.
+    pub(super) fn read<'b>(&self, partition: usize, link: Link, buffer: &'b mut Vec<u8>) -> Result<(&'b [u8], Option<Link>)> {
+        let total = HEADER_BYTES + link.payload_bytes;
+        if buffer.len() < total {
+            buffer.resize(total, 0);
+        }
+        let segment = &mut buffer[..total];
+        self.file.read_exact_at(segment, link.offset).map_err(|source| match source.kind() {
+            io::ErrorKind::UnexpectedEof => Error::corrupt(format!("a segment of {total} bytes passes its end")).at(&self.name),
+            _ => Error::io("read", &self.name, source),
+        })?;
+        decode(partition, link, segment).map_err(|error| error.at(&self.name))
+    }
+
+    /// Gives the disk space of a segment back, where the file system can; it is only a courtesy.
+    pub(super) fn discard(&self, link: Link) {
+        if link.payload_bytes >= PUNCHED_BYTES {
+            let flags = rustix::fs::FallocateFlags::PUNCH_HOLE | rustix::fs::FallocateFlags::KEEP_SIZE;
+            let _ = rustix::fs::fallocate(&self.file, flags, link.offset, (HEADER_BYTES + link.payload_bytes) as u64);
+        }
+    }
+}
+
+fn encode_header(partition: usize, link: Link, previous: Option<Link>) -> [u8; HEADER_BYTES] {
+    let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes();
+    let mut header = [0; HEADER_BYTES];
+    header[..4].copy_from_slice(&MAGIC);
+    header[4..8].copy_from_slice(&small(partition));
+    header[8..12].copy_from_slice(&small(link.payload_bytes));
+    header[16..24].copy_from_slice(&previous.map_or(NO_PREVIOUS, |link| link.offset).to_le_bytes());
+    header[24..28].copy_from_slice(&small(previous.map_or(0, |link| link.payload_bytes)));
+    header
+}
+
+/// Checks a segment against what its link says (SPL-2, SPL-5), and splits it. `segment` is not changed but for the checksum field.
+fn decode(partition: usize, link: Link, segment: &mut [u8]) -> Result<(&[u8], Option<Link>)> {
+    let corrupt = |what: String| Error::Corrupt { key: String::new(), offset: Some(link.offset), what };
+    let found = segment.len();
+    let Some((header, payload)) = segment.split_first_chunk_mut::<HEADER_BYTES>() else {
+        return Err(corrupt(format!("a segment of {found} bytes has no room for its header")));
+    };
+    let expected = u32::from_le_bytes([header[12], header[13], header[14], header[15]]);
+    header[12..16].fill(0);
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(header);
+    crc.update(payload);
+    let got = crc.finalize();
+    if expected != got {
+        return Err(Error::ChecksumMismatch { key: String::new(), expected, got });
+    }
+    let previous = previous_link(header);
+    if *header != encode_header(partition, link, previous) {
+        return Err(corrupt(format!("the segment here is not the one of partition {partition} with {} bytes", link.payload_bytes)));
+    }
+    if previous.is_some_and(|previous| previous.offset >= link.offset || previous.payload_bytes > SEGMENT_BYTES) {
+        return Err(corrupt(String::from("the previous segment is not before this one")));
+    }
+    Ok((payload, previous))
+}
+
+fn previous_link(header: &[u8; HEADER_BYTES]) -> Option<Link> {
+    let [.., o0, o1, o2, o3, o4, o5, o6, o7, l0, l1, l2, l3, _, _, _, _] = *header;
+    let offset = u64::from_le_bytes([o0, o1, o2, o3, o4, o5, o6, o7]);
+    let payload_bytes = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+    (offset != NO_PREVIOUS).then_some(Link { offset, payload_bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn two_segments() -> (tempfile::TempDir, SpillFile, Link, Link) {
+        let directory = tempfile::tempdir().unwrap();
+        let spill = SpillFile::create(directory.path()).unwrap();
+        let first = spill.allocate(5);
+        spill.write(3, first, None, &[&b"ab"[..], b"", b"cde"]).unwrap();
+        let second = spill.allocate(2000);
+        spill.write(3, second, Some(first), &[&b"x"[..]; 2000]).unwrap();
+        (directory, spill, first, second)
+    }
+
+    #[test]
+    fn segments_are_chained() {
+        let (_directory, spill, first, second) = two_segments();
+        let mut buffer = Vec::new();
+        let (payload, previous) = spill.read(3, second, &mut buffer).unwrap();
+        assert_eq!((payload, previous), (&[b'x'; 2000][..], Some(first)));
+        let (payload, previous) = spill.read(3, first, &mut buffer).unwrap();
+        assert_eq!((payload, previous), (&b"abcde"[..], None));
+    }
+
+    #[test]
+    fn every_changed_byte_is_noticed() {
+        let (_directory, spill, first, _) = two_segments();
+        let mut whole = vec![0; HEADER_BYTES + 5];
+        spill.file.read_exact_at(&mut whole, first.offset).unwrap();
+        for bit in 0..whole.len() * 8 {
+            let mut changed = whole.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(decode(3, first, &mut changed).is_err(), "bit {bit}");
+        }
+        assert!(decode(3, first, &mut whole.clone()).is_ok());
+        assert!(decode(4, first, &mut whole.clone()).is_err(), "another partition");
+        assert!(decode(3, Link { payload_bytes: 4, ..first }, &mut whole).is_err(), "another length");
+    }
+
+    #[test]
+    fn a_truncated_file_is_an_error() {
+        let (_directory, spill, _, second) = two_segments();
+        spill.file.set_len(second.offset + 10).unwrap();
+        assert!(matches!(spill.read(3, second, &mut Vec::new()), Err(Error::Corrupt { .. })));
+    }
+}
