@@ -15,6 +15,7 @@ mod grid;
 mod group;
 mod json;
 mod metadata;
+mod publish;
 mod region;
 mod shuffle;
 mod store;
