@@ -15,10 +15,13 @@ mod grid;
 mod group;
 mod json;
 mod metadata;
+mod process;
 mod publish;
+mod rechunk;
 mod region;
 mod shuffle;
 mod store;
+mod verify;
 
 pub use array::{Array, Element};
 pub use codec::{CodecPipeline, Codecs};
@@ -27,5 +30,10 @@ pub use error::{Error, Result};
 pub use grid::{ChunkGrid, ChunkKeyEncoding};
 pub use group::{Group, MAX_DEPTH, Node};
 pub use metadata::{ArrayMetadata, Attributes, Consolidated, GroupMetadata, Layout, NodeMetadata};
+pub use rechunk::{
+    ArrayReport, ChunkSpec, DEFAULT_MEMORY_BYTES, Edge, HumanBytes, Measured, Plan, Progress, RechunkOptions, Report, Shards, Share,
+    Strategy, plan_rechunk, rechunk,
+};
 pub use region::{MAX_RANK, Region};
 pub use store::{ByteRange, Entry, EntryKind, FilesystemStore, Key, Lock, MappedValue, MemoryStore, ReadMode, Store};
+pub use verify::{Verdict, VerifyOptions, verify};

@@ -1,0 +1,195 @@
+//! Rechunking: an array, or all arrays of a group, under another chunk grid, within a memory budget.
+//!
+//! This file only orchestrates: it prepares a job (`job`), stages the target beside its final place, runs each array's plan (`plan`, `run`), and
+//! publishes the whole in one step.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::array::Array;
+use crate::error::{Error, Result};
+use crate::group::Group;
+use crate::metadata::{DOCUMENT, NodeMetadata};
+use crate::process;
+use crate::publish::{Durability, Existing, Stage};
+use crate::store::{FilesystemStore, Key, Store};
+
+mod budget;
+mod direct;
+pub(crate) mod execute;
+mod job;
+mod options;
+mod order;
+mod partition;
+mod pieces;
+pub(crate) mod plan;
+mod report;
+mod run;
+mod shuffled;
+mod spec;
+
+use execute::Control;
+use job::Job;
+
+pub(crate) use job::open_store;
+pub use options::{DEFAULT_MEMORY_BYTES, RechunkOptions, Shards};
+pub(crate) use options::{default_threads, within_limit};
+pub use plan::{Plan, Share, Strategy};
+pub use report::{ArrayReport, HumanBytes, Measured, Progress, Report};
+pub(crate) use run::side;
+pub use spec::{ChunkSpec, Edge};
+
+/// Plans a rechunk of the array or group at `source` without writing anything: one entry an array.
+///
+/// # Errors
+/// Those of opening the source; [`Error::InvalidArgument`] where the options do not fit it; [`Error::BudgetTooSmall`].
+pub fn plan_rechunk(source: impl AsRef<Path>, options: &RechunkOptions<'_>) -> Result<Vec<ArrayReport>> {
+    let budget = within_limit(options.memory_bytes, &mut Vec::new());
+    Ok(Job::prepare(source.as_ref(), options, budget)?.reports())
+}
+
+/// Rechunks the array or group at `source` into a new one at `target`, which becomes visible complete or not at all.
+///
+/// Neither the budget nor the number of threads changes what is written (RCK-6), and what the options do not name stays as it is (RCK-7).
+/// In a group (RCK-8), arrays that have all dimensions named in the options are rechunked; the others, and coordinate variables, travel along unchanged.
+///
+/// # Errors
+/// As [`plan_rechunk`], before anything is written; [`Error::AlreadyExists`] when something is at the target;
+/// [`Error::InvalidArgument`] without a target (in place is not there yet); later [`Error::Corrupt`] and the like for what the
+/// source turns out to hold, [`Error::DiskFull`], [`Error::Cancelled`]. After an error nothing is left at or beside the target.
+pub fn rechunk(source: impl AsRef<Path>, target: Option<&Path>, mut options: RechunkOptions<'_>) -> Result<Report> {
+    let begun = Instant::now();
+    let source = source.as_ref();
+    let Some(target) = target else {
+        return Err(Error::invalid(format!("{}: rechunking in place is not there yet; give a target", source.display())));
+    };
+    let mut warnings = Vec::new();
+    let budget = within_limit(options.memory_bytes, &mut warnings);
+    let job = Job::prepare(source, &options, budget)?;
+    let (parent, name) = place(source, target)?;
+    if options.overwrite {
+        check_replaceable(target)?;
+    }
+    let store: Arc<dyn Store> = Arc::new(FilesystemStore::open(&parent)?.with_drop_behind(true));
+    let existing = match (options.overwrite, options.keep_backup) {
+        (false, _) => Existing::Refuse,
+        (true, false) => Existing::Replace,
+        (true, true) => Existing::ReplaceAndKeep,
+    };
+    let durability = if options.sync { Durability::Sync } else { Durability::NoSync };
+    let stage = Stage::begin(store.clone(), Key::new(name)?, existing, durability)?;
+    let measured = fill_stage(&job, &store, stage.prefix(), &parent, &mut options)?;
+    warnings.extend(stage.publish()?.warning);
+    let mut arrays = job.reports();
+    arrays.iter_mut().zip(measured).for_each(|(report, measured)| report.measured = Some(measured));
+    Ok(Report {
+        arrays,
+        seconds: begun.elapsed().as_secs_f64(),
+        cpu_seconds: process::cpu_seconds(),
+        peak_rss_bytes: process::peak_rss_bytes(),
+        warnings,
+    })
+}
+
+/// The directory that the target goes into, and its name there.
+fn place(source: &Path, target: &Path) -> Result<(PathBuf, String)> {
+    let io = |path: &Path, error| Error::io("resolve", path.display().to_string(), error);
+    let name = target.file_name().and_then(|name| name.to_str());
+    let Some(name) = name else {
+        return Err(Error::invalid(format!("{}: the target must end in a name of UTF-8 characters", target.display())));
+    };
+    let parent = match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let resolved = match parent.canonicalize() {
+        Ok(resolved) => resolved,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Error::NotFound {
+                path: parent.display().to_string(),
+                what: String::from("the directory of the target; make it first"),
+            });
+        }
+        Err(error) => return Err(io(parent, error)),
+    };
+    let from = source.canonicalize().map_err(|error| io(source, error))?;
+    let to = resolved.join(name);
+    if to.starts_with(&from) || from.starts_with(&to) {
+        return Err(Error::invalid(format!(
+            "{}: the target is, or lies inside or around, the source {}; rechunking in place is not there yet",
+            target.display(),
+            source.display()
+        )));
+    }
+    Ok((resolved, name.to_owned()))
+}
+
+/// Only a Zarr node is overwritten, so that a mistyped path costs nobody a directory.
+fn check_replaceable(target: &Path) -> Result<()> {
+    if target.symlink_metadata().is_err() || target.join(DOCUMENT).is_file() {
+        return Ok(());
+    }
+    Err(Error::AlreadyExists {
+        path: target.display().to_string(),
+        advice: format!("it holds no {DOCUMENT}, and only Zarr arrays and groups are overwritten"),
+    })
+}
+
+/// Builds the whole target below `prefix`.
+fn fill_stage(job: &Job, store: &Arc<dyn Store>, prefix: &Key, parent: &Path, options: &mut RechunkOptions<'_>) -> Result<Vec<Measured>> {
+    let spill_dir = options.spill_dir_for(parent);
+    let total_bytes = job.total_bytes();
+    let (mut measured, mut before) = (Vec::new(), 0);
+    for task in &job.tasks {
+        let target = Array::with_metadata(store.clone(), below(prefix, &task.path)?, task.metadata.clone())?;
+        let control = Control::new(options.cancel);
+        let report = |control: &Control<'_>| Progress {
+            array: task.path.clone(),
+            done_bytes: before + control.done_bytes.load(Ordering::Relaxed),
+            total_bytes,
+        };
+        let work = || run::run(&task.source, &target, &task.plan, &spill_dir, &control);
+        let result = watched(work, || {
+            if let Some(progress) = options.progress.as_mut() {
+                progress(&report(&control));
+            }
+        })?;
+        before += task.plan.work_bytes;
+        measured.push(result);
+    }
+    // Documents of groups come last and children first, so that a group that can be opened is complete.
+    for (path, metadata) in job.groups.iter().rev() {
+        let document = NodeMetadata::Group(Box::new(metadata.clone().with_consolidated(None)?)).to_bytes()?;
+        store.set(&below(prefix, path)?.join(DOCUMENT)?, &document)?;
+    }
+    for (path, metadata) in job.groups.iter().rev().filter(|(_, metadata)| metadata.is_consolidated()) {
+        let _ = metadata;
+        Group::open_in(store.clone(), below(prefix, path)?)?.consolidate()?;
+    }
+    Ok(measured)
+}
+
+fn below(prefix: &Key, path: &str) -> Result<Key> {
+    if path.is_empty() { Ok(prefix.clone()) } else { prefix.join(path) }
+}
+
+/// Runs `work` on a thread of its own, and calls `look` some times a second until it is done, and once more then.
+pub(crate) fn watched<T: Send>(work: impl FnOnce() -> Result<T> + Send, mut look: impl FnMut()) -> Result<T> {
+    let watcher = std::thread::current();
+    std::thread::scope(|scope| {
+        let worker = scope.spawn(move || {
+            let result = work();
+            watcher.unpark();
+            result
+        });
+        while !worker.is_finished() {
+            look();
+            std::thread::park_timeout(Duration::from_millis(100));
+        }
+        let result = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        look();
+        result
+    })
+}

@@ -1,0 +1,204 @@
+//! The direct strategy: source units are decoded and copied straight into target units, of which a frontier is in memory.
+//!
+//! Invariants
+//! 1. A source unit is handed out only when every target unit that it touches has a slot, so whoever has one never waits for memory, and every
+//!    target unit that is begun gets finished.
+//! 2. Units are handed out in the order of the plan. When all that were handed out are done, the live target units are the frontier
+//!    of that order, which the plan has slots for; so waiting for a slot always ends.
+//! 3. A slot belongs to whoever holds its lock; threads share no bytes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::array::UnitReader;
+use crate::error::{Error, Result};
+use crate::rechunk::execute::{TileSink, Transfer, spans};
+use crate::rechunk::order::TiledIndices;
+use crate::rechunk::pieces::for_each_piece;
+use crate::rechunk::plan::Plan;
+use crate::region::{BoxLayout, Region, copy_box, element_count, ravel};
+
+/// A target unit in the making.
+struct Tile<'s> {
+    unit: Vec<u64>,
+    position: u64,
+    /// Elements inside the array that no source unit has delivered yet.
+    remaining: AtomicU64,
+    state: Mutex<TileState<'s>>,
+}
+
+struct TileState<'s> {
+    slot: Option<&'s mut [u8]>,
+    touched: bool,
+}
+
+/// A source unit and the target units that it touches, in the order in which it is cut.
+type Handed<'s> = (Vec<u64>, Vec<Arc<Tile<'s>>>);
+
+/// Hands out source units with slots for the target units that they touch.
+struct Dispatcher<'s> {
+    units: TiledIndices,
+    /// A unit that found no slots yet.
+    waiting: Option<Vec<u64>>,
+    free: Vec<&'s mut [u8]>,
+    live: HashMap<u64, Arc<Tile<'s>>>,
+    handed_out: usize,
+}
+
+struct Work<'t, 's, S> {
+    transfer: &'t Transfer<'t, S>,
+    counts: Vec<u64>,
+    dispatcher: Mutex<Dispatcher<'s>>,
+    freed: Condvar,
+}
+
+/// Runs a direct plan in `slab`.
+pub(super) fn run<S: TileSink>(
+    transfer: &Transfer<'_, S>,
+    plan: &Plan,
+    super_block: &[u64],
+    axes: &[usize],
+    slab: &mut [u8],
+) -> Result<()> {
+    let source = transfer.source.unit_grid();
+    let (edges, shape) = (source.chunk_shape(), source.counts());
+    let tiles = [spans(super_block, edges), spans(&plan.block, edges)];
+    let work = Work {
+        transfer,
+        counts: transfer.grid.counts(),
+        dispatcher: Mutex::new(Dispatcher {
+            units: TiledIndices::new(&Region::whole(&shape), &tiles, axes),
+            waiting: None,
+            free: slab.chunks_exact_mut(transfer.tile_bytes).collect(),
+            live: HashMap::new(),
+            handed_out: 0,
+        }),
+        freed: Condvar::new(),
+    };
+    let readers: Vec<_> = (0..plan.threads).map(|_| UnitReader::new(transfer.source)).collect();
+    transfer.on_threads(readers, |reader| work.worker(reader))
+}
+
+impl<'s, S: TileSink> Work<'_, 's, S> {
+    fn worker(&self, mut reader: UnitReader) -> Result<()> {
+        let mut scratch = self.transfer.sink.scratch();
+        while let Some((unit, tiles)) = self.take()? {
+            let result = self.unit(&mut reader, &unit, &tiles, &mut scratch);
+            self.dispatcher.lock().handed_out -= 1;
+            self.freed.notify_all();
+            result?;
+        }
+        Ok(())
+    }
+
+    /// The next source unit, with the target units that it touches; waits until all of them have slots.
+    fn take(&self) -> Result<Option<Handed<'s>>> {
+        let mut dispatcher = self.dispatcher.lock();
+        loop {
+            self.transfer.control.check()?;
+            let Some(unit) = dispatcher.waiting.take().or_else(|| dispatcher.units.next()) else { return Ok(None) };
+            if let Some(tiles) = self.slots(&mut dispatcher, &unit)? {
+                dispatcher.handed_out += 1;
+                return Ok(Some((unit, tiles)));
+            }
+            if dispatcher.handed_out == 0 {
+                return Err(Error::invalid("a plan with too few slots for its frontier"));
+            }
+            dispatcher.waiting = Some(unit);
+            self.freed.wait_for(&mut dispatcher, Duration::from_millis(50));
+        }
+    }
+
+    /// The tiles that a source unit touches, in the order in which it is cut; none if there are not enough slots.
+    fn slots(&self, dispatcher: &mut Dispatcher<'s>, unit: &[u64]) -> Result<Option<Vec<Arc<Tile<'s>>>>> {
+        let region = self.transfer.source.unit_grid().region(unit);
+        let edges = self.transfer.grid.chunk_shape();
+        let (mut tiles, mut fresh) = (Vec::new(), 0);
+        for_each_piece(region.start(), region.shape(), edges, |cell, _, _| {
+            let position = ravel(cell, &self.counts);
+            let tile = dispatcher.live.get(&position).cloned();
+            fresh += usize::from(tile.is_none());
+            tiles.push((position, cell.to_vec(), tile));
+            Ok(())
+        })?;
+        if fresh > dispatcher.free.len() {
+            return Ok(None);
+        }
+        let tiles = tiles.into_iter().map(|(position, cell, tile)| tile.unwrap_or_else(|| self.begin(dispatcher, position, cell)));
+        Ok(Some(tiles.collect()))
+    }
+
+    fn begin(&self, dispatcher: &mut Dispatcher<'s>, position: u64, unit: Vec<u64>) -> Arc<Tile<'s>> {
+        let inside = self.transfer.grid.region(&unit).element_count().unwrap_or(u64::MAX);
+        let slot = dispatcher.free.pop();
+        let state = Mutex::new(TileState { slot, touched: false });
+        let tile = Arc::new(Tile { unit, position, remaining: AtomicU64::new(inside), state });
+        dispatcher.live.insert(position, tile.clone());
+        tile
+    }
+
+    /// Decodes a source unit, delivers its pieces, and finishes the tiles that this completes.
+    fn unit(&self, reader: &mut UnitReader, unit: &[u64], tiles: &[Arc<Tile<'s>>], scratch: &mut S::Scratch) -> Result<()> {
+        let transfer = self.transfer;
+        let region = transfer.source.unit_grid().region(unit);
+        let origin = transfer.source.unit_grid().origin(unit);
+        let strides = transfer.source.unit_pipeline().strides();
+        let edges = transfer.grid.chunk_shape();
+        let mut complete = Vec::new();
+        transfer.read(reader, unit, &mut |bytes| {
+            let mut next = tiles.iter();
+            for_each_piece(region.start(), region.shape(), edges, |_, start, shape| {
+                let Some(tile) = next.next() else { unreachable!("one tile a piece") };
+                let elements = element_count(shape).unwrap_or(u64::MAX);
+                if let Some(bytes) = bytes {
+                    let layout = BoxLayout::at(&relative(start, &origin), &strides);
+                    self.copy(tile, elements, start, shape, bytes, layout);
+                }
+                if tile.remaining.fetch_sub(elements, Ordering::AcqRel) == elements {
+                    complete.push(tile.clone());
+                }
+                Ok(())
+            })
+        })?;
+        complete.iter().try_for_each(|tile| self.finish(tile, scratch))
+    }
+
+    fn copy(&self, tile: &Tile<'s>, elements: u64, start: &[u64], shape: &[u64], bytes: &[u8], from: BoxLayout<'_>) {
+        let transfer = self.transfer;
+        let item = transfer.item_size();
+        let mut state = tile.state.lock();
+        let TileState { slot: Some(slot), touched } = &mut *state else { unreachable!("a tile in the making has its slot") };
+        if !*touched {
+            // A piece that is the whole tile leaves nothing to be filled.
+            if elements.saturating_mul(item as u64) < slot.len() as u64 {
+                transfer.preset(&tile.unit, slot);
+            }
+            *touched = true;
+        }
+        let to = BoxLayout::at(&relative(start, &transfer.grid.origin(&tile.unit)), &transfer.strides);
+        copy_box(shape, item, bytes, from, slot, to);
+    }
+
+    fn finish(&self, tile: &Arc<Tile<'s>>, scratch: &mut S::Scratch) -> Result<()> {
+        let (slot, touched) = {
+            let mut state = tile.state.lock();
+            (state.slot.take(), state.touched)
+        };
+        let Some(slot) = slot else { unreachable!("a tile is finished once") };
+        self.transfer.deliver(&tile.unit, slot, touched, scratch)?;
+        let mut dispatcher = self.dispatcher.lock();
+        dispatcher.live.remove(&tile.position);
+        dispatcher.free.push(slot);
+        drop(dispatcher);
+        self.freed.notify_all();
+        Ok(())
+    }
+}
+
+fn relative(start: &[u64], origin: &[u64]) -> Vec<u64> {
+    start.iter().zip(origin).map(|(start, origin)| start - origin).collect()
+}

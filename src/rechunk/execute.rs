@@ -1,0 +1,234 @@
+//! Running a plan: what the strategies share.
+//!
+//! A transfer takes every unit of a source array once, and gives every unit of the target's grid once, assembled, to a [`TileSink`]: one that
+//! encodes and writes for a rechunk, one that compares for `verify`. All memory for data is one slab and what readers and sinks hold,
+//! leased from the budget before the first byte moves.
+//!
+//! Invariants
+//! 1. A source unit is decoded exactly once, a target unit is given to the sink exactly once (RCK-1).
+//! 2. The first error stops all threads, and is the one that is returned.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::array::Array;
+use crate::array::UnitReader;
+use crate::dtype::FillValue;
+use crate::error::{Error, Result};
+use crate::grid::ChunkGrid;
+use crate::rechunk::budget::MemoryBudget;
+use crate::rechunk::plan::{Plan, Steps};
+use crate::rechunk::{direct, shuffled};
+use crate::region::{BoxLayout, Region, copy_box, to_usize};
+
+/// Takes assembled target units, from several threads.
+pub(crate) trait TileSink: Sync {
+    /// What one thread reuses from unit to unit.
+    type Scratch: Send;
+
+    /// Working space for one thread.
+    fn scratch(&self) -> Self::Scratch;
+
+    /// What elements beyond the edge of the array are set to.
+    fn padding(&self) -> &FillValue;
+
+    /// Takes a unit: its bytes laid out by the target's strides. They may be changed.
+    fn tile(&self, unit: &[u64], tile: &mut [u8], scratch: &mut Self::Scratch) -> Result<()>;
+
+    /// Takes a unit of which no source chunk exists: all of it is the source's fill value.
+    fn missing(&self, unit: &[u64], scratch: &mut Self::Scratch) -> Result<Missing>;
+}
+
+/// What a sink says of a unit that no source chunk touches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// It is dealt with.
+    Done,
+    /// The sink needs its bytes: give it to [`TileSink::tile`].
+    Wanted,
+}
+
+/// What all threads of a run share: counters, and the wish to stop.
+#[derive(Debug, Default)]
+pub(crate) struct Control<'a> {
+    pub(crate) cancel: Option<&'a AtomicBool>,
+    stop: AtomicBool,
+    failure: Mutex<Option<Error>>,
+    /// Decoded bytes of source units.
+    pub(crate) decoded_bytes: AtomicU64,
+    /// Stored bytes of source units.
+    pub(crate) read_bytes: AtomicU64,
+    /// Source units decoded.
+    pub(crate) decoded_units: AtomicU64,
+    /// Bytes of target units given to the sink.
+    pub(crate) delivered_bytes: AtomicU64,
+    /// Bytes of data through the spill file.
+    pub(crate) spilled_bytes: AtomicU64,
+    /// Bytes of the spill files, framing included.
+    pub(crate) spill_file_bytes: AtomicU64,
+    /// Bytes of work done: each source unit taken and each target unit given counts its decoded size, missing or not.
+    pub(crate) done_bytes: AtomicU64,
+}
+
+impl<'a> Control<'a> {
+    pub(crate) fn new(cancel: Option<&'a AtomicBool>) -> Self {
+        Self { cancel, ..Self::default() }
+    }
+
+    /// Whether the run should go on; asked between units.
+    pub(crate) fn check(&self) -> Result<()> {
+        let cancelled = self.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed));
+        if cancelled || self.stop.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
+    }
+
+    /// Keeps the first failure and stops the others.
+    pub(crate) fn record(&self, result: Result<()>) {
+        if let Err(error) = result {
+            let mut failure = self.failure.lock();
+            // Threads that were stopped say Cancelled; that is not why they were.
+            if failure.is_none() {
+                *failure = Some(error);
+            }
+            self.stop.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The first failure.
+    pub(crate) fn outcome(&self) -> Result<()> {
+        match self.failure.lock().take() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+}
+
+pub(crate) fn add(counter: &AtomicU64, bytes: u64) {
+    counter.fetch_add(bytes, Ordering::Relaxed);
+}
+
+/// One source array on its way to one target grid.
+pub(crate) struct Transfer<'a, S> {
+    pub(crate) source: &'a Array,
+    /// Grid of the target's units.
+    pub(crate) grid: &'a ChunkGrid,
+    /// Grid of the target's chunks (shards).
+    pub(crate) chunks: &'a ChunkGrid,
+    /// Byte strides of a target unit, and its size.
+    pub(crate) strides: Vec<usize>,
+    pub(crate) tile_bytes: usize,
+    pub(crate) sink: &'a S,
+    pub(crate) control: &'a Control<'a>,
+    pub(crate) spill_dir: &'a Path,
+}
+
+impl<S: TileSink> Transfer<'_, S> {
+    /// Runs `plan`, within its budget.
+    pub(crate) fn run(&self, plan: &Plan) -> Result<()> {
+        if self.grid.chunk_count() == 0 {
+            return Ok(());
+        }
+        let budget = MemoryBudget::new(plan.budget_bytes);
+        let leases: Result<Vec<_>> = plan.memory.iter().map(|share| budget.lease(share.what, share.bytes())).collect();
+        let _leases = leases?;
+        match &plan.steps {
+            Steps::Direct { super_block, axes, slots } => {
+                let slab_bytes =
+                    to_usize(*slots).checked_mul(self.tile_bytes).ok_or_else(|| Error::invalid("a slab over the address space"))?;
+                let mut slab = slab(slab_bytes)?;
+                direct::run(self, plan, super_block, axes, &mut slab)
+            }
+            Steps::Shuffle { slab_bytes, slot_bytes } => {
+                let mut slab = slab(to_usize(*slab_bytes))?;
+                shuffled::run(self, plan, to_usize(*slot_bytes), &mut slab)
+            }
+            Steps::Move => unreachable!("moved chunks do not pass through a transfer"),
+        }
+    }
+
+    pub(crate) fn item_size(&self) -> usize {
+        self.source.metadata().data_type().item_size()
+    }
+
+    pub(crate) fn source_fill(&self) -> &FillValue {
+        self.source.metadata().fill_value()
+    }
+
+    /// Reads a source unit, counted.
+    pub(crate) fn read(&self, reader: &mut UnitReader, unit: &[u64], visit: &mut dyn FnMut(Option<&[u8]>) -> Result<()>) -> Result<()> {
+        let mut decoded = 0;
+        let read = reader.read(unit, &mut |bytes| {
+            decoded = bytes.map_or(0, <[u8]>::len) as u64;
+            visit(bytes)
+        })?;
+        if decoded > 0 {
+            add(&self.control.decoded_units, 1);
+        }
+        add(&self.control.decoded_bytes, decoded);
+        add(&self.control.read_bytes, read);
+        add(&self.control.done_bytes, self.source.unit_pipeline().chunk_bytes() as u64);
+        Ok(())
+    }
+
+    /// Gives a unit to the sink. `touched` says whether any source chunk put something into `tile`; if not, its bytes are undefined.
+    pub(crate) fn deliver(&self, unit: &[u64], tile: &mut [u8], touched: bool, scratch: &mut S::Scratch) -> Result<()> {
+        if touched || self.sink.missing(unit, scratch)? == Missing::Wanted {
+            if !touched {
+                self.preset(unit, tile);
+            }
+            self.sink.tile(unit, tile, scratch)?;
+            add(&self.control.delivered_bytes, tile.len() as u64);
+        }
+        add(&self.control.done_bytes, tile.len() as u64);
+        Ok(())
+    }
+
+    /// Sets a unit to what it is without any source chunk: the source's fill value inside the array, padding beyond.
+    pub(crate) fn preset(&self, unit: &[u64], tile: &mut [u8]) {
+        let (fill, padding) = (self.source_fill(), self.sink.padding());
+        padding.fill(tile);
+        if fill != padding {
+            let still = vec![0; unit.len()];
+            let (from, to) = (BoxLayout { offset: 0, strides: &still }, BoxLayout { offset: 0, strides: &self.strides });
+            copy_box(self.grid.region(unit).shape(), self.item_size(), fill.as_bytes(), from, tile, to);
+        }
+    }
+
+    /// Runs `work` on as many threads as there are workers, and returns the first error of any.
+    pub(crate) fn on_threads<W: Send>(&self, workers: impl IntoIterator<Item = W>, work: impl Fn(W) -> Result<()> + Sync) -> Result<()> {
+        std::thread::scope(|scope| {
+            for worker in workers {
+                let work = &work;
+                scope.spawn(move || self.control.record(work(worker)));
+            }
+        });
+        self.control.outcome()
+    }
+}
+
+/// Zeroed memory, or a typed error where the system has none. Pages are only taken when they are touched.
+fn slab(bytes: usize) -> Result<Vec<u8>> {
+    let mut slab = Vec::new();
+    slab.try_reserve_exact(bytes).map_err(|_| Error::BudgetTooSmall {
+        required_bytes: bytes as u64,
+        budget_bytes: 0,
+        what: String::from("the system has not so much memory"),
+    })?;
+    drop(slab);
+    slab = vec![0; bytes];
+    Ok(slab)
+}
+
+/// A region in the index space of a grid of boxes of `edges`, which begins at a box.
+pub(crate) fn in_units(region: &Region, edges: &[u64]) -> Region {
+    let start: Vec<u64> = region.start().iter().zip(edges).map(|(start, edge)| start / edge).collect();
+    let shape: Vec<u64> = region.shape().iter().zip(edges).map(|(len, edge)| len.div_ceil(*edge)).collect();
+    let Ok(units) = Region::new(start, shape) else { unreachable!("unit indices are smaller than element indices") };
+    units
+}
+
+/// How many boxes of `edges` a box of `shape` spans along each axis.
+pub(crate) fn spans(shape: &[u64], edges: &[u64]) -> Vec<u64> {
+    shape.iter().zip(edges).map(|(len, edge)| len.div_ceil(*edge)).collect()
+}

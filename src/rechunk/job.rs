@@ -1,0 +1,175 @@
+//! What a rechunk of a path consists of: the nodes below it, the layout that each array gets, and a plan for each.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::array::Array;
+use crate::dtype::FillValue;
+use crate::error::{Error, Result};
+use crate::group::Node;
+use crate::metadata::{ArrayMetadata, GroupMetadata, Layout, NodeMetadata};
+use crate::rechunk::options::{RechunkOptions, Shards};
+use crate::rechunk::plan::{Plan, plan};
+use crate::rechunk::report::ArrayReport;
+use crate::rechunk::run::problem;
+use crate::store::{FilesystemStore, Key, MemoryStore, ReadMode, Store};
+
+/// An array to be rechunked: where it is below the root, what it becomes, and how.
+pub(crate) struct Task {
+    pub(crate) path: String,
+    pub(crate) source: Array,
+    pub(crate) metadata: ArrayMetadata,
+    pub(crate) plan: Plan,
+}
+
+/// All that a rechunk of a path will do.
+pub(crate) struct Job {
+    pub(crate) tasks: Vec<Task>,
+    /// Groups, parents first.
+    pub(crate) groups: Vec<(String, GroupMetadata)>,
+}
+
+impl Job {
+    /// Looks at the source and plans every array, before anything is written.
+    pub(crate) fn prepare(source: &Path, options: &RechunkOptions<'_>, budget_bytes: u64) -> Result<Self> {
+        let store: Arc<dyn Store> = Arc::new(open_store(source, options.read_mode)?);
+        let mut job = Self { tasks: Vec::new(), groups: Vec::new() };
+        match Node::open_in(store.clone(), Key::root())? {
+            Node::Array(array) => {
+                let metadata = target_metadata(array.metadata(), options).map_err(|error| named(error, &array))?;
+                job.add(String::new(), array, metadata, options, budget_bytes)?;
+            }
+            Node::Group(group) => {
+                job.groups.push((String::new(), group.metadata().clone()));
+                let mut arrays = Vec::new();
+                group.walk(&mut |path, node| {
+                    match node {
+                        NodeMetadata::Array(metadata) => arrays.push((path.to_owned(), (**metadata).clone())),
+                        NodeMetadata::Group(metadata) => job.groups.push((path.to_owned(), (**metadata).clone())),
+                    }
+                    Ok(())
+                })?;
+                job.add_group(&store, arrays, options, budget_bytes)?;
+            }
+        }
+        Ok(job)
+    }
+
+    fn add_group(
+        &mut self,
+        store: &Arc<dyn Store>,
+        arrays: Vec<(String, ArrayMetadata)>,
+        options: &RechunkOptions<'_>,
+        budget_bytes: u64,
+    ) -> Result<()> {
+        if !arrays.iter().any(|(path, metadata)| is_meant(path, metadata, options)) {
+            return Err(no_array(store, &arrays, options));
+        }
+        for (path, metadata) in arrays {
+            let array = Array::with_metadata(store.clone(), Key::new(path.as_str())?, metadata)?;
+            let becomes = if is_meant(&path, array.metadata(), options) {
+                target_metadata(array.metadata(), options).map_err(|error| named(error, &array))?
+            } else {
+                array.metadata().clone()
+            };
+            self.add(path, array, becomes, options, budget_bytes)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, path: String, source: Array, metadata: ArrayMetadata, options: &RechunkOptions<'_>, budget_bytes: u64) -> Result<()> {
+        // Planning asks the target array for sizes only; nothing is stored here.
+        let target = Array::with_metadata(Arc::new(MemoryStore::new()), Key::root(), metadata.clone())?;
+        let plan = plan(&problem(&source, &target), budget_bytes, options.threads).map_err(|error| named(error, &source))?;
+        self.tasks.push(Task { path, source, metadata, plan });
+        Ok(())
+    }
+
+    /// The plans alone.
+    pub(crate) fn reports(&self) -> Vec<ArrayReport> {
+        self.tasks.iter().map(|task| ArrayReport { path: task.path.clone(), plan: task.plan.clone(), measured: None }).collect()
+    }
+
+    /// Bytes of work in all arrays, as progress counts them.
+    pub(crate) fn total_bytes(&self) -> u64 {
+        self.tasks.iter().map(|task| task.plan.work_bytes).fold(0, u64::saturating_add)
+    }
+}
+
+/// A store for the whole of a run: what was read is not read again, so it need not stay in the page cache.
+pub(crate) fn open_store(path: &Path, read_mode: ReadMode) -> Result<FilesystemStore> {
+    Ok(FilesystemStore::open(path)?.with_read_mode(read_mode).with_drop_behind(true))
+}
+
+/// Adds which array an argument does not fit.
+fn named(error: Error, array: &Array) -> Error {
+    match error {
+        Error::InvalidArgument { what } => Error::InvalidArgument { what: format!("{}: {what}", array.path()) },
+        Error::BudgetTooSmall { required_bytes, budget_bytes, what } => {
+            Error::BudgetTooSmall { required_bytes, budget_bytes, what: format!("{}: {what}", array.path()) }
+        }
+        other => other,
+    }
+}
+
+/// In a group, the arrays that have what the options name are rechunked; coordinate variables (1-D, named as their dimension) and all others
+/// travel along as they are.
+fn is_meant(path: &str, metadata: &ArrayMetadata, options: &RechunkOptions<'_>) -> bool {
+    let shards = match &options.shards {
+        Shards::Of(spec) => Some(spec),
+        Shards::Keep | Shards::Remove => None,
+    };
+    !is_coordinate(path, metadata) && !metadata.shape().is_empty() && options.chunks.iter().chain(shards).all(|spec| spec.fits(metadata))
+}
+
+fn is_coordinate(path: &str, metadata: &ArrayMetadata) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    matches!(metadata.dimension_names(), Some([Some(dimension)]) if dimension == name)
+}
+
+fn no_array(store: &Arc<dyn Store>, arrays: &[(String, ArrayMetadata)], options: &RechunkOptions<'_>) -> Error {
+    let list: Vec<String> = arrays
+        .iter()
+        .take(8)
+        .map(|(path, metadata)| format!("{path} {:?} ({})", metadata.shape(), crate::rechunk::spec::known_names(metadata)))
+        .collect();
+    let asked = options.chunks.as_ref().map_or_else(|| String::from("this"), |chunks| format!("{chunks:?}"));
+    Error::invalid(format!(
+        "{}: no array of this group fits {asked}; it holds {}",
+        store.locate(&Key::root()),
+        if list.is_empty() { String::from("no arrays") } else { list.join("; ") }
+    ))
+}
+
+/// What an array becomes: what the options ask for, and what it has where they are silent.
+fn target_metadata(source: &ArrayMetadata, options: &RechunkOptions<'_>) -> Result<ArrayMetadata> {
+    let mut layout = source.layout();
+    if let Some(spec) = &options.chunks {
+        layout.chunk_shape = spec.resolve(source, &layout.chunk_shape, None)?;
+    }
+    match &options.shards {
+        Shards::Keep => check_kept_shards(&layout)?,
+        Shards::Remove => layout.shard_shape = None,
+        Shards::Of(spec) => {
+            let kept = layout.shard_shape.clone().unwrap_or_else(|| layout.chunk_shape.clone());
+            layout.shard_shape = Some(spec.resolve(source, &kept, Some(&layout.chunk_shape))?);
+        }
+    }
+    if let Some(codecs) = &options.codecs {
+        layout.codecs = codecs.clone();
+    }
+    let fill = options.fill.as_deref().map(|text| FillValue::parse(source.data_type(), text)).transpose()?;
+    source.relaid(&layout, fill)
+}
+
+/// Shards that stay must hold the new chunks whole.
+fn check_kept_shards(layout: &Layout) -> Result<()> {
+    let Some(shard) = &layout.shard_shape else { return Ok(()) };
+    match (0..shard.len()).find(|&axis| !shard[axis].is_multiple_of(layout.chunk_shape[axis])) {
+        Some(axis) => Err(Error::invalid(format!(
+            "axis {axis}: chunks of {} do not divide the array's shards of {}; give shards, or `none` to store chunks singly",
+            layout.chunk_shape[axis], shard[axis]
+        ))),
+        None => Ok(()),
+    }
+}

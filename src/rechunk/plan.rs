@@ -1,0 +1,464 @@
+//! The plan: a pure function of two layouts, a budget and a number of threads to what will be done, and what it will cost.
+//!
+//! Everything here is arithmetic on shapes. No table grows with the array, and nothing is read or written.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::grid::ChunkGrid;
+use crate::rechunk::partition::{partition_bytes, partition_shape};
+use crate::region::element_count;
+use crate::shuffle::{PARTITION_OVERHEAD_BYTES, RECORD_BYTES, SEGMENT_BYTES, smallest_slab_bytes};
+
+/// Bookkeeping of a live target unit beside its bytes.
+const TILE_OVERHEAD_BYTES: u64 = 512;
+
+/// The least memory a partition has on average in the shuffle buffer: below, segments get so short that the spill file is read at random.
+const LEAST_PARTITION_SHARE_BYTES: u64 = 2 << 10;
+
+/// What a process takes beside the budget: code, stacks, the allocator's own.
+const PROCESS_BYTES: u64 = 10 << 20;
+
+/// The window in which stored chunks are moved where the kernel cannot do it alone.
+const MOVE_WINDOW_BYTES: u64 = 1 << 20;
+
+/// Room for headers beside a segment's payload.
+const SEGMENT_READ_BYTES: u64 = SEGMENT_BYTES as u64 + 4096;
+
+// Cost model, in nanoseconds a byte on one core, from measurements on one server of 2025; only ratios matter, they choose between strategies.
+const CUT_NS: f64 = 0.5;
+const SPILL_NS: f64 = 0.4;
+const WRITE_NS: f64 = 0.3;
+
+/// One side of a rechunk, as far as planning goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Side {
+    /// Shape of what is decoded or encoded at once: an inner chunk, or a chunk where the array is not sharded.
+    pub(crate) unit: Vec<u64>,
+    /// Shape of a chunk (of a shard, where the array is sharded).
+    pub(crate) chunk: Vec<u64>,
+    /// Size of a decoded unit in bytes.
+    pub(crate) unit_bytes: u64,
+}
+
+/// Everything that a plan follows from.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    pub(crate) shape: Vec<u64>,
+    pub(crate) item_size: usize,
+    pub(crate) source: Side,
+    pub(crate) target: Side,
+    /// What one reader of source units holds at most, in bytes.
+    pub(crate) reader_bytes: u64,
+    /// What one writer of target units holds at most, in bytes, beside the unit.
+    pub(crate) writer_bytes: u64,
+    /// What a shard that is being written holds, in bytes; 0 where the target is not sharded.
+    pub(crate) open_shard_bytes: u64,
+    /// Stored chunks are the same on both sides, and can be moved without being decoded.
+    pub(crate) identical: bool,
+    /// Nanoseconds a byte for decoding, and for encoding.
+    pub(crate) decode_ns: f64,
+    pub(crate) encode_ns: f64,
+}
+
+/// How the data travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Strategy {
+    /// Stored chunks are the same in both layouts and are moved as they are.
+    PassThrough,
+    /// Source chunks are decoded once and copied straight into target chunks, of which a frontier is in memory.
+    Direct,
+    /// Source chunks are decoded once and their pieces sorted by target through the spill file.
+    Shuffle,
+}
+
+impl fmt::Display for Strategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::PassThrough => "pass-through",
+            Self::Direct => "direct",
+            Self::Shuffle => "shuffle",
+        })
+    }
+}
+
+/// One named share of the budget: `count` times `each_bytes`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Share {
+    /// What it is for.
+    pub what: &'static str,
+    /// How many there are.
+    pub count: u64,
+    /// Size of each in bytes.
+    pub each_bytes: u64,
+}
+
+impl Share {
+    /// Size of all of them in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.count.saturating_mul(self.each_bytes)
+    }
+}
+
+/// What a rechunk of one array will do, and what it will cost.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Plan {
+    /// How the data travel.
+    pub strategy: Strategy,
+    /// Threads that read and decode.
+    pub threads: usize,
+    /// Threads that assemble and encode.
+    pub encode_threads: usize,
+    /// The budget that was given, in bytes.
+    pub budget_bytes: u64,
+    /// The memory equation: the shares that the budget is divided into.
+    pub memory: Vec<Share>,
+    /// Sum of the shares: upper bound of the data held in memory, in bytes.
+    pub memory_bytes: u64,
+    /// Predicted peak resident set size of a process that does nothing else, in bytes: the shares, and what code and stacks take.
+    pub peak_rss_bytes: u64,
+    /// Decoded size of all source chunks that will be decoded, each once, in bytes (missing chunks are not decoded).
+    pub decoded_bytes: u64,
+    /// Size before encoding of all target chunks, in bytes (chunks that are all fill are not encoded).
+    pub encoded_bytes: u64,
+    /// Bytes of data that pass through the spill file.
+    pub spilled_bytes: u64,
+    /// Files that will be made at most.
+    pub files: u64,
+    /// Shape of the blocks at whose faces chunk boundaries of both layouts meet, in elements.
+    pub block: Vec<u64>,
+    /// Shape of the partitions of the shuffle, in elements; empty for other strategies.
+    pub partition: Vec<u64>,
+    /// Partitions a block.
+    pub partition_count: u64,
+    /// Estimated time in seconds, by a rough cost model.
+    pub estimated_seconds: f64,
+    /// Bytes of work as progress counts them: decoded sizes of all chunks of both sides.
+    #[serde(skip)]
+    pub(crate) work_bytes: u64,
+    #[serde(skip)]
+    pub(crate) steps: Steps,
+}
+
+/// What the executor needs beside the public figures.
+#[derive(Clone, Debug)]
+pub(crate) enum Steps {
+    Move,
+    Direct {
+        /// Blocks whose shards are completed together, in elements.
+        super_block: Vec<u64>,
+        /// Axes from the slowest to the fastest in the walk of a block.
+        axes: Vec<usize>,
+        /// Target units in memory at most.
+        slots: u64,
+    },
+    Shuffle {
+        /// Size of the slab that both phases work in.
+        slab_bytes: u64,
+        /// Size of a partition with whole units.
+        slot_bytes: u64,
+    },
+}
+
+/// Plans a rechunk.
+///
+/// # Errors
+/// [`Error::BudgetTooSmall`] naming the smallest budget that would do (RCK-4).
+pub(crate) fn plan(problem: &Problem, budget_bytes: u64, threads: usize) -> Result<Plan> {
+    let threads = threads.max(1);
+    if let Some(best) = cheapest(problem, budget_bytes, threads) {
+        return Ok(best);
+    }
+    let required_bytes = smallest_budget(problem);
+    Err(Error::BudgetTooSmall {
+        required_bytes,
+        budget_bytes,
+        what: format!(
+            "source chunks of {} bytes and target chunks of {} bytes have to fit with their codecs",
+            problem.source.unit_bytes, problem.target.unit_bytes
+        ),
+    })
+}
+
+/// RCK-13.
+fn cheapest(problem: &Problem, budget: u64, threads: usize) -> Option<Plan> {
+    if problem.identical {
+        return moved(problem, budget, threads);
+    }
+    let mut best: Option<Plan> = None;
+    for n in (1..=threads).rev() {
+        let shuffles = (1..=n).rev().map(|m| shuffle(problem, budget, n, m));
+        for candidate in std::iter::once(direct(problem, budget, n)).chain(shuffles).flatten() {
+            if best.as_ref().is_none_or(|best| candidate.estimated_seconds < best.estimated_seconds) {
+                best = Some(candidate);
+            }
+        }
+    }
+    best
+}
+
+/// The smallest budget that one thread could work in, by bisection: what fits in a budget fits in a larger one.
+fn smallest_budget(problem: &Problem) -> u64 {
+    let (mut too_small, mut enough) = (0, 1_u64 << 20);
+    while cheapest(problem, enough, 1).is_none() {
+        too_small = enough;
+        enough = enough.saturating_mul(2);
+        if enough == u64::MAX {
+            return enough;
+        }
+    }
+    while enough - too_small > 4096 {
+        let middle = too_small + (enough - too_small) / 2;
+        if cheapest(problem, middle, 1).is_some() {
+            enough = middle;
+        } else {
+            too_small = middle;
+        }
+    }
+    enough.next_multiple_of(4096)
+}
+
+/// RCK-10.
+fn moved(problem: &Problem, budget: u64, threads: usize) -> Option<Plan> {
+    let affordable = usize::try_from(budget / MOVE_WINDOW_BYTES).unwrap_or(usize::MAX);
+    let threads = threads.min(affordable);
+    let shares = vec![Share { what: "windows of stored chunks", count: threads as u64, each_bytes: MOVE_WINDOW_BYTES }];
+    let mut plan = assemble(problem, Strategy::PassThrough, budget, (threads, threads), shares, Steps::Move)?;
+    plan.work_bytes = counts(&problem.shape, &problem.target.chunk).saturating_mul(2).saturating_mul(chunk_bytes(&problem.target));
+    (plan.decoded_bytes, plan.encoded_bytes) = (0, 0);
+    plan.estimated_seconds = array_bytes(problem) as f64 * WRITE_NS * 1e-9;
+    (threads > 0).then_some(plan)
+}
+
+/// Target units that source units along one axis can have in the making at one time: the frontier.
+fn frontier(source: u64, target: u64) -> u64 {
+    let common = gcd(source, target);
+    u64::try_from((u128::from(source) + u128::from(target - common)).div_ceil(u128::from(target))).unwrap_or(u64::MAX)
+}
+
+/// RCK-11.
+fn direct(problem: &Problem, budget: u64, n: usize) -> Option<Plan> {
+    let rank = problem.shape.len();
+    let (source, target) = (&problem.source, &problem.target);
+    let block = blocks(&problem.shape, &source.unit, &target.unit);
+    let super_block = blocks(&problem.shape, &block, &target.chunk);
+    let across: Vec<u64> = (0..rank).map(|axis| block[axis].div_ceil(target.unit[axis])).collect();
+    let near: Vec<u64> = (0..rank).map(|axis| across[axis].min(frontier(source.unit[axis], target.unit[axis]))).collect();
+    let live_along = |slow: usize| (0..rank).map(|axis| if axis == slow { near[axis] } else { across[axis] }).fold(1, u64::saturating_mul);
+    let slow = (0..rank).min_by_key(|&axis| live_along(axis));
+    let live = slow.map_or(1, live_along);
+    let touched = near.iter().copied().fold(1, u64::saturating_mul);
+
+    let mut shares = vec![
+        Share { what: "decoding source chunks", count: n as u64, each_bytes: problem.reader_bytes },
+        Share { what: "encoding target chunks", count: n as u64, each_bytes: problem.writer_bytes },
+    ];
+    if problem.open_shard_bytes > 0 {
+        let together = counts(&super_block, &target.chunk);
+        let count = together.saturating_mul(n as u64 + 1).min(counts(&problem.shape, &target.chunk));
+        shares.push(Share { what: "indexes of shards in the making", count, each_bytes: problem.open_shard_bytes });
+    }
+    let room = budget.checked_sub(total(&shares))?;
+    let each_bytes = target.unit_bytes.checked_add(TILE_OVERHEAD_BYTES)?;
+    let useful =
+        live.saturating_add(live).saturating_add(touched.saturating_mul(2 * n as u64)).min(counts(&problem.shape, &target.unit).max(1));
+    let slots = (room / each_bytes).min(useful);
+    if slots < live.min(counts(&problem.shape, &target.unit)) {
+        return None;
+    }
+    shares.push(Share { what: "target chunks in the making", count: slots, each_bytes });
+    let mut axes: Vec<usize> = slow.into_iter().collect();
+    axes.extend((0..rank).filter(|axis| Some(*axis) != slow));
+    let mut plan = assemble(problem, Strategy::Direct, budget, (n, n), shares, Steps::Direct { super_block, axes, slots })?;
+    plan.block = block;
+    plan.estimated_seconds =
+        seconds(plan.decoded_bytes, problem.decode_ns + CUT_NS, n) + seconds(plan.encoded_bytes, problem.encode_ns + WRITE_NS, n);
+    Some(plan)
+}
+
+/// RCK-12.
+fn shuffle(problem: &Problem, budget: u64, n: usize, m: usize) -> Option<Plan> {
+    let target = &problem.target;
+    let block = blocks(&problem.shape, &problem.source.unit, &target.chunk);
+    let base = [
+        Share { what: "decoding source chunks", count: n as u64, each_bytes: problem.reader_bytes },
+        Share { what: "pieces being cut", count: n as u64, each_bytes: RECORD_BYTES as u64 },
+        Share { what: "reading the spill file", count: m as u64, each_bytes: SEGMENT_READ_BYTES },
+        Share { what: "encoding target chunks", count: m as u64, each_bytes: problem.writer_bytes },
+    ];
+    let room = budget.checked_sub(total(&base))?;
+    let block_bytes = element_count(&block)?.checked_mul(problem.item_size as u64)?;
+    let mut limit = (room / m as u64).min((block_bytes / (8 * n as u64)).max(target.unit_bytes));
+    while limit >= target.unit_bytes {
+        let partition = partition_shape(problem, &block, limit);
+        let units: Vec<u64> = partition.iter().zip(&target.unit).map(|(edge, unit)| edge / unit).collect();
+        let slot_bytes = partition_bytes(problem, &units)?;
+        let partition_count = counts(&block, &partition);
+        let mut shares = base.to_vec();
+        shares.push(Share { what: "partitions of the shuffle", count: partition_count, each_bytes: PARTITION_OVERHEAD_BYTES });
+        if problem.open_shard_bytes > 0 {
+            let count = counts(&partition, &target.chunk).saturating_mul(m as u64 + 1).min(counts(&problem.shape, &target.chunk));
+            shares.push(Share { what: "indexes of shards in the making", count, each_bytes: problem.open_shard_bytes });
+        }
+        let slab_bytes = budget.saturating_sub(total(&shares)).min(block_bytes.saturating_mul(2).saturating_add(64 << 20));
+        let least = smallest_slab_bytes(partition_count, n)
+            .max(partition_count.saturating_mul(LEAST_PARTITION_SHARE_BYTES))
+            .max(slot_bytes.saturating_mul(m as u64));
+        if slab_bytes < least {
+            limit /= 2;
+            if limit < target.unit_bytes && slot_bytes > target.unit_bytes {
+                limit = target.unit_bytes;
+            }
+            continue;
+        }
+        shares.push(Share { what: "shuffle buffer, then target chunks", count: 1, each_bytes: slab_bytes });
+        let mut plan = assemble(problem, Strategy::Shuffle, budget, (n, m), shares, Steps::Shuffle { slab_bytes, slot_bytes })?;
+        plan.spilled_bytes = array_bytes(problem);
+        (plan.block, plan.partition, plan.partition_count) = (block, partition, partition_count);
+        plan.estimated_seconds = seconds(plan.decoded_bytes, problem.decode_ns + CUT_NS + SPILL_NS, n)
+            + seconds(plan.encoded_bytes, problem.encode_ns + CUT_NS + WRITE_NS, m);
+        return Some(plan);
+    }
+    None
+}
+
+fn assemble(problem: &Problem, strategy: Strategy, budget: u64, threads: (usize, usize), memory: Vec<Share>, steps: Steps) -> Option<Plan> {
+    let units = |side: &Side| counts(&problem.shape, &side.unit).saturating_mul(side.unit_bytes);
+    let memory_bytes = total(&memory);
+    (memory_bytes <= budget).then(|| Plan {
+        strategy,
+        threads: threads.0,
+        encode_threads: threads.1,
+        budget_bytes: budget,
+        memory,
+        memory_bytes,
+        peak_rss_bytes: memory_bytes.saturating_add(PROCESS_BYTES),
+        decoded_bytes: units(&problem.source),
+        encoded_bytes: units(&problem.target),
+        spilled_bytes: 0,
+        files: counts(&problem.shape, &problem.target.chunk).saturating_add(1),
+        block: problem.shape.clone(),
+        partition: Vec::new(),
+        partition_count: 0,
+        estimated_seconds: 0.0,
+        work_bytes: units(&problem.source).saturating_add(units(&problem.target)),
+        steps,
+    })
+}
+
+fn seconds(bytes: u64, ns: f64, threads: usize) -> f64 {
+    bytes as f64 * ns * 1e-9 / threads as f64
+}
+
+fn total(shares: &[Share]) -> u64 {
+    shares.iter().map(Share::bytes).fold(0, u64::saturating_add)
+}
+
+/// Decoded size of a chunk (of a shard): so many units.
+fn chunk_bytes(side: &Side) -> u64 {
+    counts(&side.chunk, &side.unit).saturating_mul(side.unit_bytes)
+}
+
+fn array_bytes(problem: &Problem) -> u64 {
+    element_count(&problem.shape).unwrap_or(u64::MAX).saturating_mul(problem.item_size as u64)
+}
+
+/// Number of boxes of `edges` that cover `shape`.
+fn counts(shape: &[u64], edges: &[u64]) -> u64 {
+    let Ok(grid) = ChunkGrid::regular(shape, edges) else { unreachable!("shapes of one problem have one rank and no zero edges") };
+    u64::try_from(grid.chunk_count()).unwrap_or(u64::MAX)
+}
+
+/// The smallest boxes whose faces are boundaries of both grids, clipped to the array.
+fn blocks(shape: &[u64], a: &[u64], b: &[u64]) -> Vec<u64> {
+    (0..shape.len())
+        .map(|axis| {
+            let lcm = u128::from(a[axis] / gcd(a[axis], b[axis])) * u128::from(b[axis]);
+            u64::try_from(lcm).unwrap_or(u64::MAX).min(shape[axis].max(1))
+        })
+        .collect()
+}
+
+fn gcd(mut a: u64, mut b: u64) -> u64 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A problem with compressed chunks of 4-byte items.
+    fn problem(shape: &[u64], source: &[u64], target: &[u64]) -> Problem {
+        let side = |unit: &[u64]| Side { unit: unit.to_vec(), chunk: unit.to_vec(), unit_bytes: element_count(unit).unwrap() * 4 };
+        let (source, target) = (side(source), side(target));
+        Problem {
+            shape: shape.to_vec(),
+            item_size: 4,
+            reader_bytes: 2 * source.unit_bytes + (1 << 20),
+            writer_bytes: 4 << 20,
+            source,
+            target,
+            open_shard_bytes: 0,
+            identical: false,
+            decode_ns: 0.7,
+            encode_ns: 2.4,
+        }
+    }
+
+    /// RCK-14.
+    #[test]
+    fn light_curves_are_shuffled_and_nested_chunks_are_not() {
+        let curves = plan(&problem(&[140_000, 256, 4], &[140_000, 1, 4], &[1000, 256, 4]), 64 << 20, 2).unwrap();
+        assert_eq!(curves.strategy, Strategy::Shuffle);
+        assert_eq!(curves.spilled_bytes, 140_000 * 256 * 16);
+        assert!(curves.memory_bytes <= 64 << 20);
+        let nested = plan(&problem(&[768, 768, 768], &[64, 64, 64], &[128, 128, 128]), 128 << 20, 2).unwrap();
+        assert_eq!((nested.strategy, nested.spilled_bytes), (Strategy::Direct, 0));
+    }
+
+    #[test]
+    fn coprime_edges_need_a_frontier_and_not_their_common_multiple() {
+        let coprime = plan(&problem(&[10_000_000], &[1000], &[999]), 32 << 20, 1).unwrap();
+        assert_eq!(coprime.strategy, Strategy::Direct);
+        assert_eq!(frontier(1000, 999), 2);
+        assert_eq!(frontier(4, 2), 2);
+        assert_eq!(frontier(2, 4), 1);
+        assert_eq!(frontier(3, 2), 2);
+    }
+
+    #[test]
+    fn the_smallest_budget_is_enough_and_less_is_not() {
+        for (shape, source, target) in [
+            (vec![4000, 500, 700], vec![1, 500, 700], vec![4000, 5, 7]),
+            (vec![64, 64, 64], vec![64, 64, 64], vec![1, 1, 1]),
+            (vec![100_000_000], vec![1_000_000], vec![999_999]),
+        ] {
+            let problem = problem(&shape, &source, &target);
+            let Err(Error::BudgetTooSmall { required_bytes, .. }) = plan(&problem, 100, 2) else { panic!("100 bytes") };
+            assert!(plan(&problem, required_bytes, 2).is_ok());
+            assert!(plan(&problem, required_bytes - 8192, 2).is_err());
+        }
+    }
+
+    #[test]
+    fn ten_billion_chunks_are_planned_by_arithmetic() {
+        let large = problem(&[1_000_000, 100_000, 10_000], &[1, 10_000, 10_000], &[10_000, 10, 10]);
+        assert!(plan(&large, 1 << 30, 2).is_ok());
+        let edge = problem(&[u64::MAX / 8, 3], &[1 << 20, 1], &[1, 3]);
+        let _ = plan(&edge, 1 << 30, 2);
+    }
+
+    #[test]
+    fn empty_and_scalar_arrays_have_plans() {
+        assert!(plan(&problem(&[], &[], &[]), 32 << 20, 2).is_ok());
+        assert!(plan(&problem(&[0, 5], &[1, 5], &[1, 2]), 32 << 20, 2).is_ok());
+    }
+}

@@ -1,0 +1,171 @@
+//! One array from one layout to another: the problem that the planner sees, and the sinks that write or move what the plan delivers.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use crate::array::{Array, UnitReader, UnitWriter, WriteScratch};
+use crate::codec::CodecPipeline;
+use crate::dtype::FillValue;
+use crate::error::Result;
+use crate::metadata::{DOCUMENT, NodeMetadata};
+use crate::rechunk::execute::{Control, Missing, TileSink, Transfer, add};
+use crate::rechunk::plan::{Plan, Problem, Side, Steps};
+use crate::rechunk::report::Measured;
+use crate::region::Region;
+
+// Rough costs of codecs in nanoseconds a byte on one core; they choose between strategies and give the estimate of time.
+const COMPRESSED_DECODE_NS: f64 = 0.7;
+const COMPRESSED_ENCODE_NS: f64 = 2.4;
+const PLAIN_NS: f64 = 0.1;
+
+/// What planning needs to know to bring `source` into the layout of `target`.
+pub(crate) fn problem(source: &Array, target: &Array) -> Problem {
+    Problem {
+        reader_bytes: UnitReader::memory_bytes(source),
+        writer_bytes: UnitWriter::memory_bytes_per_thread(target),
+        open_shard_bytes: UnitWriter::memory_bytes_per_open_shard(target),
+        identical: can_move(source, target),
+        shape: source.shape().to_vec(),
+        item_size: source.metadata().data_type().item_size(),
+        source: side(source),
+        target: side(target),
+        decode_ns: if source.unit_pipeline().decodes_in_place() { PLAIN_NS } else { COMPRESSED_DECODE_NS },
+        encode_ns: encode_ns(target.unit_pipeline()),
+    }
+}
+
+pub(crate) fn side(array: &Array) -> Side {
+    Side {
+        unit: array.unit_grid().chunk_shape().to_vec(),
+        chunk: array.grid().chunk_shape().to_vec(),
+        unit_bytes: array.unit_pipeline().chunk_bytes() as u64,
+    }
+}
+
+fn encode_ns(pipeline: &CodecPipeline) -> f64 {
+    if pipeline.decodes_in_place() { PLAIN_NS } else { COMPRESSED_ENCODE_NS }
+}
+
+/// Whether a stored chunk of one array is, as it stands, a stored chunk of the other.
+fn can_move(source: &Array, target: &Array) -> bool {
+    let (a, b) = (source.metadata(), target.metadata());
+    a.chunk_shape() == b.chunk_shape()
+        && a.data_type() == b.data_type()
+        && a.fill_value() == b.fill_value()
+        && a.codecs.to_metadata() == b.codecs.to_metadata()
+}
+
+/// Runs a plan: every chunk of `target` is written below its prefix, then its document. Nobody may read there yet.
+pub(crate) fn run(source: &Array, target: &Array, plan: &Plan, spill_dir: &Path, control: &Control<'_>) -> Result<Measured> {
+    let begun = Instant::now();
+    let sink = EncodeSink {
+        writer: UnitWriter::new(target),
+        target,
+        same_fill: source.metadata().fill_value() == target.metadata().fill_value(),
+        written_bytes: AtomicU64::new(0),
+        files: AtomicU64::new(0),
+    };
+    if let Steps::Move = plan.steps {
+        move_chunks(source, target, plan, &sink, control)?;
+    } else {
+        let transfer = Transfer {
+            source,
+            grid: target.unit_grid(),
+            chunks: target.grid(),
+            strides: target.unit_pipeline().strides(),
+            tile_bytes: target.unit_pipeline().chunk_bytes(),
+            sink: &sink,
+            control,
+            spill_dir,
+        };
+        transfer.run(plan)?;
+    }
+    // What was missing is fill only if the source is still the array that was opened.
+    source.check_current()?;
+    sink.writer.finish()?;
+    let document = NodeMetadata::Array(Box::new(target.metadata().clone())).to_bytes()?;
+    target.store().set(&target.prefix().join(DOCUMENT)?, &document)?;
+    let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    Ok(Measured {
+        seconds: begun.elapsed().as_secs_f64(),
+        decoded_chunks: load(&control.decoded_units),
+        decoded_bytes: load(&control.decoded_bytes),
+        read_bytes: load(&control.read_bytes),
+        encoded_bytes: load(&control.delivered_bytes),
+        written_bytes: sink.written_bytes.into_inner() + document.len() as u64,
+        files: sink.files.into_inner() + 1,
+        spilled_bytes: load(&control.spilled_bytes),
+        spill_file_bytes: load(&control.spill_file_bytes),
+    })
+}
+
+/// Encodes and writes target units.
+struct EncodeSink<'a> {
+    writer: UnitWriter,
+    target: &'a Array,
+    /// What is missing in the source may be missing in the target (RCK-2).
+    same_fill: bool,
+    written_bytes: AtomicU64,
+    files: AtomicU64,
+}
+
+impl EncodeSink<'_> {
+    fn count(&self, stored_bytes: u64, files: u64) {
+        add(&self.written_bytes, stored_bytes);
+        add(&self.files, files);
+    }
+}
+
+impl TileSink for EncodeSink<'_> {
+    type Scratch = WriteScratch;
+
+    fn scratch(&self) -> WriteScratch {
+        WriteScratch::default()
+    }
+
+    fn padding(&self) -> &FillValue {
+        self.target.metadata().fill_value()
+    }
+
+    fn tile(&self, unit: &[u64], tile: &mut [u8], scratch: &mut WriteScratch) -> Result<()> {
+        let written = self.writer.write(unit, tile, scratch)?;
+        self.count(written.stored_bytes, written.files);
+        Ok(())
+    }
+
+    fn missing(&self, unit: &[u64], _: &mut WriteScratch) -> Result<Missing> {
+        if !self.same_fill {
+            return Ok(Missing::Wanted);
+        }
+        let written = self.writer.skip(unit)?;
+        self.count(written.stored_bytes, written.files);
+        Ok(Missing::Done)
+    }
+}
+
+/// The pass-through strategy: stored chunks are copied by the store, and nothing is decoded.
+fn move_chunks(source: &Array, target: &Array, plan: &Plan, sink: &EncodeSink<'_>, control: &Control<'_>) -> Result<()> {
+    let chunks = Mutex::new(Region::whole(&source.grid().counts()).indices());
+    let chunk_bytes = target.metadata().codecs.chunk_bytes() as u64;
+    let work = || -> Result<()> {
+        loop {
+            control.check()?;
+            let Some(chunk) = chunks.lock().next() else { return Ok(()) };
+            let (from, to) = (source.chunk_key(&chunk)?, target.chunk_key(&chunk)?);
+            if let Some(bytes) = target.store().copy_from(&**source.store(), &from, &to)? {
+                add(&control.read_bytes, bytes);
+                sink.count(bytes, 1);
+            }
+            add(&control.done_bytes, 2 * chunk_bytes);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..plan.threads {
+            scope.spawn(|| control.record(work()));
+        }
+    });
+    control.outcome()
+}

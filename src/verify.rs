@@ -1,0 +1,303 @@
+//! Comparing two arrays or groups bit by bit, within a memory budget, whatever their two chunkings: each side is decoded once.
+//!
+//! A comparison is a rechunk whose sink compares instead of writing: the first side is brought into the chunks of the second.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use serde::Serialize;
+
+use crate::array::{Array, UnitReader};
+use crate::dtype::FillValue;
+use crate::error::Result;
+use crate::group::Node;
+use crate::metadata::{ArrayMetadata, NodeMetadata};
+use crate::rechunk::execute::{Control, Missing, TileSink, Transfer};
+use crate::rechunk::plan::{Plan, Problem, plan};
+use crate::rechunk::{DEFAULT_MEMORY_BYTES, Progress, default_threads, open_store, side, watched, within_limit};
+use crate::region::{Region, to_usize};
+use crate::store::{Key, ReadMode, Store};
+
+/// What a comparison may use, and how it talks.
+#[must_use]
+pub struct VerifyOptions<'a> {
+    memory_bytes: u64,
+    threads: usize,
+    spill_dir: PathBuf,
+    read_mode: ReadMode,
+    progress: Option<&'a mut dyn FnMut(&Progress)>,
+    cancel: Option<&'a AtomicBool>,
+}
+
+impl Default for VerifyOptions<'_> {
+    fn default() -> Self {
+        Self {
+            memory_bytes: DEFAULT_MEMORY_BYTES,
+            threads: default_threads(),
+            spill_dir: std::env::temp_dir(),
+            read_mode: ReadMode::Mapped,
+            progress: None,
+            cancel: None,
+        }
+    }
+}
+
+impl<'a> VerifyOptions<'a> {
+    /// A budget of [`DEFAULT_MEMORY_BYTES`], one thread a core, and the system's directory for temporary files.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The memory budget in bytes.
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.memory_bytes = bytes;
+        self
+    }
+
+    /// Number of threads at most.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads.max(1);
+        self
+    }
+
+    /// Directory of the spill file.
+    pub fn spill_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.spill_dir = directory.into();
+        self
+    }
+
+    /// How files are read; see [`ReadMode`].
+    pub fn read_mode(mut self, mode: ReadMode) -> Self {
+        self.read_mode = mode;
+        self
+    }
+
+    /// Called some times a second from the calling thread.
+    pub fn progress(mut self, progress: &'a mut dyn FnMut(&Progress)) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+
+    /// A flag that stops the comparison between chunks.
+    pub fn cancel(mut self, cancel: &'a AtomicBool) -> Self {
+        self.cancel = Some(cancel);
+        self
+    }
+}
+
+/// What a comparison found.
+#[derive(Clone, Debug, Default, Serialize)]
+#[non_exhaustive]
+pub struct Verdict {
+    /// Whether both sides hold the same arrays with the same elements, bit by bit, dimension names and attributes.
+    pub equal: bool,
+    /// What differs, a sentence each.
+    pub differences: Vec<String>,
+    /// Arrays whose elements were compared.
+    pub arrays: u64,
+    /// Elements that were compared.
+    pub elements: u64,
+    /// Decoded bytes of the chunks of the first side: each chunk once.
+    pub decoded_bytes: u64,
+}
+
+/// Compares the arrays or groups at `a` and `b`.
+///
+/// Elements are compared by their bits, so that a NaN equals itself, and 0.0 differs from -0.0. Chunks, shards, codecs and fill values may differ.
+///
+/// # Errors
+/// Those of opening and decoding; [`crate::Error::BudgetTooSmall`]; [`crate::Error::Cancelled`]. A difference is not an error.
+pub fn verify(a: impl AsRef<Path>, b: impl AsRef<Path>, mut options: VerifyOptions<'_>) -> Result<Verdict> {
+    options.memory_bytes = within_limit(options.memory_bytes, &mut Vec::new());
+    let (first, second) = (Tree::open(a.as_ref(), options.read_mode)?, Tree::open(b.as_ref(), options.read_mode)?);
+    let mut verdict = Verdict::default();
+    for path in first.nodes.keys().filter(|path| !second.nodes.contains_key(*path)) {
+        verdict.differences.push(format!("{} is only in {}", shown(path), a.as_ref().display()));
+    }
+    for path in second.nodes.keys().filter(|path| !first.nodes.contains_key(*path)) {
+        verdict.differences.push(format!("{} is only in {}", shown(path), b.as_ref().display()));
+    }
+    for (path, (x, y)) in first.nodes.iter().filter_map(|(path, x)| Some((path, (x, second.nodes.get(path)?)))) {
+        let found = documents_differ(x, y)?;
+        if let (NodeMetadata::Array(x), NodeMetadata::Array(y), true) = (x, y, found.is_none()) {
+            let (x, y) = (first.array(path, x)?, second.array(path, y)?);
+            compare(path, &x, &y, &mut options, &mut verdict)?;
+        }
+        verdict.differences.extend(found.map(|what| format!("{}: {what}", shown(path))));
+    }
+    verdict.equal = verdict.differences.is_empty();
+    Ok(verdict)
+}
+
+fn shown(path: &str) -> &str {
+    if path.is_empty() { "/" } else { path }
+}
+
+/// A store with all its nodes by path.
+struct Tree {
+    store: Arc<dyn Store>,
+    nodes: BTreeMap<String, NodeMetadata>,
+}
+
+impl Tree {
+    fn open(path: &Path, read_mode: ReadMode) -> Result<Self> {
+        let store: Arc<dyn Store> = Arc::new(open_store(path, read_mode)?);
+        let mut nodes = BTreeMap::new();
+        match Node::open_in(store.clone(), Key::root())? {
+            Node::Array(array) => {
+                nodes.insert(String::new(), NodeMetadata::Array(Box::new(array.metadata().clone())));
+            }
+            Node::Group(group) => {
+                nodes.insert(String::new(), NodeMetadata::Group(Box::new(group.metadata().clone())));
+                group.walk(&mut |path, node| {
+                    nodes.insert(path.to_owned(), node.clone());
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(Self { store, nodes })
+    }
+
+    fn array(&self, path: &str, metadata: &ArrayMetadata) -> Result<Array> {
+        Array::with_metadata(self.store.clone(), Key::new(path)?, metadata.clone())
+    }
+}
+
+/// The first thing that differs in two documents, layout and fill values apart.
+fn documents_differ(x: &NodeMetadata, y: &NodeMetadata) -> Result<Option<String>> {
+    let (attributes, names) = match (x, y) {
+        (NodeMetadata::Group(x), NodeMetadata::Group(y)) => ((x.attributes(), y.attributes()), true),
+        (NodeMetadata::Array(x), NodeMetadata::Array(y)) => {
+            if x.data_type() != y.data_type() {
+                return Ok(Some(format!("data type {} against {}", x.data_type().name(), y.data_type().name())));
+            }
+            if x.shape() != y.shape() {
+                return Ok(Some(format!("shape {:?} against {:?}", x.shape(), y.shape())));
+            }
+            ((x.attributes(), y.attributes()), x.dimension_names() == y.dimension_names())
+        }
+        _ => return Ok(Some(String::from("an array on one side, a group on the other"))),
+    };
+    if !names {
+        return Ok(Some(String::from("dimension names differ")));
+    }
+    let same = attributes.0.as_json() == attributes.1.as_json() || attributes.0.to_map()? == attributes.1.to_map()?;
+    Ok((!same).then(|| String::from("attributes differ")))
+}
+
+fn compare(path: &str, a: &Array, b: &Array, options: &mut VerifyOptions<'_>, verdict: &mut Verdict) -> Result<()> {
+    let plan = comparison_plan(a, b, options)?;
+    let control = Control::new(options.cancel);
+    let sink = CompareSink { other: b, first: Mutex::new(None) };
+    let spill_dir = options.spill_dir.clone();
+    let transfer = Transfer {
+        source: a,
+        grid: b.unit_grid(),
+        chunks: b.grid(),
+        strides: b.unit_pipeline().strides(),
+        tile_bytes: b.unit_pipeline().chunk_bytes(),
+        sink: &sink,
+        control: &control,
+        spill_dir: &spill_dir,
+    };
+    let total_bytes = plan.work_bytes;
+    watched(
+        || transfer.run(&plan),
+        || {
+            if let Some(progress) = options.progress.as_mut() {
+                progress(&Progress { array: path.to_owned(), done_bytes: control.done_bytes.load(Ordering::Relaxed), total_bytes });
+            }
+        },
+    )?;
+    // What was missing is fill only if both are still the arrays that were opened.
+    a.check_current()?;
+    b.check_current()?;
+    verdict.arrays += 1;
+    verdict.elements = verdict.elements.saturating_add(Region::whole(a.shape()).element_count().unwrap_or(u64::MAX));
+    verdict.decoded_bytes += control.decoded_bytes.load(Ordering::Relaxed);
+    if let Some(index) = sink.first.into_inner() {
+        verdict.differences.push(format!("{}: elements differ, the first found at {index:?}", shown(path)));
+    }
+    Ok(())
+}
+
+fn comparison_plan(a: &Array, b: &Array, options: &VerifyOptions<'_>) -> Result<Plan> {
+    let problem = Problem {
+        shape: a.shape().to_vec(),
+        item_size: a.metadata().data_type().item_size(),
+        source: side(a),
+        target: side(b),
+        reader_bytes: UnitReader::memory_bytes(a),
+        writer_bytes: UnitReader::memory_bytes(b),
+        open_shard_bytes: 0,
+        identical: false,
+        decode_ns: 0.7,
+        encode_ns: 0.7,
+    };
+    plan(&problem, options.memory_bytes, options.threads)
+}
+
+/// Compares assembled units of one array with the stored ones of another.
+struct CompareSink<'a> {
+    other: &'a Array,
+    /// The first element, in C order, among those found to differ.
+    first: Mutex<Option<Vec<u64>>>,
+}
+
+impl TileSink for CompareSink<'_> {
+    type Scratch = UnitReader;
+
+    fn scratch(&self) -> UnitReader {
+        UnitReader::new(self.other)
+    }
+
+    fn padding(&self) -> &FillValue {
+        self.other.metadata().fill_value()
+    }
+
+    fn tile(&self, unit: &[u64], tile: &mut [u8], reader: &mut UnitReader) -> Result<()> {
+        let mut different = None;
+        let fill = self.other.metadata().fill_value();
+        reader.read(unit, &mut |stored| {
+            different = match stored {
+                Some(stored) if stored == tile => None,
+                None if fill.is_all_fill(tile) => None,
+                stored => self.first_difference(unit, tile, stored),
+            };
+            Ok(())
+        })?;
+        if let Some(index) = different {
+            let mut first = self.first.lock();
+            if first.as_ref().is_none_or(|known| index < *known) {
+                *first = Some(index);
+            }
+        }
+        Ok(())
+    }
+
+    fn missing(&self, _: &[u64], _: &mut UnitReader) -> Result<Missing> {
+        Ok(Missing::Wanted)
+    }
+}
+
+impl CompareSink<'_> {
+    /// The first element inside the array that differs: padding at the edges may be anything.
+    fn first_difference(&self, unit: &[u64], tile: &[u8], stored: Option<&[u8]>) -> Option<Vec<u64>> {
+        let (grid, strides) = (self.other.unit_grid(), self.other.unit_pipeline().strides());
+        let item = self.other.metadata().data_type().item_size();
+        let fill = self.other.metadata().fill_value().as_bytes();
+        let origin = grid.origin(unit);
+        let inside = Region::whole(grid.region(unit).shape());
+        inside
+            .indices()
+            .find(|index| {
+                let at: usize = index.iter().zip(&strides).map(|(&i, stride)| to_usize(i) * stride).sum();
+                let there = stored.map_or(fill, |stored| &stored[at..at + item]);
+                tile[at..at + item] != *there
+            })
+            .map(|index| index.iter().zip(&origin).map(|(i, first)| i + first).collect())
+    }
+}
