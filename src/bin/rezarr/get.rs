@@ -1,0 +1,83 @@
+//! `rezarr get`: a box of an array, as raw bytes or as text.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+
+use rezarr::{Array, DataType, Error, FillValue, Region};
+
+use crate::Answer;
+use crate::args::GetArgs;
+use crate::selection::{resolve, split};
+
+/// Reads the box in slabs of whole trailing axes that fit the budget, and writes them one after another.
+pub(crate) fn run(args: &GetArgs) -> Answer {
+    let (path, selection) = split(&args.path);
+    let array = Array::open(path)?;
+    let region = resolve(selection.unwrap_or(""), array.shape())?;
+    let name = args.output.display().to_string();
+    let io = |source: io::Error| Error::Io { op: "write", path: name.clone(), source };
+    let mut out: Box<dyn Write> = if args.output.as_os_str() == "-" {
+        Box::new(io::stdout().lock())
+    } else {
+        Box::new(BufWriter::new(File::create(&args.output).map_err(io)?))
+    };
+    let item = array.data_type().item_size();
+    let result = for_each_slab(&region, &array, args.memory / 2 / item as u64, &mut |slab| {
+        let bytes = array.read_bytes(slab)?;
+        let written = if args.raw {
+            out.write_all(&little_endian(bytes, array.data_type()))
+        } else {
+            text(&bytes, array.data_type(), slab, &mut out)
+        };
+        written.map_err(io)
+    });
+    match result.and_then(|()| out.flush().map_err(io)) {
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => Ok(true),
+        other => other.map(|()| true),
+    }
+}
+
+/// Cuts a box in C order into slabs of at most `limit` elements (at least one row of the last axis's chunk), whole chunks where possible.
+fn for_each_slab(region: &Region, array: &Array, limit: u64, visit: &mut dyn FnMut(&Region) -> Result<(), Error>) -> Result<(), Error> {
+    if region.is_empty() || region.element_count().is_some_and(|count| count <= limit.max(1)) {
+        return visit(region);
+    }
+    let Some(axis) = (0..region.rank()).find(|&axis| region.shape()[axis] > 1) else { return visit(region) };
+    let row: u64 = region.shape()[axis + 1..].iter().fold(1, |product, &len| product.saturating_mul(len));
+    let edge = array.unit_grid().chunk_shape()[axis];
+    let rows = (limit / row.max(1)).max(1);
+    // Whole chunks, so that none is decoded for two slabs.
+    let rows = if rows >= edge { rows / edge * edge } else { rows };
+    let mut from = region.start()[axis];
+    while from < region.end(axis) {
+        let to = (from / rows).saturating_add(1).saturating_mul(rows).min(region.end(axis));
+        let (mut start, mut shape) = (region.start().to_vec(), region.shape().to_vec());
+        (start[axis], shape[axis]) = (from, to - from);
+        for_each_slab(&Region::new(start, shape)?, array, limit, visit)?;
+        from = to;
+    }
+    Ok(())
+}
+
+/// The bytes with every number little-endian; they are in the machine's order.
+fn little_endian(mut bytes: Vec<u8>, data_type: &DataType) -> Vec<u8> {
+    if cfg!(target_endian = "big") {
+        bytes.chunks_exact_mut(data_type.swap_size()).for_each(<[u8]>::reverse);
+    }
+    bytes
+}
+
+/// One row of the last axis a line, elements separated by spaces.
+fn text(bytes: &[u8], data_type: &DataType, slab: &Region, out: &mut dyn Write) -> io::Result<()> {
+    let row = slab.shape().last().copied().unwrap_or(1).max(1);
+    for (position, item) in bytes.chunks_exact(data_type.item_size()).enumerate() {
+        let last = (position as u64 + 1).is_multiple_of(row);
+        write!(
+            out,
+            "{}{}",
+            FillValue::from_bytes(data_type, item).map(|value| value.to_text(data_type)).unwrap_or_default(),
+            if last { "\n" } else { " " }
+        )?;
+    }
+    Ok(())
+}

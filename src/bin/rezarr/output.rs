@@ -1,0 +1,31 @@
+//! Printing: JSON documents, and standard output that may be closed.
+
+use std::io::{self, Write};
+
+use rezarr::{Error, HumanBytes};
+use serde::Serialize;
+
+/// Prints a line to standard output. A reader that has gone away (`| head`) is not an error.
+pub(crate) fn line(text: &str) -> Result<(), Error> {
+    match writeln!(io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::Io { op: "write", path: String::from("standard output"), source: error })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints a value as one JSON document.
+pub(crate) fn json(value: &impl Serialize) -> Result<(), Error> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Error::Io {
+        op: "print",
+        path: String::from("standard output"),
+        source: error.into(),
+    })?;
+    line(&text)
+}
+
+/// Bytes in the unit that a person would use.
+pub(crate) fn human(bytes: u64) -> String {
+    HumanBytes(bytes).to_string()
+}

@@ -1,0 +1,135 @@
+//! `rezarr rechunk` and `rezarr plan`.
+
+use std::sync::atomic::AtomicBool;
+
+use rezarr::{ArrayReport, Error, Progress, RechunkOptions, Report};
+
+use crate::Answer;
+use crate::args::RechunkArgs;
+use crate::output::{human, json, line};
+use crate::progress::Reporter;
+use crate::stop;
+
+/// Options of the library as the arguments say them.
+fn options<'a>(args: &RechunkArgs) -> RechunkOptions<'a> {
+    let mut options = RechunkOptions::new()
+        .memory(args.resources.memory)
+        .read_mode(args.resources.reads.into())
+        .overwrite(args.overwrite)
+        .keep_backup(args.keep_backup)
+        .sync(!args.no_sync);
+    if let Some(chunks) = &args.chunks {
+        options = options.chunks(chunks.clone());
+    }
+    if let Some(shards) = &args.shards {
+        options = options.shards(shards.clone());
+    }
+    if let Some(codecs) = &args.codec {
+        options = options.codecs(codecs.clone());
+    }
+    if let Some(fill) = &args.fill {
+        options = options.fill(fill.clone());
+    }
+    if let Some(threads) = args.resources.threads {
+        options = options.threads(threads.into());
+    }
+    if let Some(directory) = &args.resources.spill_dir {
+        options = options.spill_dir(directory);
+    }
+    options
+}
+
+fn check(args: &RechunkArgs) -> Result<(), Error> {
+    if args.chunks.is_none() && args.shards.is_none() && args.codec.is_none() && args.fill.is_none() {
+        return Err(Error::InvalidArgument {
+            what: format!("{}: nothing to change; give at least one of --chunks, --shards, --codec, --fill", args.source.display()),
+        });
+    }
+    Ok(())
+}
+
+/// `rezarr plan`.
+pub(crate) fn plan(args: &RechunkArgs) -> Answer {
+    check(args)?;
+    let plans = rezarr::plan_rechunk(&args.source, &options(args))?;
+    if args.talk.json {
+        json(&plans)?;
+    } else if !args.talk.quiet {
+        plans.iter().try_for_each(|array| print_plan(array, args.talk.verbose))?;
+    }
+    Ok(true)
+}
+
+/// Arrays that travel along unchanged are one line, unless more is asked for.
+fn print_plan(array: &ArrayReport, verbose: bool) -> Result<(), Error> {
+    let name = if array.path.is_empty() { "/" } else { &array.path };
+    if array.plan.strategy == rezarr::Strategy::PassThrough && !verbose {
+        return line(&format!("{name}: stored chunks are moved as they are, {} files at most", array.plan.files));
+    }
+    line(&format!("{name}\n{}", indented(&array.plan.to_string())))
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}
+
+/// `rezarr rechunk`.
+pub(crate) fn run(args: &RechunkArgs) -> Answer {
+    check(args)?;
+    if args.dry_run {
+        return plan(args);
+    }
+    let stop = stop::flag()?;
+    let report = run_reported(args, &stop)?;
+    for warning in &report.warnings {
+        eprintln!("rezarr: warning: {warning}");
+    }
+    if args.talk.json {
+        json(&report)?;
+    } else if !args.talk.quiet {
+        print_report(&report, args.talk.verbose)?;
+    }
+    Ok(true)
+}
+
+fn run_reported(args: &RechunkArgs, stop: &AtomicBool) -> Result<Report, Error> {
+    let mut reporter = Reporter::new(&args.talk);
+    let mut show = |progress: &Progress| reporter.show(progress);
+    let result = rezarr::rechunk(&args.source, args.target.as_deref(), options(args).progress(&mut show).cancel(stop));
+    reporter.finish();
+    result
+}
+
+/// What was measured beside what was planned.
+pub(crate) fn print_report(report: &Report, verbose: bool) -> Result<(), Error> {
+    let mut moved = 0;
+    for array in &report.arrays {
+        let (plan, Some(measured)) = (&array.plan, &array.measured) else { continue };
+        if plan.strategy == rezarr::Strategy::PassThrough && !verbose {
+            moved += 1;
+            continue;
+        }
+        let name = if array.path.is_empty() { "/" } else { &array.path };
+        line(&format!("{name}: {} with {} threads", plan.strategy, plan.threads.max(plan.encode_threads)))?;
+        line(&format!("  {:<10}{:>14}{:>14}", "", "planned", "measured"))?;
+        let rows = [
+            ("decoded", plan.decoded_bytes, measured.decoded_bytes),
+            ("encoded", plan.encoded_bytes, measured.encoded_bytes),
+            ("spilled", plan.spilled_bytes, measured.spilled_bytes),
+        ];
+        for (what, planned, measured) in rows {
+            line(&format!("  {what:<10}{:>14}{:>14}", human(planned), human(measured)))?;
+        }
+        line(&format!("  {:<10}{:>14}{:>14}", "files", format!("<= {}", plan.files), measured.files))?;
+        let times = (format!("{:.1} s", plan.estimated_seconds), format!("{:.1} s", measured.seconds));
+        line(&format!("  {:<10}{:>14}{:>14}", "time", times.0, times.1))?;
+        line(&format!("  {:<10}{:>14}{:>14}", "stored", human(measured.read_bytes), human(measured.written_bytes)))?;
+    }
+    if moved > 0 {
+        line(&format!("{moved} arrays travelled along unchanged"))?;
+    }
+    let planned = report.arrays.iter().map(|array| array.plan.peak_rss_bytes).max().unwrap_or(0);
+    let peak = report.peak_rss_bytes.map_or_else(|| String::from("unknown"), human);
+    let cpu = report.cpu_seconds.map_or_else(|| String::from("unknown"), |seconds| format!("{seconds:.1} s"));
+    line(&format!("{:.1} s in all, {cpu} of processor time, peak memory {peak} (predicted {} at most)", report.seconds, human(planned)))
+}

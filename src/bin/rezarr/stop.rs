@@ -1,0 +1,17 @@
+//! SIGINT and SIGTERM become a wish to stop, which the library looks at between chunks.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use rezarr::Error;
+
+/// A flag that the signals set. A second signal ends the process at once.
+pub(crate) fn flag() -> Result<Arc<AtomicBool>, Error> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        let result = signal_hook::flag::register_conditional_shutdown(signal, 7, Arc::clone(&flag))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&flag)));
+        result.map_err(|source| Error::Io { op: "catch signals", path: String::from("this process"), source })?;
+    }
+    Ok(flag)
+}
