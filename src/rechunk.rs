@@ -4,8 +4,8 @@
 //! publishes the whole in one step.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::array::Array;
@@ -177,16 +177,16 @@ fn below(prefix: &Key, path: &str) -> Result<Key> {
 
 /// Runs `work` on a thread of its own, and calls `look` some times a second until it is done, and once more then.
 pub(crate) fn watched<T: Send>(work: impl FnOnce() -> Result<T> + Send, mut look: impl FnMut()) -> Result<T> {
-    let watcher = std::thread::current();
+    let (end, ended) = mpsc::channel::<()>();
     std::thread::scope(|scope| {
         let worker = scope.spawn(move || {
-            let result = work();
-            watcher.unpark();
-            result
+            // Dropped when the work is done or panics, which wakes the watcher.
+            let _end = end;
+            work()
         });
-        while !worker.is_finished() {
+        look();
+        while ended.recv_timeout(Duration::from_millis(100)) == Err(mpsc::RecvTimeoutError::Timeout) {
             look();
-            std::thread::park_timeout(Duration::from_millis(100));
         }
         let result = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         look();

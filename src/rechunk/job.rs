@@ -65,6 +65,7 @@ impl Job {
         if !arrays.iter().any(|(path, metadata)| is_meant(path, metadata, options)) {
             return Err(no_array(store, &arrays, options));
         }
+        let mut too_small: Option<Error> = None;
         for (path, metadata) in arrays {
             let array = Array::with_metadata(store.clone(), Key::new(path.as_str())?, metadata)?;
             let becomes = if is_meant(&path, array.metadata(), options) {
@@ -72,9 +73,13 @@ impl Job {
             } else {
                 array.metadata().clone()
             };
-            self.add(path, array, becomes, options, budget_bytes)?;
+            match self.add(path, array, becomes, options, budget_bytes) {
+                // All arrays are looked at, so that the budget that is named is enough for each of them.
+                Err(error @ Error::BudgetTooSmall { .. }) => too_small = Some(larger(too_small, error)),
+                added => added?,
+            }
         }
-        Ok(())
+        too_small.map_or(Ok(()), Err)
     }
 
     fn add(&mut self, path: String, source: Array, metadata: ArrayMetadata, options: &RechunkOptions<'_>, budget_bytes: u64) -> Result<()> {
@@ -99,6 +104,15 @@ impl Job {
 /// A store for the whole of a run: what was read is not read again, so it need not stay in the page cache.
 pub(crate) fn open_store(path: &Path, read_mode: ReadMode) -> Result<FilesystemStore> {
     Ok(FilesystemStore::open(path)?.with_read_mode(read_mode).with_drop_behind(true))
+}
+
+/// Of two budgets that are too small, the one that needs more.
+fn larger(known: Option<Error>, other: Error) -> Error {
+    let required = |error: &Error| match error {
+        Error::BudgetTooSmall { required_bytes, .. } => *required_bytes,
+        _ => 0,
+    };
+    known.filter(|known| required(known) >= required(&other)).unwrap_or(other)
 }
 
 /// Adds which array an argument does not fit.
@@ -133,10 +147,15 @@ fn no_array(store: &Arc<dyn Store>, arrays: &[(String, ArrayMetadata)], options:
         .take(8)
         .map(|(path, metadata)| format!("{path} {:?} ({})", metadata.shape(), crate::rechunk::spec::known_names(metadata)))
         .collect();
-    let asked = options.chunks.as_ref().map_or_else(|| String::from("this"), |chunks| format!("{chunks:?}"));
+    let shards = match &options.shards {
+        Shards::Of(spec) => Some(format!("shards {spec}")),
+        Shards::Keep | Shards::Remove => None,
+    };
+    let asked: Vec<String> = options.chunks.iter().map(|spec| format!("chunks {spec}")).chain(shards).collect();
     Error::invalid(format!(
-        "{}: no array of this group fits {asked}; it holds {}",
+        "{}: no array of this group fits {}; it holds {}",
         store.locate(&Key::root()),
+        if asked.is_empty() { String::from("what is asked for") } else { asked.join(" and ") },
         if list.is_empty() { String::from("no arrays") } else { list.join("; ") }
     ))
 }

@@ -206,20 +206,22 @@ impl<'t, S: TileSink> Block<'t, S> {
         let tile_bytes = transfer.tile_bytes;
         let index = to_usize(ravel(partition, &self.counts));
         let touched = partitions.record_count(index) > 0;
+        let first: Vec<u64> =
+            (0..inside.rank()).map(|axis| (self.region.start()[axis] + inside.start()[axis]) / transfer.grid.chunk_shape()[axis]).collect();
+        let unit_of = |within: &[u64]| first.iter().zip(within).map(|(a, b)| a + b).collect::<Vec<u64>>();
         if touched {
             let tile_count = to_usize(tiles.iter().product());
             let used = &mut slot[..tile_count * tile_bytes];
             if data_bytes(partitions, index) < used.len() as u64 {
-                transfer.source_fill().fill(used);
+                for (tile, within) in used.chunks_exact_mut(tile_bytes).zip(Region::whole(&tiles).indices()) {
+                    transfer.preset(&unit_of(&within), tile);
+                }
             }
             partitions.take(index, buffer, &mut |record| self.replay(&inside, &tiles, record, used))?;
         }
-        let first: Vec<u64> =
-            (0..inside.rank()).map(|axis| (self.region.start()[axis] + inside.start()[axis]) / transfer.grid.chunk_shape()[axis]).collect();
         for (tile, within) in slot.chunks_exact_mut(tile_bytes).zip(Region::whole(&tiles).indices()) {
             transfer.control.check()?;
-            let unit: Vec<u64> = first.iter().zip(&within).map(|(a, b)| a + b).collect();
-            transfer.deliver(&unit, tile, touched, scratch)?;
+            transfer.deliver(&unit_of(&within), tile, touched, scratch)?;
         }
         Ok(())
     }

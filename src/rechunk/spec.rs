@@ -1,5 +1,6 @@
 //! What a user says of chunks: by position or by dimension name, in elements or `all`.
 
+use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
@@ -23,6 +24,26 @@ pub enum ChunkSpec {
     Positions(Vec<Edge>),
     /// Edges of named dimensions; the others keep what they have.
     Names(Vec<(String, Edge)>),
+}
+
+impl fmt::Display for Edge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Elements(edge) => edge.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for ChunkSpec {
+    /// The text that it is parsed from.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts: Vec<String> = match self {
+            Self::Positions(edges) => edges.iter().map(Edge::to_string).collect(),
+            Self::Names(names) => names.iter().map(|(name, edge)| format!("{name}={edge}")).collect(),
+        };
+        f.write_str(&parts.join(","))
+    }
 }
 
 impl FromStr for Edge {

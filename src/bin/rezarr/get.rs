@@ -1,9 +1,12 @@
 //! `rezarr get`: a box of an array, as raw bytes or as text.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use rezarr::{Array, DataType, Error, FillValue, Region};
+use tempfile::NamedTempFile;
 
 use crate::Answer;
 use crate::args::GetArgs;
@@ -16,24 +19,58 @@ pub(crate) fn run(args: &GetArgs) -> Answer {
     let region = resolve(selection.unwrap_or(""), array.shape())?;
     let name = args.output.display().to_string();
     let io = |source: io::Error| Error::Io { op: "write", path: name.clone(), source };
-    let mut out: Box<dyn Write> = if args.output.as_os_str() == "-" {
-        Box::new(io::stdout().lock())
-    } else {
-        Box::new(BufWriter::new(File::create(&args.output).map_err(io)?))
-    };
+    let mut output = Output::open(&args.output).map_err(io)?;
+    let out = output.writer();
     let item = array.data_type().item_size();
     let result = for_each_slab(&region, &array, args.memory / 2 / item as u64, &mut |slab| {
         let bytes = array.read_bytes(slab)?;
-        let written = if args.raw {
-            out.write_all(&little_endian(bytes, array.data_type()))
-        } else {
-            text(&bytes, array.data_type(), slab, &mut out)
-        };
+        let written =
+            if args.raw { out.write_all(&little_endian(bytes, array.data_type())) } else { text(&bytes, array.data_type(), slab, out) };
         written.map_err(io)
     });
-    match result.and_then(|()| out.flush().map_err(io)) {
+    match result.and_then(|()| output.finish().map_err(io)) {
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => Ok(true),
         other => other.map(|()| true),
+    }
+}
+
+/// Where the elements go.
+enum Output {
+    /// Standard output, a device, a FIFO: what has been written stays written.
+    Stream(Box<dyn Write>),
+    /// A regular file, which takes its name when it is complete: until then, what has that name stays as it is.
+    File(BufWriter<NamedTempFile>, PathBuf),
+}
+
+impl Output {
+    fn open(path: &Path) -> io::Result<Self> {
+        if path.as_os_str() == "-" {
+            return Ok(Self::Stream(Box::new(BufWriter::new(io::stdout().lock()))));
+        }
+        if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+            return Ok(Self::Stream(Box::new(BufWriter::new(File::create(path)?))));
+        }
+        // A link to a file stays a link.
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let file = tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(parent)?;
+        Ok(Self::File(BufWriter::new(file), path))
+    }
+
+    fn writer(&mut self) -> &mut dyn Write {
+        match self {
+            Self::Stream(stream) => stream,
+            Self::File(file, _) => file,
+        }
+    }
+
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Self::Stream(mut stream) => stream.flush(),
+            Self::File(file, path) => {
+                file.into_inner().map_err(io::IntoInnerError::into_error)?.persist(path).map(drop).map_err(|error| error.error)
+            }
+        }
     }
 }
 

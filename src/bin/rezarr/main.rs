@@ -16,6 +16,7 @@ mod verify;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 use rezarr::Error;
 
 use args::{Cli, Command};
@@ -24,7 +25,15 @@ use args::{Cli, Command};
 type Answer = Result<bool, Error>;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version go to standard output as they are.
+        Err(error) if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => error.exit(),
+        Err(error) => {
+            output::complain(&usage(&error));
+            return ExitCode::from(2);
+        }
+    };
     let answer = match &cli.command {
         Command::Rechunk(args) => rechunk::run(args),
         Command::Plan(args) => rechunk::plan(args),
@@ -39,10 +48,18 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("rezarr: {error}");
+            output::complain(&error.to_string());
             ExitCode::from(exit_code(&error))
         }
     }
+}
+
+/// What is wrong with the arguments, without the usage that follows it.
+fn usage(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+    let words: Vec<&str> = first.split_whitespace().collect();
+    format!("{}; see --help", words.join(" "))
 }
 
 /// The exit code of an error: what a script can do about it.

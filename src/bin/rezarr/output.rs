@@ -15,6 +15,13 @@ pub(crate) fn line(text: &str) -> Result<(), Error> {
     }
 }
 
+/// Prints a line to standard error: one line, whatever names of files and text of documents it holds.
+pub(crate) fn complain(text: &str) {
+    let shown: String = text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect();
+    // Nobody is left to hear that this failed.
+    let _ = writeln!(io::stderr().lock(), "rezarr: {shown}");
+}
+
 /// Prints a value as one JSON document.
 pub(crate) fn json(value: &impl Serialize) -> Result<(), Error> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Error::Io {

@@ -1,6 +1,6 @@
 //! Progress of long runs on standard error: a bar for people, JSON lines for programs.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -68,7 +68,7 @@ impl Reporter {
             "bytes_per_second": rate,
             "seconds_left": left,
         });
-        eprintln!("{event}");
+        let _ = writeln!(std::io::stderr().lock(), "{event}");
     }
 
     /// Takes the bar away.

@@ -6,7 +6,7 @@ use rezarr::{ArrayReport, Error, Progress, RechunkOptions, Report};
 
 use crate::Answer;
 use crate::args::RechunkArgs;
-use crate::output::{human, json, line};
+use crate::output::{complain, human, json, line};
 use crate::progress::Reporter;
 use crate::stop;
 
@@ -82,7 +82,7 @@ pub(crate) fn run(args: &RechunkArgs) -> Answer {
     let stop = stop::flag()?;
     let report = run_reported(args, &stop)?;
     for warning in &report.warnings {
-        eprintln!("rezarr: warning: {warning}");
+        complain(&format!("warning: {warning}"));
     }
     if args.talk.json {
         json(&report)?;

@@ -39,7 +39,9 @@ impl Root {
             Ok(handle) => Ok(Self { handle, path: path.to_owned(), stepwise: AtomicBool::new(false) }),
             Err(Errno::NOENT) => Err(Error::NotFound { path: shown(), what: "a directory".into() }),
             Err(Errno::NOTDIR) => Err(match rustix::fs::stat(path) {
-                Ok(stat) => Error::invalid(format!("{}: {} is no directory, and a directory is expected", shown(), name_of(&stat))),
+                Ok(stat) => {
+                    Error::unsupported(format!("{} stands here; a Zarr v3 array or group is a directory", name_of(&stat))).at(&shown())
+                }
                 Err(_) => Error::invalid(format!("{}: a part of the path is no directory", shown())),
             }),
             Err(errno) => Err(Error::io("open", shown(), errno.into())),
