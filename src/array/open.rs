@@ -17,8 +17,8 @@ impl Array {
     /// Opens the array whose directory is `path`.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when nothing is there or it has no `zarr.json`; [`Error::InvalidArgument`] when it is a file or a group;
-    /// [`Error::Metadata`] or [`Error::Unsupported`] when its document is wrong or needs what this build does not have.
+    /// [`Error::NotFound`] when nothing is there or it has no `zarr.json`; [`Error::InvalidArgument`] when it is a group;
+    /// [`Error::Metadata`] or [`Error::Unsupported`] when its document is wrong or needs what this build does not have, or it is a file.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_in(Arc::new(FilesystemStore::open(path.as_ref())?), Key::root())
     }
@@ -138,8 +138,8 @@ fn no_node(store: &dyn Store, prefix: &Key) -> Result<Error> {
         None => return Ok(Error::NotFound { path, what: format!("an array or group (there is nothing, so no {DOCUMENT})") }),
         Some(EntryKind::Prefix) => {}
         Some(EntryKind::Value | EntryKind::Other) => {
-            let what = format!("{path}: is no directory; an array or group is a directory that holds {DOCUMENT}");
-            return Ok(Error::invalid(what));
+            let what = format!("no directory; a Zarr v3 array or group is a directory that holds {DOCUMENT}");
+            return Ok(Error::unsupported(what).at(&path));
         }
     }
     for (document, kind) in [(".zarray", "array"), (".zgroup", "group")] {

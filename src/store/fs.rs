@@ -58,7 +58,7 @@ impl FilesystemStore {
     /// Opens the directory at `path`, which may itself be reached through links.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is nothing, [`Error::InvalidArgument`] if it is no directory.
+    /// [`Error::NotFound`] if there is nothing, [`Error::Unsupported`] if it is no directory.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let root = Root::open(path.as_ref())?;
         Ok(Self { root, read_mode: ReadMode::default(), drop_behind: false, sync_failed: AtomicBool::new(false) })

@@ -21,9 +21,9 @@ fn the_root_must_be_a_directory() {
     let file = dir.path().join("file");
     fs::write(&file, b"").unwrap();
     refused(FilesystemStore::open(dir.path().join("none")), "NotFound", &["none", "a directory"]);
-    refused(FilesystemStore::open(&file), "InvalidArgument", &["file", "a regular file is no directory"]);
-    refused(FilesystemStore::open(file.join("below")), "InvalidArgument", &["no directory"]);
-    refused(FilesystemStore::create(&file), "InvalidArgument", &["no directory"]);
+    refused(FilesystemStore::open(&file), "Unsupported", &["file", "a regular file stands here", "is a directory"]);
+    refused(FilesystemStore::open(file.join("below")), "NotFound", &["a part of the path is a file"]);
+    refused(FilesystemStore::create(&file), "Unsupported", &["is a directory"]);
     symlink("nowhere", dir.path().join("dangling")).unwrap();
     assert!(FilesystemStore::create(dir.path().join("dangling")).is_err());
     FilesystemStore::create(dir.path().join("new/er")).unwrap().set(&key("v"), b"1").unwrap();

@@ -16,10 +16,16 @@ use crate::selection::{resolve, split};
 pub(crate) fn run(args: &GetArgs) -> Answer {
     let (path, selection) = split(&args.path);
     let array = Array::open(path)?;
-    let region = resolve(selection.unwrap_or(""), array.shape())?;
+    let region = resolve(selection.unwrap_or(""), array.shape()).map_err(|error| match error {
+        Error::InvalidArgument { what } => Error::InvalidArgument { what: format!("{path}: {what}") },
+        error => error,
+    })?;
     let name = args.output.display().to_string();
     let io = |source: io::Error| Error::Io { op: "write", path: name.clone(), source };
-    let mut output = Output::open(&args.output).map_err(io)?;
+    let mut output = Output::open(&args.output).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Error::NotFound { path: name.clone(), what: String::from("the directory of the output; make it first") },
+        _ => io(error),
+    })?;
     let out = output.writer();
     let item = array.data_type().item_size();
     let result = for_each_slab(&region, &array, args.memory / 2 / item as u64, &mut |slab| {

@@ -42,7 +42,7 @@ impl Root {
                 Ok(stat) => {
                     Error::unsupported(format!("{} stands here; a Zarr v3 array or group is a directory", name_of(&stat))).at(&shown())
                 }
-                Err(_) => Error::invalid(format!("{}: a part of the path is no directory", shown())),
+                Err(_) => Error::NotFound { path: shown(), what: "a directory (a part of the path is a file)".into() },
             }),
             Err(errno) => Err(Error::io("open", shown(), errno.into())),
         }

@@ -1,0 +1,100 @@
+//! Runs that are interrupted, asked to end, or killed: what is left of them, and that the next run is not in their way.
+#![cfg(feature = "cli")]
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+
+#[path = "support/arrays.rs"]
+mod arrays;
+#[path = "support/cli.rs"]
+mod cli;
+#[path = "support/trees.rs"]
+mod trees;
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use cli::{Outcome, prints, start};
+use rezarr::ArrayMetadata;
+use rustix::process::{Pid, Signal, kill_process};
+
+use arrays::{create, elements, layout, metadata, read};
+use trees::{directory, files, names};
+
+/// Slow to be encoded, so that a run is still under way when its first progress is seen.
+const SLOWLY: &str = "--chunks 200,50 --codec gzip:9 --threads 1 --memory 16MiB --progress json";
+
+fn large() -> ArrayMetadata {
+    metadata(&[2000, 2000], "float32", "0", &layout(&[20, 2000], None, "none"))
+}
+
+/// Starts a run, and sends it a signal once it has said how far it is.
+fn interrupted(at: &Path, arguments: &str, signal: Signal) -> Outcome {
+    let mut child = start(at, arguments);
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    // The first report is made before any work, the second when some is done.
+    for _ in 0..2 {
+        line.clear();
+        stderr.read_line(&mut line).unwrap();
+        assert!(line.contains("\"event\":\"progress\""), "{line}");
+    }
+    let progress: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert!(progress["done_bytes"].as_u64() < progress["total_bytes"].as_u64(), "too fast to be interrupted: {line}");
+    kill_process(Pid::from_child(&child), signal).unwrap();
+    let mut rest = String::new();
+    while stderr.read_line(&mut rest).unwrap() > 0 {}
+    let mut outcome = Outcome::from(child.wait_with_output().unwrap());
+    outcome.stderr = rest.lines().filter(|line| !line.contains("\"event\":\"progress\"")).collect();
+    outcome
+}
+
+#[test]
+fn an_interrupted_run_ends_with_7_and_leaves_nothing() {
+    let root = directory();
+    let at = root.path();
+    let data = elements(&large(), 1);
+    create(&at.join("a"), large(), &data);
+    for signal in [Signal::INT, Signal::TERM] {
+        let outcome = interrupted(at, &format!("rechunk a b {SLOWLY}"), signal);
+        assert_eq!((outcome.code, outcome.stdout.as_str(), outcome.stderr.as_str()), (Some(7), "", "rezarr: cancelled"));
+        assert_eq!(names(at), ["a"]);
+    }
+    create(&at.join("b"), metadata(&[3], "int8", "0", &layout(&[1], None, "none")), &[1, 2, 3]);
+    let before = files(&at.join("b"));
+    let outcome = interrupted(at, &format!("rechunk a b {SLOWLY} --overwrite --keep-backup"), Signal::INT);
+    assert_eq!(outcome.code, Some(7));
+    assert_eq!(names(at), ["a", "b"]);
+    assert_eq!(files(&at.join("b")), before);
+}
+
+#[test]
+fn a_killed_run_leaves_what_the_next_one_clears_away() {
+    let root = directory();
+    let at = root.path();
+    let data = elements(&large(), 1);
+    create(&at.join("a"), large(), &data);
+    let outcome = interrupted(at, &format!("rechunk a b {SLOWLY}"), Signal::KILL);
+    assert_eq!(outcome.code, None);
+    assert_eq!(names(at), ["a", "b.rechunked"]);
+    prints(at, "rechunk a b --chunks 200,50 -q");
+    assert_eq!(names(at), ["a", "b"]);
+    assert!(read(&at.join("b")) == data);
+    assert!(files(&at.join("b")).keys().all(|key| key == "zarr.json" || key.starts_with("c/")), "nothing but the array");
+}
+
+#[test]
+fn two_runs_to_one_target_do_not_meet() {
+    let root = directory();
+    let at = root.path();
+    let data = elements(&large(), 1);
+    create(&at.join("a"), large(), &data);
+    let mut first = start(at, &format!("rechunk a b {SLOWLY}"));
+    let mut stderr = BufReader::new(first.stderr.take().unwrap());
+    stderr.read_line(&mut String::new()).unwrap();
+    let second = cli::rezarr(at, "rechunk a b --chunks 3,2000");
+    assert_eq!(second.code, Some(6), "{second:?}");
+    assert!(second.stderr.starts_with("rezarr: ") && second.stderr.ends_with("b.rechunked: in use by another process\n"), "{second:?}");
+    while stderr.read_line(&mut String::new()).unwrap() > 0 {}
+    assert!(first.wait().unwrap().success());
+    assert!(read(&at.join("b")) == data);
+    assert_eq!(names(at), ["a", "b"]);
+}
