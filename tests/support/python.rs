@@ -40,7 +40,10 @@ where
 {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(script);
     let mut command = Command::new(interpreter());
-    command.args(["-B", "-X", "utf8"]).arg(path).args(args).env_remove("PYTHONPATH").env_remove("PYTHONHOME");
+    command.args(["-X", "utf8"]).arg(path).args(args);
+    // Compiled modules lie in the environment and not in the source tree; only what is imported is ever compiled.
+    command.env("PYTHONPYCACHEPREFIX", target_directory().join("interop-venv/pycache")).env_remove("PYTHONDONTWRITEBYTECODE");
+    command.env_remove("PYTHONPATH").env_remove("PYTHONHOME");
     run(&mut command, &format!("{script} found a difference, or failed itself"))
 }
 
@@ -94,6 +97,6 @@ fn make_environment(directory: &Path) {
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(directory), &advice);
     let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/requirements.txt");
     let mut install = Command::new(directory.join("bin/python"));
-    install.args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--no-deps", "--quiet", "--requirement"]);
-    run(install.arg(requirements), &advice);
+    install.args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--no-deps", "--no-compile", "--quiet"]);
+    run(install.arg("--requirement").arg(requirements), &advice);
 }

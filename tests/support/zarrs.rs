@@ -17,8 +17,8 @@ pub(crate) fn read(directory: &Path) -> Output {
     run(Command::new(judge()).arg("read").arg(directory), "zarrs found a difference, or failed itself")
 }
 
-/// The binary of the judge. Cargo's own lock keeps parallel builds apart, but waits in silence: ours says who is building.
-fn judge() -> &'static Path {
+/// The binary of the judge, built when first asked for. Cargo's own lock keeps parallel builds apart, but waits in silence: ours says who is building.
+pub(crate) fn judge() -> &'static Path {
     static JUDGE: OnceLock<PathBuf> = OnceLock::new();
     JUDGE.get_or_init(|| {
         let target = target_directory().join("zarrs-judge");

@@ -3,11 +3,17 @@
 
 #[path = "support/python.rs"]
 mod python;
+// What needs the binary.
+#[cfg(feature = "cli")]
+#[path = "interop/rechunked.rs"]
+mod rechunked;
 #[path = "support/zarrs.rs"]
 mod zarrs;
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
 
 use rezarr::{Array, Group, NodeMetadata, Region};
 use serde_json::{Value, json};
@@ -44,14 +50,23 @@ impl Entry {
     }
 }
 
-/// The corpus that zarr-python and TensorStore write, in `directory`.
-fn corpus(directory: &Path) -> Vec<Entry> {
-    let corpus = directory.join("corpus");
-    python::python("write_corpus.py", [&corpus]);
-    let manifest: Vec<Value> = serde_json::from_slice(&fs::read(corpus.join("manifest.json")).unwrap()).unwrap();
-    assert!(manifest.len() > 200, "the corpus has {} arrays", manifest.len());
-    let entry = |json: Value| Entry { corpus: corpus.clone(), path: json["path"].as_str().unwrap().to_owned(), json };
-    manifest.into_iter().map(entry).collect()
+/// The corpus that zarr-python and TensorStore write, to be read only: made anew by each run of this program, which keeps others from it.
+fn corpus() -> &'static [Entry] {
+    static CORPUS: OnceLock<(File, Vec<Entry>)> = OnceLock::new();
+    let make = || {
+        let corpus = Path::new(env!("CARGO_TARGET_TMPDIR")).join("interop-corpus");
+        let lock = File::create(corpus.with_extension("lock")).unwrap();
+        lock.lock().unwrap();
+        if corpus.exists() {
+            fs::remove_dir_all(&corpus).unwrap();
+        }
+        python::python("write_corpus.py", [&corpus]);
+        let manifest: Vec<Value> = serde_json::from_slice(&fs::read(corpus.join("manifest.json")).unwrap()).unwrap();
+        assert!(manifest.len() > 300, "the corpus has {} arrays", manifest.len());
+        let entry = |json: Value| Entry { corpus: corpus.clone(), path: json["path"].as_str().unwrap().to_owned(), json };
+        (lock, manifest.into_iter().map(entry).collect())
+    };
+    &CORPUS.get_or_init(make).1
 }
 
 /// Lets all other readers compare the arrays of `entries`, whose paths lie below `directory`.
@@ -145,10 +160,9 @@ fn rezarr_reads_what_others_wrote() {
     if python::skipped("rezarr_reads_what_others_wrote") {
         return;
     }
-    let directory = scratch();
     let mut wrong = Vec::new();
-    for entry in corpus(directory.path()) {
-        let lines = reading(&entry).unwrap_or_else(|error| vec![format!("does not read it: {error}")]);
+    for entry in corpus() {
+        let lines = reading(entry).unwrap_or_else(|error| vec![format!("does not read it: {error}")]);
         wrong.extend(lines.into_iter().map(|line| format!("{}: {line}", entry.path)));
     }
     none(&wrong);
@@ -174,10 +188,10 @@ fn others_read_what_rezarr_wrote() {
     let directory = scratch();
     let (mut entries, mut wrong) = (Vec::new(), Vec::new());
     let ways: [(&str, Boxes); 2] = [("whole", |shape| vec![Region::whole(shape)]), ("in_quarters", quarters)];
-    for entry in corpus(directory.path()) {
+    for entry in corpus() {
         for (way, boxes) in ways {
             let path = format!("{way}/{}", entry.path);
-            match rewrite(&entry, &directory.path().join(&path), boxes) {
+            match rewrite(entry, &directory.path().join(&path), boxes) {
                 Ok(()) => entries.push(entry.copied_to(&path)),
                 Err(error) => wrong.push(format!("{path}: rezarr does not write it: {error}")),
             }
@@ -193,10 +207,12 @@ fn a_hierarchy_is_walked_and_consolidated() {
         return;
     }
     let directory = scratch();
-    let entries = corpus(directory.path());
-    let root = directory.path().join("corpus/zarr-python/hierarchy");
-    let mut expected: Vec<String> =
-        entries.iter().filter_map(|entry| entry.path.strip_prefix("zarr-python/hierarchy/")).map(str::to_owned).collect();
+    let inside: Vec<&Entry> = corpus().iter().filter(|entry| entry.path.starts_with("zarr-python/hierarchy/")).collect();
+    let root = directory.path().join("hierarchy");
+    let mut copy = Command::new("cp");
+    python::run(copy.arg("-r").args([&inside[0].corpus.join("zarr-python/hierarchy"), &root]), "the copy failed");
+    let path_of = |entry: &Entry| entry.path.trim_start_matches("zarr-python/hierarchy/").to_owned();
+    let mut expected: Vec<String> = inside.iter().map(|entry| path_of(entry)).collect();
     expected.extend(["a", "a/b", "with space", "c", "empty group"].map(str::to_owned));
     expected.sort();
     let mut group = Group::open(&root).unwrap();
@@ -216,77 +232,6 @@ fn a_hierarchy_is_walked_and_consolidated() {
     let theirs = consolidated(&root);
     group.consolidate().unwrap();
     assert_eq!(consolidated(&root), theirs);
-    python::python("read_corpus.py", [directory.path().join("corpus")]);
-}
-
-/// What needs the binary.
-#[cfg(feature = "cli")]
-mod command_line {
-    use std::process::Command;
-
-    use super::*;
-
-    fn rezarr<const N: usize>(args: [&str; N]) {
-        python::run(Command::new(env!("CARGO_BIN_EXE_rezarr")).args(args), "rezarr failed");
-    }
-
-    fn text(path: &Path) -> &str {
-        path.to_str().unwrap()
-    }
-
-    /// Chunk edges that differ from those of the corpus, by position.
-    fn other_chunks(shape: &[u64]) -> String {
-        let edge = |(axis, len): (usize, &u64)| if axis == 0 { "all".to_owned() } else { (len / 3 + 1).to_string() };
-        shape.iter().enumerate().map(edge).collect::<Vec<_>>().join(",")
-    }
-
-    #[test]
-    fn others_read_what_rezarr_rechunked() {
-        if python::skipped("others_read_what_rezarr_rechunked") {
-            return;
-        }
-        let directory = scratch();
-        let mut entries = Vec::new();
-        for entry in corpus(directory.path()) {
-            let shape: Vec<u64> = serde_json::from_value(entry.json["shape"].clone()).unwrap();
-            // An axis of no length has no whole for `all` to mean, and a scalar has no axis.
-            if shape.is_empty() || shape.contains(&0) {
-                continue;
-            }
-            let path = format!("rechunked/{}", entry.path);
-            let target = directory.path().join(&path);
-            fs::create_dir_all(target.parent().unwrap()).unwrap();
-            rezarr(["rechunk", text(&entry.directory()), text(&target), "--chunks", &other_chunks(&shape)]);
-            entries.push(entry.copied_to(&path));
-        }
-        judge(directory.path(), &entries);
-    }
-
-    /// Makes a data set with `script`, rechunks `array` in place in a copy of it, and lets xarray compare the two.
-    fn rechunked_in_place(script: &str, array: &str, chunks: &str, chunk_shape: &[u64]) {
-        let directory = scratch();
-        let (before, after) = (directory.path().join("before"), directory.path().join("after"));
-        python::python(script, [&before]);
-        python::run(Command::new("cp").arg("-r").args([&before, &after]), "the copy failed");
-        rezarr(["rechunk", text(&after.join(array)), "--chunks", chunks, "--memory", "32MiB"]);
-        let document: Value = serde_json::from_slice(&fs::read(after.join(array).join("zarr.json")).unwrap()).unwrap();
-        assert_eq!(document["chunk_grid"]["configuration"]["chunk_shape"], json!(chunk_shape));
-        python::python("assert_identical.py", [&before, &after]);
-    }
-
-    #[test]
-    fn a_climate_model_rechunked_is_identical_for_xarray() {
-        if python::skipped("a_climate_model_rechunked_is_identical_for_xarray") {
-            return;
-        }
-        rechunked_in_place("make_iris.py", "air_temperature", "time=all,latitude=5,longitude=7", &[240, 5, 7]);
-    }
-
-    #[test]
-    fn a_survey_rechunked_is_identical_for_xarray() {
-        if python::skipped("a_survey_rechunked_is_identical_for_xarray") {
-            return;
-        }
-        rechunked_in_place("make_survey.py", "lightcurves", "object=16,epoch=all", &[16, 96, 2, 2]);
-    }
+    let entries: Vec<Value> = inside.iter().map(|entry| entry.copied_to(&format!("hierarchy/{}", path_of(entry)))).collect();
+    judge(directory.path(), &entries);
 }
