@@ -34,7 +34,7 @@ fn within(budget: u64, at: &Path, arguments: &str) {
     let memory = format!("{budget}MiB");
     let words = arguments.split_whitespace().map(|word| {
         // Names of arrays are relative to the directory of the test.
-        if word.starts_with('@') { at.join(&word[1..]).into_os_string() } else { word.into() }
+        word.strip_prefix('@').map_or_else(|| word.into(), |rest| at.join(rest).into_os_string())
     });
     let begun = std::time::Instant::now();
     let run = measure(REZARR, words.chain(["--memory".into(), memory.into(), "-q".into()]));
