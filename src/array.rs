@@ -30,7 +30,7 @@ mod window;
 mod write;
 
 pub use element::Element;
-pub(crate) use open::{check_node_name, child_names, create_directory, read_node, reserve_prefix};
+pub(crate) use open::{check_node_name, child_names, create_directory, read_node, read_optional_node, reserve_prefix};
 #[cfg(test)]
 pub(crate) use units::Written;
 pub(crate) use units::{UnitReader, UnitWriter, WriteScratch};

@@ -8,12 +8,13 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use crate::array::Array;
+use crate::array::{Array, check_node_name, read_optional_node};
 use crate::error::{Error, Result};
 use crate::group::Group;
 use crate::metadata::{DOCUMENT, NodeMetadata};
 use crate::process;
 use crate::publish::{Durability, Existing, Stage};
+use crate::shuffle::check_spill_directory;
 use crate::store::{FilesystemStore, Key, Store};
 
 mod budget;
@@ -33,7 +34,7 @@ mod spec;
 use execute::Control;
 use job::Job;
 
-pub(crate) use job::open_store;
+pub(crate) use job::{named, open_store};
 pub use options::{DEFAULT_MEMORY_BYTES, RechunkOptions, Shards};
 pub(crate) use options::{default_threads, within_limit};
 pub use plan::{Plan, Share, Strategy};
@@ -72,6 +73,8 @@ pub fn rechunk(source: impl AsRef<Path>, target: Option<&Path>, mut options: Rec
     if options.overwrite {
         check_replaceable(target)?;
     }
+    let spill_dir = options.spill_dir_for(&parent);
+    check_spill_directory(&spill_dir)?;
     let store: Arc<dyn Store> = Arc::new(FilesystemStore::open(&parent)?.with_drop_behind(true));
     let existing = match (options.overwrite, options.keep_backup) {
         (false, _) => Existing::Refuse,
@@ -80,7 +83,7 @@ pub fn rechunk(source: impl AsRef<Path>, target: Option<&Path>, mut options: Rec
     };
     let durability = if options.sync { Durability::Sync } else { Durability::NoSync };
     let stage = Stage::begin(store.clone(), Key::new(name)?, existing, durability)?;
-    let measured = fill_stage(&job, &store, stage.prefix(), &parent, &mut options)?;
+    let measured = fill_stage(&job, &store, stage.prefix(), &spill_dir, &mut options)?;
     warnings.extend(stage.publish()?.warning);
     let mut arrays = job.reports();
     arrays.iter_mut().zip(measured).for_each(|(report, measured)| report.measured = Some(measured));
@@ -96,10 +99,13 @@ pub fn rechunk(source: impl AsRef<Path>, target: Option<&Path>, mut options: Rec
 /// The directory that the target goes into, and its name there.
 fn place(source: &Path, target: &Path) -> Result<(PathBuf, String)> {
     let io = |path: &Path, error| Error::io("resolve", path.display().to_string(), error);
-    let name = target.file_name().and_then(|name| name.to_str());
-    let Some(name) = name else {
-        return Err(Error::invalid(format!("{}: the target must end in a name of UTF-8 characters", target.display())));
+    let Some(name) = target.file_name() else {
+        return Err(Error::invalid(format!("{}: the target must end in a name for what is made", target.display())));
     };
+    let Some(name) = name.to_str() else {
+        return Err(Error::invalid(format!("{}: the name of a node must be UTF-8", target.display())));
+    };
+    check_node_name(name)?;
     let parent = match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -116,6 +122,14 @@ fn place(source: &Path, target: &Path) -> Result<(PathBuf, String)> {
     };
     let from = source.canonicalize().map_err(|error| io(source, error))?;
     let to = resolved.join(name);
+    refuse_inside_array(target, &resolved)?;
+    if [".rechunked", ".backup"].iter().any(|suffix| from.starts_with(resolved.join(format!("{name}{suffix}")))) {
+        return Err(Error::invalid(format!(
+            "{}: this name is used while {} is made; move the source away first",
+            source.display(),
+            target.display()
+        )));
+    }
     if to.starts_with(&from) || from.starts_with(&to) {
         return Err(Error::invalid(format!(
             "{}: the target is, or lies inside or around, the source {}; rechunking in place is not there yet",
@@ -126,10 +140,32 @@ fn place(source: &Path, target: &Path) -> Result<(PathBuf, String)> {
     Ok((resolved, name.to_owned()))
 }
 
+/// What lies below an array are its chunks: no node may be made there.
+fn refuse_inside_array(target: &Path, parent: &Path) -> Result<()> {
+    for above in parent.ancestors() {
+        let store = FilesystemStore::open(above)?;
+        match read_optional_node(&store, &Key::root()) {
+            Ok(Some((NodeMetadata::Array(_), _))) => {
+                let what = format!("{}: lies inside the array {}; a target must be outside of arrays", target.display(), above.display());
+                return Err(Error::invalid(what));
+            }
+            Ok(None) => {}
+            // A group, or a document that is not understood, is the end of what concerns this target.
+            Ok(Some(_)) | Err(_) => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
 /// Only a Zarr node is overwritten, so that a mistyped path costs nobody a directory.
 fn check_replaceable(target: &Path) -> Result<()> {
-    if target.symlink_metadata().is_err() || target.join(DOCUMENT).is_file() {
-        return Ok(());
+    match target.symlink_metadata() {
+        Err(_) => return Ok(()),
+        Ok(found) if found.is_symlink() => {
+            return Err(Error::invalid(format!("{}: is a link; name what it points to, to overwrite that", target.display())));
+        }
+        Ok(_) if target.join(DOCUMENT).is_file() => return Ok(()),
+        Ok(_) => {}
     }
     Err(Error::AlreadyExists {
         path: target.display().to_string(),
@@ -138,8 +174,13 @@ fn check_replaceable(target: &Path) -> Result<()> {
 }
 
 /// Builds the whole target below `prefix`.
-fn fill_stage(job: &Job, store: &Arc<dyn Store>, prefix: &Key, parent: &Path, options: &mut RechunkOptions<'_>) -> Result<Vec<Measured>> {
-    let spill_dir = options.spill_dir_for(parent);
+fn fill_stage(
+    job: &Job,
+    store: &Arc<dyn Store>,
+    prefix: &Key,
+    spill_dir: &Path,
+    options: &mut RechunkOptions<'_>,
+) -> Result<Vec<Measured>> {
     let total_bytes = job.total_bytes();
     let (mut measured, mut before) = (Vec::new(), 0);
     for task in &job.tasks {
@@ -147,16 +188,16 @@ fn fill_stage(job: &Job, store: &Arc<dyn Store>, prefix: &Key, parent: &Path, op
         let control = Control::new(options.cancel);
         let report = |control: &Control<'_>| Progress {
             array: task.path.clone(),
-            done_bytes: before + control.done_bytes.load(Ordering::Relaxed),
+            done_bytes: control.done_bytes.load(Ordering::Relaxed).saturating_add(before),
             total_bytes,
         };
-        let work = || run::run(&task.source, &target, &task.plan, &spill_dir, &control);
+        let work = || run::run(&task.source, &target, &task.plan, spill_dir, &control);
         let result = watched(work, || {
             if let Some(progress) = options.progress.as_mut() {
                 progress(&report(&control));
             }
         })?;
-        before += task.plan.work_bytes;
+        before = task.plan.work_bytes.saturating_add(before);
         measured.push(result);
     }
     // Documents of groups come last and children first, so that a group that can be opened is complete.
@@ -164,8 +205,7 @@ fn fill_stage(job: &Job, store: &Arc<dyn Store>, prefix: &Key, parent: &Path, op
         let document = NodeMetadata::Group(Box::new(metadata.clone().with_consolidated(None)?)).to_bytes()?;
         store.set(&below(prefix, path)?.join(DOCUMENT)?, &document)?;
     }
-    for (path, metadata) in job.groups.iter().rev().filter(|(_, metadata)| metadata.is_consolidated()) {
-        let _ = metadata;
+    for (path, _) in job.groups.iter().rev().filter(|(_, metadata)| metadata.is_consolidated()) {
         Group::open_in(store.clone(), below(prefix, path)?)?.consolidate()?;
     }
     Ok(measured)

@@ -43,8 +43,13 @@ pub(crate) fn smallest_slab_bytes(partition_count: u64, threads: usize) -> u64 {
     partition_count.saturating_mul(2 * SMALLEST_PAGE_BYTES as u64).saturating_add(reserved)
 }
 
+/// Checks that a spill file can be made in `directory`, so that a run does not find out in its middle.
+pub(crate) fn check_spill_directory(directory: &Path) -> Result<()> {
+    SpillFile::create(directory).map(drop)
+}
+
 /// Bytes of bookkeeping a partition, beside the slab.
-pub(crate) const PARTITION_OVERHEAD_BYTES: u64 = 160;
+pub(crate) const PARTITION_OVERHEAD_BYTES: u64 = 320;
 
 /// Collects records by partition; see the module.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use crate::group::Node;
 use crate::metadata::{ArrayMetadata, NodeMetadata};
 use crate::rechunk::execute::{Control, Missing, TileSink, Transfer};
 use crate::rechunk::plan::{Plan, Problem, plan};
-use crate::rechunk::{DEFAULT_MEMORY_BYTES, Progress, default_threads, open_store, side, watched, within_limit};
+use crate::rechunk::{DEFAULT_MEMORY_BYTES, Progress, default_threads, named, open_store, side, watched, within_limit};
 use crate::region::{Region, to_usize};
 use crate::store::{Key, ReadMode, Store};
 
@@ -189,7 +189,7 @@ fn documents_differ(x: &NodeMetadata, y: &NodeMetadata) -> Result<Option<String>
 }
 
 fn compare(path: &str, a: &Array, b: &Array, options: &mut VerifyOptions<'_>, verdict: &mut Verdict) -> Result<()> {
-    let plan = comparison_plan(a, b, options)?;
+    let plan = comparison_plan(a, b, options).map_err(|error| named(error, b))?;
     let control = Control::new(options.cancel);
     let sink = CompareSink { other: b, first: Mutex::new(None) };
     let spill_dir = options.spill_dir.clone();

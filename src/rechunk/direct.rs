@@ -39,11 +39,20 @@ struct TileState<'s> {
 /// A source unit and the target units that it touches, in the order in which it is cut.
 type Handed<'s> = (Vec<u64>, Vec<Arc<Tile<'s>>>);
 
+/// A source unit and the cells of the target grid that it meets. What it needs does not change while it waits: a live tile that it touches
+/// stays live until it has delivered to it.
+struct Next {
+    unit: Vec<u64>,
+    cells: Vec<(u64, Vec<u64>)>,
+    /// Slots that it needs: cells without a live tile.
+    needed: usize,
+}
+
 /// Hands out source units with slots for the target units that they touch.
 struct Dispatcher<'s> {
     units: TiledIndices,
-    /// A unit that found no slots yet.
-    waiting: Option<Vec<u64>>,
+    /// The next unit; it may have found too few slots so far.
+    next: Option<Next>,
     free: Vec<&'s mut [u8]>,
     live: HashMap<u64, Arc<Tile<'s>>>,
     handed_out: usize,
@@ -72,7 +81,7 @@ pub(super) fn run<S: TileSink>(
         counts: transfer.grid.counts(),
         dispatcher: Mutex::new(Dispatcher {
             units: TiledIndices::new(&Region::whole(&shape), &tiles, axes),
-            waiting: None,
+            next: None,
             free: slab.chunks_exact_mut(transfer.tile_bytes).collect(),
             live: HashMap::new(),
             handed_out: 0,
@@ -89,7 +98,6 @@ impl<'s, S: TileSink> Work<'_, 's, S> {
         while let Some((unit, tiles)) = self.take()? {
             let result = self.unit(&mut reader, &unit, &tiles, &mut scratch);
             self.dispatcher.lock().handed_out -= 1;
-            self.freed.notify_all();
             result?;
         }
         Ok(())
@@ -100,42 +108,46 @@ impl<'s, S: TileSink> Work<'_, 's, S> {
         let mut dispatcher = self.dispatcher.lock();
         loop {
             self.transfer.control.check()?;
-            let Some(unit) = dispatcher.waiting.take().or_else(|| dispatcher.units.next()) else { return Ok(None) };
-            if let Some(tiles) = self.slots(&mut dispatcher, &unit)? {
+            let next = match dispatcher.next.take() {
+                Some(next) => next,
+                None => match dispatcher.units.next() {
+                    Some(unit) => self.survey(&dispatcher, unit)?,
+                    None => return Ok(None),
+                },
+            };
+            if next.needed <= dispatcher.free.len() {
                 dispatcher.handed_out += 1;
-                return Ok(Some((unit, tiles)));
+                let tiles = next.cells.into_iter().map(|(position, cell)| self.tile(&mut dispatcher, position, cell)).collect();
+                return Ok(Some((next.unit, tiles)));
             }
             if dispatcher.handed_out == 0 {
                 return Err(Error::invalid("a plan with too few slots for its frontier"));
             }
-            dispatcher.waiting = Some(unit);
+            dispatcher.next = Some(next);
             self.freed.wait_for(&mut dispatcher, Duration::from_millis(50));
         }
     }
 
-    /// The tiles that a source unit touches, in the order in which it is cut; none if there are not enough slots.
-    fn slots(&self, dispatcher: &mut Dispatcher<'s>, unit: &[u64]) -> Result<Option<Vec<Arc<Tile<'s>>>>> {
-        let region = self.transfer.source.unit_grid().region(unit);
-        let edges = self.transfer.grid.chunk_shape();
-        let (mut tiles, mut fresh) = (Vec::new(), 0);
-        for_each_piece(region.start(), region.shape(), edges, |cell, _, _| {
+    /// The cells that a source unit meets, in the order in which it is cut.
+    fn survey(&self, dispatcher: &Dispatcher<'s>, unit: Vec<u64>) -> Result<Next> {
+        let region = self.transfer.source.unit_grid().region(&unit);
+        let (mut cells, mut needed) = (Vec::new(), 0);
+        for_each_piece(region.start(), region.shape(), self.transfer.grid.chunk_shape(), |cell, _, _| {
             let position = ravel(cell, &self.counts);
-            let tile = dispatcher.live.get(&position).cloned();
-            fresh += usize::from(tile.is_none());
-            tiles.push((position, cell.to_vec(), tile));
+            needed += usize::from(!dispatcher.live.contains_key(&position));
+            cells.push((position, cell.to_vec()));
             Ok(())
         })?;
-        if fresh > dispatcher.free.len() {
-            return Ok(None);
-        }
-        let tiles = tiles.into_iter().map(|(position, cell, tile)| tile.unwrap_or_else(|| self.begin(dispatcher, position, cell)));
-        Ok(Some(tiles.collect()))
+        Ok(Next { unit, cells, needed })
     }
 
-    fn begin(&self, dispatcher: &mut Dispatcher<'s>, position: u64, unit: Vec<u64>) -> Arc<Tile<'s>> {
+    /// The live tile of a cell, or a new one in a free slot.
+    fn tile(&self, dispatcher: &mut Dispatcher<'s>, position: u64, unit: Vec<u64>) -> Arc<Tile<'s>> {
+        if let Some(tile) = dispatcher.live.get(&position) {
+            return tile.clone();
+        }
         let inside = self.transfer.grid.region(&unit).element_count().unwrap_or(u64::MAX);
-        let slot = dispatcher.free.pop();
-        let state = Mutex::new(TileState { slot, touched: false });
+        let state = Mutex::new(TileState { slot: dispatcher.free.pop(), touched: false });
         let tile = Arc::new(Tile { unit, position, remaining: AtomicU64::new(inside), state });
         dispatcher.live.insert(position, tile.clone());
         tile
@@ -193,8 +205,9 @@ impl<'s, S: TileSink> Work<'_, 's, S> {
         let mut dispatcher = self.dispatcher.lock();
         dispatcher.live.remove(&tile.position);
         dispatcher.free.push(slot);
-        drop(dispatcher);
-        self.freed.notify_all();
+        if dispatcher.next.as_ref().is_some_and(|next| next.needed <= dispatcher.free.len()) {
+            self.freed.notify_all();
+        }
         Ok(())
     }
 }

@@ -83,8 +83,23 @@ impl<'a> Control<'a> {
         if cancelled || self.stop.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
     }
 
+    /// Runs the work of one thread. If it fails, or panics, the others stop too.
+    pub(crate) fn guarded(&self, work: impl FnOnce() -> Result<()>) {
+        struct StopOnPanic<'c>(&'c AtomicBool);
+        impl Drop for StopOnPanic<'_> {
+            fn drop(&mut self) {
+                if std::thread::panicking() {
+                    self.0.store(true, Ordering::Relaxed);
+                }
+            }
+        }
+        let guard = StopOnPanic(&self.stop);
+        self.record(work());
+        drop(guard);
+    }
+
     /// Keeps the first failure and stops the others.
-    pub(crate) fn record(&self, result: Result<()>) {
+    fn record(&self, result: Result<()>) {
         if let Err(error) = result {
             let mut failure = self.failure.lock();
             // Threads that were stopped say Cancelled; that is not why they were.
@@ -200,7 +215,7 @@ impl<S: TileSink> Transfer<'_, S> {
         std::thread::scope(|scope| {
             for worker in workers {
                 let work = &work;
-                scope.spawn(move || self.control.record(work(worker)));
+                scope.spawn(move || self.control.guarded(|| work(worker)));
             }
         });
         self.control.outcome()

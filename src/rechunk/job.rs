@@ -116,7 +116,7 @@ fn larger(known: Option<Error>, other: Error) -> Error {
 }
 
 /// Adds which array an argument does not fit.
-fn named(error: Error, array: &Array) -> Error {
+pub(crate) fn named(error: Error, array: &Array) -> Error {
     match error {
         Error::InvalidArgument { what } => Error::InvalidArgument { what: format!("{}: {what}", array.path()) },
         Error::BudgetTooSmall { required_bytes, budget_bytes, what } => {

@@ -1,10 +1,9 @@
 //! The order of visits: index boxes walked tile by tile, so that what belongs together is done together.
 
-use crate::grid::ChunkGrid;
 use crate::region::{Indices, Region};
 
-/// All index vectors of a box, visited tile by tile: the outer tiles one after another, inside each the next smaller tiles, and so on. On every
-/// level the axis named first in `axes` is the slowest.
+/// All index vectors of a box, visited tile by tile: the outer tiles one after another, inside each the next smaller tiles, and so on. Tiles of all
+/// levels begin at multiples of their edges, wherever the box begins. On every level the axis named first in `axes` is the slowest.
 pub(crate) struct TiledIndices {
     /// Tile shapes from the outermost to the innermost, which is single indices.
     tiles: Vec<Vec<u64>>,
@@ -14,9 +13,8 @@ pub(crate) struct TiledIndices {
 
 /// A box on its way through its tiles.
 struct Level {
-    grid: ChunkGrid,
-    origin: Vec<u64>,
-    /// Tile indices with their axes in the order of the walk.
+    region: Region,
+    /// Indices of the tiles that meet the box, with their axes in the order of the walk.
     tiles: Indices,
 }
 
@@ -31,12 +29,12 @@ impl TiledIndices {
     }
 
     fn enter(&mut self, region: &Region) {
-        let Ok(grid) = ChunkGrid::regular(region.shape(), self.tiles[self.levels.len()].clone()) else {
-            unreachable!("tiles have the rank of the region and no zero edges");
-        };
-        let counts = grid.counts();
-        let ordered: Vec<u64> = self.axes.iter().map(|&axis| counts[axis]).collect();
-        self.levels.push(Level { grid, origin: region.start().to_vec(), tiles: Region::whole(&ordered).indices() });
+        let edges = &self.tiles[self.levels.len()];
+        let first = |axis: usize| region.start()[axis] / edges[axis];
+        let count = |axis: usize| if region.shape()[axis] == 0 { 0 } else { (region.end(axis) - 1) / edges[axis] - first(axis) + 1 };
+        let (start, shape): (Vec<u64>, Vec<u64>) = self.axes.iter().map(|&axis| (first(axis), count(axis))).unzip();
+        let Ok(tiles) = Region::new(start, shape) else { unreachable!("tile indices are smaller than those of the box") };
+        self.levels.push(Level { region: region.clone(), tiles: tiles.indices() });
     }
 }
 
@@ -45,22 +43,26 @@ impl Iterator for TiledIndices {
 
     fn next(&mut self) -> Option<Vec<u64>> {
         loop {
+            let depth = self.levels.len();
             let level = self.levels.last_mut()?;
             let Some(ordered) = level.tiles.next() else {
                 self.levels.pop();
                 continue;
             };
-            let mut tile = vec![0; ordered.len()];
+            let (region, rank) = (&level.region, ordered.len());
+            let (mut start, mut shape) = (vec![0; rank], vec![0; rank]);
+            let edges = &self.tiles[depth - 1];
             for (position, &axis) in self.axes.iter().enumerate() {
-                tile[axis] = ordered[position];
+                let begin = ordered[position] * edges[axis];
+                let end = begin.saturating_add(edges[axis]).min(region.end(axis));
+                start[axis] = begin.max(region.start()[axis]);
+                shape[axis] = end - start[axis];
             }
-            let inside = level.grid.region(&tile);
-            let start: Vec<u64> = inside.start().iter().zip(&level.origin).map(|(a, b)| a + b).collect();
-            if self.levels.len() == self.tiles.len() {
+            if depth == self.tiles.len() {
                 return Some(start);
             }
-            let Ok(region) = Region::new(start, inside.shape()) else { unreachable!("a part of a region") };
-            self.enter(&region);
+            let Ok(inside) = Region::new(start, shape) else { unreachable!("a part of a region") };
+            self.enter(&inside);
         }
     }
 }
@@ -77,6 +79,16 @@ mod tests {
         let walk: Vec<_> = TiledIndices::new(&region, &[vec![2, 2]], &[1, 0]).collect();
         assert_eq!(walk[..4], [[0, 0], [1, 0], [0, 1], [1, 1]]);
         assert_eq!(walk[4..], [[0, 2], [1, 2], [0, 3], [1, 3]]);
+    }
+
+    #[test]
+    fn tiles_are_those_of_the_whole_grid_wherever_the_box_begins() {
+        let region = Region::new([3], [4]).unwrap();
+        let walk: Vec<_> = TiledIndices::new(&region, &[vec![5]], &[0]).map(|index| index[0] / 5).collect();
+        assert_eq!(walk, [0, 0, 1, 1]);
+        let region = Region::new([1, 1], [3, 2]).unwrap();
+        let walk: Vec<_> = TiledIndices::new(&region, &[vec![2, 2]], &[0, 1]).collect();
+        assert_eq!(walk, [[1, 1], [1, 2], [2, 1], [3, 1], [2, 2], [3, 2]]);
     }
 
     proptest! {

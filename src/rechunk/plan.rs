@@ -174,7 +174,12 @@ pub(crate) fn plan(problem: &Problem, budget_bytes: u64, threads: usize) -> Resu
     if let Some(best) = cheapest(problem, budget_bytes, threads) {
         return Ok(best);
     }
-    let required_bytes = smallest_budget(problem);
+    let Some(required_bytes) = smallest_budget(problem) else {
+        return Err(Error::unsupported(format!(
+            "source chunks of {} bytes and target chunks of {} bytes, which no memory holds; chunks have to fit into memory in this version",
+            problem.source.unit_bytes, problem.target.unit_bytes
+        )));
+    };
     Err(Error::BudgetTooSmall {
         required_bytes,
         budget_bytes,
@@ -187,12 +192,12 @@ pub(crate) fn plan(problem: &Problem, budget_bytes: u64, threads: usize) -> Resu
 
 /// RCK-13.
 fn cheapest(problem: &Problem, budget: u64, threads: usize) -> Option<Plan> {
-    if problem.identical {
-        return moved(problem, budget, threads);
+    if let Some(plan) = moved(problem, budget, threads) {
+        return Some(plan);
     }
     let mut best: Option<Plan> = None;
-    for n in (1..=threads).rev() {
-        let shuffles = (1..=n).rev().map(|m| shuffle(problem, budget, n, m));
+    for n in halves(threads) {
+        let shuffles = halves(n).map(|m| shuffle(problem, budget, n, m));
         for candidate in std::iter::once(direct(problem, budget, n)).chain(shuffles).flatten() {
             if best.as_ref().is_none_or(|best| candidate.estimated_seconds < best.estimated_seconds) {
                 best = Some(candidate);
@@ -202,15 +207,17 @@ fn cheapest(problem: &Problem, budget: u64, threads: usize) -> Option<Plan> {
     best
 }
 
-/// The smallest budget that one thread could work in, by bisection: what fits in a budget fits in a larger one.
-fn smallest_budget(problem: &Problem) -> u64 {
+/// Numbers of threads that are tried: all, half of them, and so on to one.
+fn halves(threads: usize) -> impl Iterator<Item = usize> {
+    std::iter::successors(Some(threads), |&n| (n > 1).then_some(n / 2))
+}
+
+/// The smallest budget that one thread could work in, by bisection: what fits in a budget fits in a larger one. None where no budget would do.
+fn smallest_budget(problem: &Problem) -> Option<u64> {
     let (mut too_small, mut enough) = (0, 1_u64 << 20);
     while cheapest(problem, enough, 1).is_none() {
         too_small = enough;
-        enough = enough.saturating_mul(2);
-        if enough == u64::MAX {
-            return enough;
-        }
+        enough = enough.checked_mul(2)?;
     }
     while enough - too_small > 4096 {
         let middle = too_small + (enough - too_small) / 2;
@@ -220,11 +227,14 @@ fn smallest_budget(problem: &Problem) -> u64 {
             too_small = middle;
         }
     }
-    enough.next_multiple_of(4096)
+    enough.checked_next_multiple_of(4096)
 }
 
 /// RCK-10.
 fn moved(problem: &Problem, budget: u64, threads: usize) -> Option<Plan> {
+    if !problem.identical {
+        return None;
+    }
     let affordable = usize::try_from(budget / MOVE_WINDOW_BYTES).unwrap_or(usize::MAX);
     let threads = threads.min(affordable);
     let shares = vec![Share { what: "windows of stored chunks", count: threads as u64, each_bytes: MOVE_WINDOW_BYTES }];

@@ -164,7 +164,7 @@ fn move_chunks(source: &Array, target: &Array, plan: &Plan, sink: &EncodeSink<'_
     };
     std::thread::scope(|scope| {
         for _ in 0..plan.threads {
-            scope.spawn(|| control.record(work()));
+            scope.spawn(|| control.guarded(work));
         }
     });
     control.outcome()

@@ -210,10 +210,10 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     pub(crate) memory: u64,
     /// Objects of the survey
-    #[arg(long, value_name = "N", default_value_t = 140_000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 140_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     pub(crate) objects: u32,
     /// Epochs of the survey
-    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) epochs: u32,
 }
 
