@@ -292,9 +292,10 @@ fn direct(problem: &Problem, budget: u64, n: usize) -> Option<Plan> {
 }
 
 /// RCK-12.
+/// The largest partitions that the budget feeds, of those limited to the size of a target unit times a power of two: so few candidates, the
+/// same in every budget, make sure that what fits in a budget fits in a larger one. What fits is then made as large as the budget allows.
 fn shuffle(problem: &Problem, budget: u64, n: usize, m: usize) -> Option<Plan> {
-    let target = &problem.target;
-    let block = blocks(&problem.shape, &problem.source.unit, &target.chunk);
+    let block = blocks(&problem.shape, &problem.source.unit, &problem.target.chunk);
     let base = [
         Share { what: "decoding source chunks", count: n as u64, each_bytes: problem.reader_bytes },
         Share { what: "pieces being cut", count: n as u64, each_bytes: RECORD_BYTES as u64 },
@@ -303,38 +304,48 @@ fn shuffle(problem: &Problem, budget: u64, n: usize, m: usize) -> Option<Plan> {
     ];
     let room = budget.checked_sub(total(&base))?;
     let block_bytes = element_count(&block)?.checked_mul(problem.item_size as u64)?;
-    let mut limit = (room / m as u64).min((block_bytes / (8 * n as u64)).max(target.unit_bytes));
-    while limit >= target.unit_bytes {
-        let partition = partition_shape(problem, &block, limit);
-        let units: Vec<u64> = partition.iter().zip(&target.unit).map(|(edge, unit)| edge / unit).collect();
-        let slot_bytes = partition_bytes(problem, &units)?;
-        let partition_count = counts(&block, &partition);
-        let mut shares = base.to_vec();
-        shares.push(Share { what: "partitions of the shuffle", count: partition_count, each_bytes: PARTITION_OVERHEAD_BYTES });
-        if problem.open_shard_bytes > 0 {
-            let count = counts(&partition, &target.chunk).saturating_mul(m as u64 + 1).min(counts(&problem.shape, &target.chunk));
-            shares.push(Share { what: "indexes of shards in the making", count, each_bytes: problem.open_shard_bytes });
-        }
-        let slab_bytes = budget.saturating_sub(total(&shares)).min(block_bytes.saturating_mul(2).saturating_add(64 << 20));
-        let least = smallest_slab_bytes(partition_count, n)
-            .max(partition_count.saturating_mul(LEAST_PARTITION_SHARE_BYTES))
-            .max(slot_bytes.saturating_mul(m as u64));
-        if slab_bytes < least {
-            limit /= 2;
-            if limit < target.unit_bytes && slot_bytes > target.unit_bytes {
-                limit = target.unit_bytes;
-            }
-            continue;
-        }
-        shares.push(Share { what: "shuffle buffer, then target chunks", count: 1, each_bytes: slab_bytes });
-        let mut plan = assemble(problem, Strategy::Shuffle, budget, (n, m), shares, Steps::Shuffle { slab_bytes, slot_bytes })?;
-        plan.spilled_bytes = array_bytes(problem);
-        (plan.block, plan.partition, plan.partition_count) = (block, partition, partition_count);
-        plan.estimated_seconds = seconds(plan.decoded_bytes, problem.decode_ns + CUT_NS + SPILL_NS, n)
-            + seconds(plan.encoded_bytes, problem.encode_ns + CUT_NS + WRITE_NS, m);
-        return Some(plan);
+    let unit_bytes = problem.target.unit_bytes;
+    let most = (room / m as u64).min((block_bytes / (8 * n as u64)).max(unit_bytes));
+    let doublings = (most / unit_bytes).checked_ilog2()?;
+    let within = |limit| shuffle_within(problem, budget, (n, m), &base, (&block, block_bytes), limit);
+    let found = (0..=doublings).rev().find_map(|doubling| within(unit_bytes << doubling))?;
+    Some(within(most).unwrap_or(found))
+}
+
+/// A shuffle with partitions of at most `limit` bytes.
+fn shuffle_within(
+    problem: &Problem,
+    budget: u64,
+    (n, m): (usize, usize),
+    base: &[Share],
+    (block, block_bytes): (&[u64], u64),
+    limit: u64,
+) -> Option<Plan> {
+    let target = &problem.target;
+    let partition = partition_shape(problem, block, limit);
+    let units: Vec<u64> = partition.iter().zip(&target.unit).map(|(edge, unit)| edge / unit).collect();
+    let slot_bytes = partition_bytes(problem, &units)?;
+    let partition_count = counts(block, &partition);
+    let mut shares = base.to_vec();
+    shares.push(Share { what: "partitions of the shuffle", count: partition_count, each_bytes: PARTITION_OVERHEAD_BYTES });
+    if problem.open_shard_bytes > 0 {
+        let count = counts(&partition, &target.chunk).saturating_mul(m as u64 + 1).min(counts(&problem.shape, &target.chunk));
+        shares.push(Share { what: "indexes of shards in the making", count, each_bytes: problem.open_shard_bytes });
     }
-    None
+    let slab_bytes = budget.saturating_sub(total(&shares)).min(block_bytes.saturating_mul(2).saturating_add(64 << 20));
+    let least = smallest_slab_bytes(partition_count, n)
+        .max(partition_count.saturating_mul(LEAST_PARTITION_SHARE_BYTES))
+        .max(slot_bytes.saturating_mul(m as u64));
+    if slab_bytes < least {
+        return None;
+    }
+    shares.push(Share { what: "shuffle buffer, then target chunks", count: 1, each_bytes: slab_bytes });
+    let mut plan = assemble(problem, Strategy::Shuffle, budget, (n, m), shares, Steps::Shuffle { slab_bytes, slot_bytes })?;
+    plan.spilled_bytes = array_bytes(problem);
+    (plan.block, plan.partition, plan.partition_count) = (block.to_vec(), partition, partition_count);
+    plan.estimated_seconds = seconds(plan.decoded_bytes, problem.decode_ns + CUT_NS + SPILL_NS, n)
+        + seconds(plan.encoded_bytes, problem.encode_ns + CUT_NS + WRITE_NS, m);
+    Some(plan)
 }
 
 fn assemble(problem: &Problem, strategy: Strategy, budget: u64, threads: (usize, usize), memory: Vec<Share>, steps: Steps) -> Option<Plan> {
@@ -403,7 +414,9 @@ fn gcd(mut a: u64, mut b: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use proptest::prelude::*;
+
+    use super::{Strategy, *};
 
     /// A problem with compressed chunks of 4-byte items.
     fn problem(shape: &[u64], source: &[u64], target: &[u64]) -> Problem {
@@ -455,6 +468,36 @@ mod tests {
             let Err(Error::BudgetTooSmall { required_bytes, .. }) = plan(&problem, 100, 2) else { panic!("100 bytes") };
             assert!(plan(&problem, required_bytes, 2).is_ok());
             assert!(plan(&problem, required_bytes - 8192, 2).is_err());
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        /// What the search for the smallest budget rests on.
+        #[test]
+        fn what_fits_in_a_budget_fits_in_a_larger_one(
+            axes in prop::collection::vec((1_u64..5000, 1_u64..600, 1_u64..600, 1_u64..5), 1..4),
+            sharded in any::<bool>(),
+            writer_bytes in 0_u64..20_000_000,
+            open_shard_bytes in 1_u64..200_000,
+            threads in 1_usize..4,
+            spare in prop::collection::vec(prop_oneof![0_u64..10_000, 0_u64..10_000_000, 0_u64..2_000_000_000], 8),
+        ) {
+            let [shape, source, target] = [0, 1, 2].map(|i| axes.iter().map(|a| [a.0, a.1, a.2][i]).collect::<Vec<u64>>());
+            let mut problem = problem(&shape, &source, &target);
+            problem.writer_bytes = writer_bytes;
+            if sharded {
+                problem.target.chunk = axes.iter().map(|a| a.2 * a.3).collect();
+                problem.open_shard_bytes = open_shard_bytes;
+            }
+            let required = smallest_budget(&problem);
+            for spare in spare {
+                let budget = required.saturating_add(spare);
+                let plan = plan(&problem, budget, threads);
+                prop_assert!(plan.is_ok(), "{required} bytes are enough, and {budget} are not");
+                prop_assert!(plan.unwrap().memory_bytes <= budget);
+            }
         }
     }
 
