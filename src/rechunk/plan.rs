@@ -491,7 +491,7 @@ mod tests {
                 problem.target.chunk = axes.iter().map(|a| a.2 * a.3).collect();
                 problem.open_shard_bytes = open_shard_bytes;
             }
-            let required = smallest_budget(&problem);
+            let required = smallest_budget(&problem).unwrap();
             for spare in spare {
                 let budget = required.saturating_add(spare);
                 let plan = plan(&problem, budget, threads);
