@@ -28,7 +28,7 @@ pub enum Error {
         /// What to do about it.
         advice: String,
     },
-    /// The operating system refused an operation.
+    /// The operating system refused an operation; the operation "allocate", with [`io::ErrorKind::OutOfMemory`], where it has no memory.
     Io {
         /// The operation, for example "open" or "write".
         op: &'static str,
@@ -135,7 +135,13 @@ impl Error {
         }
     }
 
-    /// Names the key whose bytes caused the error, unless an inner call has already named one.
+    /// An [`Error::Io`] of the operation "allocate": there is no memory for `what`.
+    pub(crate) fn no_memory(what: impl fmt::Display) -> Self {
+        let source = io::Error::new(io::ErrorKind::OutOfMemory, format!("the system has no memory for {what}"));
+        Self::Io { op: "allocate", path: String::new(), source }
+    }
+
+    /// Names the key whose bytes caused the error, or the path of a refused operation, unless an inner call has already named one.
     #[must_use]
     pub(crate) fn at(mut self, name: &str) -> Self {
         match &mut self {
@@ -144,6 +150,7 @@ impl Error {
             {
                 name.clone_into(key);
             }
+            Self::Io { path, .. } if path.is_empty() => name.clone_into(path),
             _ => {}
         }
         self
@@ -159,33 +166,41 @@ impl Error {
     }
 }
 
+/// A path or key before a message: nothing where none is known.
+struct Place<'a>(&'a str);
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, "{}: ", self.0) }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotFound { path, what } => write!(f, "{path}: not found: {what}"),
-            Self::AlreadyExists { path, advice } => write!(f, "{path}: already exists; {advice}"),
-            Self::Io { op, path, source } => write!(f, "{path}: {op} failed: {source}"),
-            Self::Corrupt { key, offset: Some(offset), what } => write!(f, "{key}: corrupt at byte {offset}: {what}"),
-            Self::Corrupt { key, offset: None, what } => write!(f, "{key}: corrupt: {what}"),
+            Self::NotFound { path, what } => write!(f, "{}not found: {what}", Place(path)),
+            Self::AlreadyExists { path, advice } => write!(f, "{}already exists; {advice}", Place(path)),
+            Self::Io { op, path, source } => write!(f, "{}{op} failed: {source}", Place(path)),
+            Self::Corrupt { key, offset: Some(offset), what } => write!(f, "{}corrupt at byte {offset}: {what}", Place(key)),
+            Self::Corrupt { key, offset: None, what } => write!(f, "{}corrupt: {what}", Place(key)),
             Self::ChecksumMismatch { key, expected, got } => {
-                write!(f, "{key}: checksum mismatch: stored {expected:#010x}, computed {got:#010x}")
+                write!(f, "{}checksum mismatch: stored {expected:#010x}, computed {got:#010x}", Place(key))
             }
             Self::Metadata { key, pointer, what } => {
                 let pointer = if pointer.is_empty() { "/" } else { pointer };
-                write!(f, "{key}: invalid metadata at {pointer}: {what}")
+                write!(f, "{}invalid metadata at {pointer}: {what}", Place(key))
             }
-            Self::Unsupported { key, what } if key.is_empty() => write!(f, "unsupported: {what}"),
-            Self::Unsupported { key, what } => write!(f, "{key}: unsupported: {what}"),
+            Self::Unsupported { key, what } => write!(f, "{}unsupported: {what}", Place(key)),
             Self::InvalidArgument { what } => f.write_str(what),
             Self::BudgetTooSmall { required_bytes, budget_bytes, what } => write!(
                 f,
                 "a memory budget of {budget_bytes} bytes is too small: {what}; the smallest that would do is {required_bytes} bytes ({:.1} MiB)",
                 (*required_bytes as f64 / 1_048_576.0 * 10.0).ceil() / 10.0
             ),
-            Self::DiskFull { path, needed_bytes: Some(needed) } => write!(f, "{path}: disk full: {needed} bytes are needed"),
-            Self::DiskFull { path, needed_bytes: None } => write!(f, "{path}: disk full"),
-            Self::Busy { path } => write!(f, "{path}: in use by another process"),
-            Self::Stale { path } => write!(f, "{path}: the array was replaced while it was open; open it again"),
+            Self::DiskFull { path, needed_bytes: Some(needed) } => write!(f, "{}disk full: {needed} bytes are needed", Place(path)),
+            Self::DiskFull { path, needed_bytes: None } => write!(f, "{}disk full", Place(path)),
+            Self::Busy { path } => write!(f, "{}in use by another process", Place(path)),
+            Self::Stale { path } => write!(f, "{}the array was replaced while it was open; open it again", Place(path)),
             Self::Cancelled => f.write_str("cancelled"),
         }
     }
@@ -197,5 +212,45 @@ impl std::error::Error for Error {
             Self::Io { source, .. } => Some(source),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every variant that names a place, at this one.
+    fn all_at(place: &str) -> Vec<Error> {
+        let at = || place.to_owned();
+        let what = || "what".to_owned();
+        vec![
+            Error::NotFound { path: at(), what: what() },
+            Error::AlreadyExists { path: at(), advice: what() },
+            Error::Io { op: "open", path: at(), source: io::Error::other("why") },
+            Error::Corrupt { key: at(), offset: None, what: what() },
+            Error::Corrupt { key: at(), offset: Some(3), what: what() },
+            Error::ChecksumMismatch { key: at(), expected: 1, got: 2 },
+            Error::Metadata { key: at(), pointer: "/a".to_owned(), what: what() },
+            Error::Unsupported { key: at(), what: what() },
+            Error::DiskFull { path: at(), needed_bytes: None },
+            Error::DiskFull { path: at(), needed_bytes: Some(5) },
+            Error::Busy { path: at() },
+            Error::Stale { path: at() },
+        ]
+    }
+
+    #[test]
+    fn a_message_begins_with_its_place_and_with_no_bare_colon() {
+        for (known, unknown) in all_at("some/key").iter().zip(all_at("")) {
+            let (known, unknown) = (known.to_string(), unknown.to_string());
+            assert_eq!(known, format!("some/key: {unknown}"));
+            assert!(unknown.starts_with(char::is_alphabetic), "{unknown:?}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_added_once() {
+        let error = Error::no_memory("this").at("first").at("second").to_string();
+        assert_eq!(error, "first: allocate failed: the system has no memory for this");
     }
 }

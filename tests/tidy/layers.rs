@@ -7,6 +7,7 @@ use super::scan::{CodePath, Token, code_only, inline_modules, paths, tokens};
 /// The levels of top-level modules: imports go to a lower level, or within the same one if no cycle comes of it.
 pub(crate) const LEVELS: &[(&str, u32)] = &[
     ("error", 0),
+    ("buffer", 0),
     ("json", 0),
     ("process", 0),
     ("region", 1),
