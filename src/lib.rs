@@ -8,6 +8,7 @@
 extern crate self as rezarr;
 
 mod array;
+mod buffer;
 mod codec;
 mod dtype;
 mod error;
@@ -35,5 +36,5 @@ pub use rechunk::{
     Strategy, plan_rechunk, rechunk,
 };
 pub use region::{MAX_RANK, Region};
-pub use store::{ByteRange, Entry, EntryKind, FilesystemStore, Key, Lock, MappedValue, MemoryStore, ReadMode, Store};
+pub use store::{ByteRange, Entry, EntryKind, FilesystemStore, Key, Lock, MappedValue, MemoryStore, ReadMode, Store, Value};
 pub use verify::{Verdict, VerifyOptions, verify};

@@ -133,6 +133,20 @@ pub enum EntryKind {
 /// A lock on a prefix, held until it is dropped or its process ends.
 pub trait Lock: Send + fmt::Debug {}
 
+/// A value that has been opened: what is read through it is one value, however often its key is set or erased meanwhile.
+///
+/// (Only [`Store::write_at`], which is for trees that nobody reads yet, may change it.)
+pub trait Value: Send + fmt::Debug {
+    /// Size in bytes, as it was when the value was opened.
+    fn size(&self) -> u64;
+
+    /// Shows `visit` the bytes of `range`, in one slice that lives as long as the call. The range must lie inside the value
+    /// ([`Error::Corrupt`] otherwise; `Last` of more than there is, too).
+    ///
+    /// The slice may be a memory map of the file. Errors of `visit` come back with the key added.
+    fn read(&self, range: ByteRange, visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>;
+}
+
 /// Storage for a hierarchy: values under keys.
 ///
 /// A missing value is `None` or `false`, and only that: whatever else stands in the way (a directory at the key of a value, a
@@ -153,14 +167,24 @@ pub trait Store: Send + Sync + fmt::Debug {
         Ok(found)
     }
 
-    /// Size in bytes of the value at `key`; none if there is no value.
-    fn size(&self, key: &Key) -> Result<Option<u64>>;
+    /// Opens the value at `key`; none if there is no value. Whoever looks at a value more than once must do so through this: a key that is
+    /// asked twice may answer with two values.
+    fn open(&self, key: &Key) -> Result<Option<Box<dyn Value>>>;
 
-    /// Shows `visit` the bytes of `range` of the value at `key`, in one slice that lives as long as the call; returns whether there is a
-    /// value. The range must lie inside the value ([`Error::Corrupt`] otherwise; `Last` of more than there is, too).
+    /// Size in bytes of the value at `key`; none if there is no value.
     ///
-    /// The slice may be a memory map of the file. Errors of `visit` come back with the key added.
-    fn read(&self, key: &Key, range: ByteRange, visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool>;
+    /// This implementation opens the value; a store that can tell without should.
+    fn size(&self, key: &Key) -> Result<Option<u64>> {
+        Ok(self.open(key)?.map(|value| value.size()))
+    }
+
+    /// Shows `visit` the bytes of `range` of the value at `key`, as [`Value::read`] does; returns whether there is a value.
+    fn read(&self, key: &Key, range: ByteRange, visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool> {
+        match self.open(key)? {
+            None => Ok(false),
+            Some(value) => value.read(range, visit).map(|()| true),
+        }
+    }
 
     /// Sets the value at `key` to `value` atomically: readers see all of the old value or all of the new.
     fn set(&self, key: &Key, value: &[u8]) -> Result<()>;
@@ -216,22 +240,17 @@ pub trait Store: Send + Sync + fmt::Debug {
 
 /// The whole value at `key` as a vector, refused when it is larger than `limit_bytes`.
 pub(crate) fn read_to_vec(store: &dyn Store, key: &Key, limit_bytes: u64) -> Result<Option<Vec<u8>>> {
-    match store.size(key)? {
-        None => return Ok(None),
-        Some(size) if size > limit_bytes => {
-            return Err(Error::corrupt(format!("{size} bytes, but at most {limit_bytes} are accepted here")).at(&store.locate(key)));
-        }
-        Some(_) => {}
+    let Some(value) = store.open(key)? else { return Ok(None) };
+    if value.size() > limit_bytes {
+        let what = format!("{} bytes, but at most {limit_bytes} are accepted here", value.size());
+        return Err(Error::corrupt(what).at(&store.locate(key)));
     }
     let mut out = Vec::new();
-    let found = store.read(key, ByteRange::All, &mut |bytes| {
-        if bytes.len() as u64 > limit_bytes {
-            return Err(Error::corrupt("the value grew while it was read"));
-        }
+    value.read(ByteRange::All, &mut |bytes| {
         out.extend_from_slice(bytes);
         Ok(())
     })?;
-    Ok(found.then_some(out))
+    Ok(Some(out))
 }
 
 /// Where in a value of `size` bytes `range` lies, as offset and length.

@@ -107,6 +107,40 @@ fn an_error_of_the_visitor_comes_back_with_the_key(store: &dyn Store) {
     refused(fail(named), "Corrupt", &["inner: corrupt"]);
 }
 
+fn an_open_value_stays_what_it_was(store: &dyn Store) {
+    assert!(store.open(&key("a/v")).unwrap().is_none());
+    let old: Vec<u8> = (0..600_000_u32).map(|i| (i % 251).to_le_bytes()[0]).collect();
+    store.set(&key("a/v"), &old).unwrap();
+    let value = store.open(&key("a/v")).unwrap().unwrap();
+    let holds_the_old = || {
+        assert_eq!(value.size(), 600_000);
+        let mut seen = Vec::new();
+        for range in
+            [ByteRange::From { offset: 0, len: 10 }, ByteRange::From { offset: 10, len: 299_990 }, ByteRange::Last { len: 300_000 }]
+        {
+            value
+                .read(range, &mut |bytes| {
+                    seen.extend_from_slice(bytes);
+                    Ok(())
+                })
+                .unwrap();
+        }
+        assert!(seen == old);
+    };
+    holds_the_old();
+    store.set(&key("a/v"), b"new").unwrap();
+    holds_the_old();
+    store.erase(&key("a/v")).unwrap();
+    holds_the_old();
+    store.erase_prefix(&key("a")).unwrap();
+    holds_the_old();
+    let mut visit = |_: &[u8]| Ok(());
+    refused(value.read(ByteRange::Last { len: 600_001 }, &mut visit), "Corrupt", &["a/v", "600000 bytes"]);
+    refused(value.read(ByteRange::All, &mut |_| Err(Error::Busy { path: "mine".into() })), "Busy", &["mine"]);
+    store.create_prefix(&key("p")).unwrap();
+    refused(store.open(&key("p")).map(drop), "Corrupt", &["p"]);
+}
+
 fn set_replaces_whole_values(store: &dyn Store) {
     store.set(&key("v"), &[1; 300_000]).unwrap();
     // A visitor that replaces what it looks at sees the old bytes to the end.
@@ -335,6 +369,7 @@ const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("values_are_found_or_missing", values_are_found_or_missing),
     ("ranges_are_exact", ranges_are_exact),
     ("an_error_of_the_visitor_comes_back_with_the_key", an_error_of_the_visitor_comes_back_with_the_key),
+    ("an_open_value_stays_what_it_was", an_open_value_stays_what_it_was),
     ("set_replaces_whole_values", set_replaces_whole_values),
     ("write_at_extends_with_zeros", write_at_extends_with_zeros),
     ("erase_says_whether_there_was_a_value", erase_says_whether_there_was_a_value),
@@ -404,6 +439,23 @@ fn a_faulty_store_fails_where_it_is_told() {
     assert_eq!(run(Fault::Lost(1)), (vec![true, false, true, true], "0123".to_owned()));
     assert_eq!(run(Fault::From(1)), (vec![true, false, false, false], "0".to_owned()));
     assert_eq!(run(Fault::Stop(1)), (vec![true, false, false, false], "01".to_owned()));
+}
+
+#[test]
+fn the_faults_of_a_source_are_met_by_a_copy() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = || Arc::new(FilesystemStore::create(dir.path()).unwrap());
+    let pairs: [(Arc<dyn Store>, Arc<dyn Store>); 2] = [(Arc::new(MemoryStore::new()), Arc::new(MemoryStore::new())), (files(), files())];
+    for (source, target) in pairs {
+        source.set(&key("v"), b"value").unwrap();
+        for (at, op) in [(0, "open"), (1, "read")] {
+            let faulty = FaultyStore::new(source.clone(), Fault::Once(at));
+            refused(target.copy_from(&faulty, &key("v"), &key("to")), "Io", &[op, "injected fault"]);
+            assert_eq!(target.kind(&key("to")).unwrap(), None);
+            assert_eq!(target.copy_from(&faulty, &key("v"), &key("to")).unwrap(), Some(5));
+            assert!(target.erase(&key("to")).unwrap());
+        }
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use rezarr::{ByteRange, Entry, EntryKind, Error, Key, Lock, Result, Store};
+use rezarr::{ByteRange, Entry, EntryKind, Error, Key, Lock, Result, Store, Value};
 
 /// Which operations fail. They are counted from 0, over all threads, whatever they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,9 +28,15 @@ pub(crate) enum Fault {
 #[derive(Debug)]
 pub(crate) struct FaultyStore {
     inner: Arc<dyn Store>,
+    injector: Arc<Injector>,
+    no_exchange: AtomicBool,
+}
+
+/// Counts the operations of a store and of the values that it has opened, and decides what becomes of each.
+#[derive(Debug)]
+struct Injector {
     fault: Fault,
     count: AtomicU64,
-    no_exchange: AtomicBool,
 }
 
 /// What becomes of one operation.
@@ -44,7 +50,7 @@ enum Fate {
 
 impl FaultyStore {
     pub(crate) fn new(inner: Arc<dyn Store>, fault: Fault) -> Self {
-        Self { inner, fault, count: AtomicU64::new(0), no_exchange: AtomicBool::new(false) }
+        Self { inner, injector: Arc::new(Injector { fault, count: AtomicU64::new(0) }), no_exchange: AtomicBool::new(false) }
     }
 
     /// The same, where trees cannot be exchanged.
@@ -60,23 +66,7 @@ impl FaultyStore {
 
     /// How many operations there have been.
     pub(crate) fn operation_count(&self) -> u64 {
-        self.count.load(Ordering::Relaxed)
-    }
-
-    fn fate(&self) -> Fate {
-        let index = self.count.fetch_add(1, Ordering::Relaxed);
-        match self.fault {
-            Fault::Once(at) if index == at => Fate::Refused,
-            Fault::From(from) if index >= from => Fate::Refused,
-            Fault::Lost(at) if index == at => Fate::Unanswered,
-            Fault::Stop(at) if index == at => Fate::Halved,
-            Fault::Stop(at) if index > at => Fate::Refused,
-            _ => Fate::Done,
-        }
-    }
-
-    fn error<T>(&self, op: &'static str, key: &Key) -> Result<T> {
-        Err(Error::Io { op, path: self.inner.locate(key), source: io::Error::other("injected fault") })
+        self.injector.count.load(Ordering::Relaxed)
     }
 
     /// An operation that is done whole or not at all.
@@ -86,19 +76,7 @@ impl FaultyStore {
 
     /// An operation of which `half` does a part.
     fn halved<T, F: FnOnce() -> Result<T>>(&self, op: &'static str, key: &Key, run: F, half: impl FnOnce(F) -> Result<()>) -> Result<T> {
-        match self.fate() {
-            Fate::Done => run(),
-            Fate::Refused => self.error(op, key),
-            Fate::Unanswered => {
-                let _ = run();
-                self.error(op, key)
-            }
-            Fate::Halved => {
-                // Whether it succeeded is what a killed process never learns.
-                let _ = half(run);
-                self.error(op, key)
-            }
-        }
+        self.injector.halved(op, &self.inner.locate(key), run, half)
     }
 
     /// Erases every second value below `prefix`, as a deletion does that is killed.
@@ -117,17 +95,72 @@ impl FaultyStore {
     }
 }
 
+impl Injector {
+    fn fate(&self) -> Fate {
+        let index = self.count.fetch_add(1, Ordering::Relaxed);
+        match self.fault {
+            Fault::Once(at) if index == at => Fate::Refused,
+            Fault::From(from) if index >= from => Fate::Refused,
+            Fault::Lost(at) if index == at => Fate::Unanswered,
+            Fault::Stop(at) if index == at => Fate::Halved,
+            Fault::Stop(at) if index > at => Fate::Refused,
+            _ => Fate::Done,
+        }
+    }
+
+    fn error<T>(&self, op: &'static str, path: &str) -> Result<T> {
+        Err(Error::Io { op, path: path.to_owned(), source: io::Error::other("injected fault") })
+    }
+
+    /// An operation of which `half` does a part.
+    fn halved<T, F: FnOnce() -> Result<T>>(&self, op: &'static str, path: &str, run: F, half: impl FnOnce(F) -> Result<()>) -> Result<T> {
+        match self.fate() {
+            Fate::Done => run(),
+            Fate::Refused => self.error(op, path),
+            Fate::Unanswered => {
+                let _ = run();
+                self.error(op, path)
+            }
+            Fate::Halved => {
+                // Whether it succeeded is what a killed process never learns.
+                let _ = half(run);
+                self.error(op, path)
+            }
+        }
+    }
+}
+
+/// A value whose reads fail as the operations of its store do.
+#[derive(Debug)]
+struct FaultyValue {
+    inner: Box<dyn Value>,
+    path: String,
+    injector: Arc<Injector>,
+}
+
+impl Value for FaultyValue {
+    fn size(&self) -> u64 {
+        self.inner.size()
+    }
+
+    fn read(&self, range: ByteRange, visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        self.injector.halved("read", &self.path, || self.inner.read(range, visit), |run| run())
+    }
+}
+
 impl Store for FaultyStore {
     fn kind(&self, key: &Key) -> Result<Option<EntryKind>> {
         self.whole("stat", key, || self.inner.kind(key))
     }
 
-    fn size(&self, key: &Key) -> Result<Option<u64>> {
-        self.whole("stat", key, || self.inner.size(key))
+    fn open(&self, key: &Key) -> Result<Option<Box<dyn Value>>> {
+        let opened = self.whole("open", key, || self.inner.open(key))?;
+        let wrap = |inner| FaultyValue { inner, path: self.inner.locate(key), injector: Arc::clone(&self.injector) };
+        Ok(opened.map(|inner| Box::new(wrap(inner)) as Box<dyn Value>))
     }
 
-    fn read(&self, key: &Key, range: ByteRange, visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool> {
-        self.whole("read", key, || self.inner.read(key, range, visit))
+    fn size(&self, key: &Key) -> Result<Option<u64>> {
+        self.whole("stat", key, || self.inner.size(key))
     }
 
     fn set(&self, key: &Key, value: &[u8]) -> Result<()> {
@@ -184,6 +217,7 @@ impl Store for FaultyStore {
     }
 
     fn as_any(&self) -> &dyn Any {
-        self.inner.as_any()
+        // Itself: a store that saw the inner one would copy from it past the faults.
+        self
     }
 }

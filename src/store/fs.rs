@@ -14,7 +14,8 @@ use rustix::fs::{AtFlags, Dir, FlockOperation, RenameFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 
 use self::root::{Root, kind_of, kind_of_type, name_of, stat_in};
-use super::{ByteRange, Entry, EntryKind, Key, Lock, Store, check_move, mmap, obstructed, resolve};
+use self::value::FileValue;
+use super::{ByteRange, Entry, EntryKind, Key, Lock, Store, Value, check_move, obstructed};
 use crate::error::{Error, Result};
 
 mod remove;
@@ -22,13 +23,7 @@ mod root;
 #[cfg(test)]
 mod tests;
 mod transfer;
-
-/// The smallest range that is dropped from the page cache after use, where that is asked for.
-const DROP_BEHIND_BYTES: usize = 1 << 20;
-
-/// The smallest range that is mapped: making, populating and removing a map costs more than copying fewer bytes, and with several threads
-/// they wait for one another at it.
-const MAP_BYTES: usize = 1 << 18;
+mod value;
 
 /// How [`FilesystemStore`] reads values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -102,27 +97,6 @@ impl FilesystemStore {
         self.root.locate(key)
     }
 
-    fn visit_range(&self, file: &OwnedFd, offset: u64, len: usize, visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        if len == 0 {
-            return visit(&[]);
-        }
-        let check = || match rustix::fs::fstat(file) {
-            // The last page of a map is filled up with zeros beyond the end of the file, so the reading of pages does not notice this.
-            Ok(stat) if size_of(&stat) < offset.saturating_add(len as u64) => Err(truncated(offset, len, size_of(&stat))),
-            Ok(_) => Ok(()),
-            Err(errno) => Err(Error::io("stat", "", errno.into())),
-        };
-        let map = self.read_mode == ReadMode::Mapped && len >= MAP_BYTES;
-        if map && mmap::with_populated(file, offset, len, check, &mut *visit)?.is_some() {
-            return Ok(());
-        }
-        let bytes = transfer::read_at(file, offset, len).map_err(|errno| Error::io("read", "", errno.into()))?;
-        if bytes.len() < len {
-            return Err(truncated(offset, len, offset.saturating_add(bytes.len() as u64)));
-        }
-        visit(&bytes)
-    }
-
     /// Makes the value at `key` from what `fill` writes into a new file, which then takes its name.
     fn replace<T>(&self, key: &Key, fill: impl FnOnce(&OwnedFd) -> Result<T>) -> Result<T> {
         let (parent, name) = self.root.make_parent(key)?;
@@ -185,29 +159,17 @@ impl Store for FilesystemStore {
         Ok(self.root.stat(key)?.as_ref().map(kind_of))
     }
 
+    fn open(&self, key: &Key) -> Result<Option<Box<dyn Value>>> {
+        let Some((file, size)) = self.open_value(key)? else { return Ok(None) };
+        let path = self.root.locate(key);
+        Ok(Some(Box::new(FileValue { file, size, path, read_mode: self.read_mode, drop_behind: self.drop_behind })))
+    }
+
     fn size(&self, key: &Key) -> Result<Option<u64>> {
         match self.root.stat(key)? {
             None => Ok(None),
             Some(stat) if kind_of(&stat) == EntryKind::Value => Ok(Some(size_of(&stat))),
             Some(stat) => Err(obstructed(self.root.locate(key), name_of(&stat), "a value")),
-        }
-    }
-
-    fn read(&self, key: &Key, range: ByteRange, visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool> {
-        let Some((file, size)) = self.open_value(key)? else { return Ok(false) };
-        let mut whereabouts = (0, 0);
-        let visited = resolve(range, size).and_then(|(offset, len)| {
-            whereabouts = (offset, len);
-            self.visit_range(&file, offset, len, visit)
-        });
-        let (offset, len) = whereabouts;
-        if self.drop_behind && len >= DROP_BEHIND_BYTES {
-            transfer::drop_behind(&file, offset, len);
-        }
-        match visited {
-            Ok(()) => Ok(true),
-            Err(Error::Io { op, path, source }) if path.is_empty() => Err(Error::io(op, self.root.locate(key), source)),
-            Err(error) => Err(error.at(&self.root.locate(key))),
         }
     }
 
@@ -237,17 +199,15 @@ impl Store for FilesystemStore {
                 }
             });
         }
-        let Some(size) = source.size(from)? else { return Ok(None) };
+        let Some(value) = source.open(from)? else { return Ok(None) };
+        let size = value.size();
         self.replace(to, |output| {
             let mut offset = 0;
             while offset < size {
                 let len = (size - offset).min(transfer::WINDOW_BYTES as u64);
-                let found = source.read(from, ByteRange::From { offset, len }, &mut |bytes| {
+                value.read(ByteRange::From { offset, len }, &mut |bytes| {
                     transfer::write_at(output, offset, bytes).map_err(|errno| self.root.fault("write", to, "a value", errno))
                 })?;
-                if !found {
-                    return Err(Error::corrupt("removed while it was copied").at(&source.locate(from)));
-                }
                 offset += len;
             }
             Ok(Some(size))
@@ -399,10 +359,6 @@ impl Lock for DirectoryLock {}
 
 fn size_of(stat: &Stat) -> u64 {
     u64::try_from(stat.st_size).unwrap_or(0)
-}
-
-fn truncated(offset: u64, len: usize, size: u64) -> Error {
-    Error::corrupt(format!("truncated while open: {len} bytes from offset {offset} are wanted, but the file now has {size} bytes"))
 }
 
 /// A name of at most 255 bytes for the file that will become `name`.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use self::image::{Change, Image, Link, Node, NodeId, ROOT};
-use super::{ByteRange, Entry, EntryKind, Key, Lock, METADATA_NAME, Store, check_move, obstructed, resolve};
+use super::{ByteRange, Entry, EntryKind, Key, Lock, METADATA_NAME, Store, Value, check_move, obstructed, read_to_vec, resolve};
 use crate::error::{Error, Result};
 
 mod crash;
@@ -151,18 +151,9 @@ impl Store for MemoryStore {
         Ok(self.find(&state, key)?.and_then(|id| state.live.nodes.get(&id)).map(Node::kind))
     }
 
-    fn size(&self, key: &Key) -> Result<Option<u64>> {
-        Ok(self.find_value(&self.state.lock(), key)?.map(|(_, bytes)| bytes.len() as u64))
-    }
-
-    fn read(&self, key: &Key, range: ByteRange, visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool> {
-        let Some((_, bytes)) = self.find_value(&self.state.lock(), key)? else { return Ok(false) };
-        let visited = resolve(range, bytes.len() as u64).and_then(|(offset, len)| {
-            let from = usize::try_from(offset).unwrap_or(usize::MAX);
-            let wanted = bytes.get(from..).and_then(|rest| rest.get(..len));
-            visit(wanted.ok_or_else(|| Error::corrupt("a range outside the value"))?)
-        });
-        visited.map(|()| true).map_err(|error| error.at(&self.locate(key)))
+    fn open(&self, key: &Key) -> Result<Option<Box<dyn Value>>> {
+        let Some((_, bytes)) = self.find_value(&self.state.lock(), key)? else { return Ok(None) };
+        Ok(Some(Box::new(MemoryValue { bytes, path: self.locate(key) })))
     }
 
     fn set(&self, key: &Key, value: &[u8]) -> Result<()> {
@@ -195,12 +186,7 @@ impl Store for MemoryStore {
         let bytes = if let Some(store) = source.as_any().downcast_ref::<Self>() {
             store.find_value(&store.state.lock(), from)?.map(|(_, bytes)| bytes)
         } else {
-            let mut bytes = Vec::new();
-            let found = source.read(from, ByteRange::All, &mut |all| {
-                bytes.extend_from_slice(all);
-                Ok(())
-            })?;
-            found.then(|| Arc::new(bytes))
+            read_to_vec(source, from, u64::MAX)?.map(Arc::new)
         };
         let Some(bytes) = bytes else { return Ok(None) };
         let size = bytes.len() as u64;
@@ -328,6 +314,28 @@ impl Store for MemoryStore {
 
     fn as_any(&self) -> &dyn Any {
         self
+    }
+}
+
+/// The bytes that a key had when it was opened.
+#[derive(Debug)]
+struct MemoryValue {
+    bytes: Arc<Vec<u8>>,
+    path: String,
+}
+
+impl Value for MemoryValue {
+    fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn read(&self, range: ByteRange, visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let visited = resolve(range, self.size()).and_then(|(offset, len)| {
+            let from = usize::try_from(offset).unwrap_or(usize::MAX);
+            let wanted = self.bytes.get(from..).and_then(|rest| rest.get(..len));
+            visit(wanted.ok_or_else(|| Error::corrupt("a range outside the value"))?)
+        });
+        visited.map_err(|error| error.at(&self.path))
     }
 }
 

@@ -67,20 +67,20 @@ fn a_file_cut_after_its_pages_were_read_is_noticed() {
     let dir = tempfile::tempdir().unwrap();
     let store = FilesystemStore::open(dir.path()).unwrap();
     store.set(&key("v"), &[7; 1_000_000]).unwrap();
-    let (file, size) = store.open_value(&key("v")).unwrap().unwrap();
     let shorter = std::fs::OpenOptions::new().write(true).open(dir.path().join("v")).unwrap();
-    for (cut, mode) in [
+    let open = |mode| FilesystemStore::open(dir.path()).unwrap().with_read_mode(mode).open(&key("v")).unwrap().unwrap();
+    let cuts = [
         (999_999, ReadMode::Mapped),
         (999_000, ReadMode::Mapped),
         (4_096, ReadMode::Positioned),
         (5_000, ReadMode::Mapped),
         (0, ReadMode::Mapped),
-    ] {
+    ];
+    // Opened before the cut, as it is for a reader that was overtaken.
+    for (value, cut) in cuts.map(|(cut, mode)| (open(mode), cut)) {
         shorter.set_len(cut).unwrap();
-        let store = FilesystemStore::open(dir.path()).unwrap().with_read_mode(mode);
         let mut visited = false;
-        // The size is that from before the cut, as it is for a reader that was overtaken.
-        let error = store.visit_range(&file, 0, usize::try_from(size).unwrap(), &mut |_| {
+        let error = value.read(ByteRange::All, &mut |_| {
             visited = true;
             Ok(())
         });

@@ -1,0 +1,67 @@
+//! An open file as a value: ranges of it through maps or positioned reads, and what is said when it is cut meanwhile.
+
+use std::os::fd::OwnedFd;
+
+use super::{ReadMode, size_of, transfer};
+use crate::error::{Error, Result};
+use crate::store::{ByteRange, Value, mmap, resolve};
+
+/// The smallest range that is dropped from the page cache after use, where that is asked for.
+const DROP_BEHIND_BYTES: usize = 1 << 20;
+
+/// The smallest range that is mapped: making, populating and removing a map costs more than copying fewer bytes, and with several threads
+/// they wait for one another at it.
+const MAP_BYTES: usize = 1 << 18;
+
+/// A file that is open for reading. It stays the same file when another one takes its name.
+#[derive(Debug)]
+pub(super) struct FileValue {
+    pub(super) file: OwnedFd,
+    pub(super) size: u64,
+    /// Where it was found; for messages.
+    pub(super) path: String,
+    pub(super) read_mode: ReadMode,
+    pub(super) drop_behind: bool,
+}
+
+impl Value for FileValue {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read(&self, range: ByteRange, visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let (offset, len) = resolve(range, self.size).map_err(|error| error.at(&self.path))?;
+        let visited = self.visit(offset, len, visit);
+        if self.drop_behind && len >= DROP_BEHIND_BYTES {
+            transfer::drop_behind(&self.file, offset, len);
+        }
+        visited.map_err(|error| error.at(&self.path))
+    }
+}
+
+impl FileValue {
+    fn visit(&self, offset: u64, len: usize, visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        if len == 0 {
+            return visit(&[]);
+        }
+        let check = || match rustix::fs::fstat(&self.file) {
+            // The last page of a map is filled up with zeros beyond the end of the file, so the reading of pages does not notice this.
+            Ok(stat) if size_of(&stat) < offset.saturating_add(len as u64) => Err(truncated(offset, len, size_of(&stat))),
+            Ok(_) => Ok(()),
+            Err(errno) => Err(Error::io("stat", "", errno.into())),
+        };
+        let map = self.read_mode == ReadMode::Mapped && len >= MAP_BYTES;
+        if map && mmap::with_populated(&self.file, offset, len, check, &mut *visit)?.is_some() {
+            return Ok(());
+        }
+        let bytes = transfer::read_at(&self.file, offset, len).map_err(|errno| Error::io("read", "", errno.into()))?;
+        if bytes.len() < len {
+            return Err(truncated(offset, len, offset.saturating_add(bytes.len() as u64)));
+        }
+        visit(&bytes)
+    }
+}
+
+fn truncated(offset: u64, len: usize, size: u64) -> Error {
+    Error::corrupt(format!("truncated while open: {len} bytes from offset {offset} are wanted, but the file now has {size} bytes"))
+}
