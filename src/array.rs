@@ -1,7 +1,8 @@
 //! Arrays: a document, the chunks below it, and reads and writes of boxes of elements.
 //!
-//! Reading and writing goes by *units*: the boxes that can be decoded and encoded on their own. These are the inner chunks of a
-//! sharded array, and the chunks of any other.
+//! Reading and writing goes by boxes that can be decoded and encoded on their own: the inner chunks of a sharded array, and the chunks of any
+//! other. Where shards lie within shards, reading goes by the innermost chunks, the *units*, and writing by the inner chunks of the outermost
+//! shard, the *parts*.
 //!
 //! Invariants
 //! 1. A missing chunk is the fill value only while the array is still the one that was opened; otherwise the read is [`Error::Stale`].
@@ -50,6 +51,7 @@ struct Inner {
     prefix: Key,
     metadata: ArrayMetadata,
     unit_grid: ChunkGrid,
+    part_grid: ChunkGrid,
     /// Digest of the document that was last found to describe this array.
     digest: AtomicU64,
     /// A chunk that is being changed holds the lock at the hash of its index.
@@ -67,11 +69,13 @@ impl Array {
 
     /// As [`Array::with_metadata`], and remembers the stored document.
     pub(crate) fn with_document(store: Arc<dyn Store>, prefix: Key, metadata: ArrayMetadata, document: &[u8]) -> Result<Self> {
-        let unit_shape = metadata.codecs.sharding().map_or(metadata.grid.chunk_shape(), Sharding::unit_shape);
-        let unit_grid = ChunkGrid::regular(metadata.grid.array_shape(), unit_shape)?;
+        let codecs = &metadata.codecs;
+        let part_shape = codecs.sharding().map_or(codecs.chunk_shape(), Sharding::unit_shape);
+        let part_grid = ChunkGrid::regular(metadata.grid.array_shape(), part_shape)?;
+        let unit_grid = ChunkGrid::regular(metadata.grid.array_shape(), codecs.unit_pipeline().chunk_shape())?;
         let locks = (0..LOCK_COUNT).map(|_| Mutex::new(())).collect();
         let digest = AtomicU64::new(digest(document));
-        Ok(Self { inner: Arc::new(Inner { store, prefix, metadata, unit_grid, digest, locks }) })
+        Ok(Self { inner: Arc::new(Inner { store, prefix, metadata, unit_grid, part_grid, digest, locks }) })
     }
 
     /// The array's document.
@@ -99,7 +103,8 @@ impl Array {
         &self.inner.metadata.grid
     }
 
-    /// Grid of the boxes that can be decoded and encoded on their own: inner chunks where the array is sharded, chunks otherwise.
+    /// Grid of the boxes that can be decoded on their own: inner chunks where the array is sharded (the innermost, where shards lie within
+    /// shards), chunks otherwise.
     pub fn unit_grid(&self) -> &ChunkGrid {
         &self.inner.unit_grid
     }
@@ -160,7 +165,22 @@ impl Array {
 
     /// The codecs of one unit: its `strides()` are the layout of a decoded unit, its `chunk_bytes()` the size.
     pub(crate) fn unit_pipeline(&self) -> &CodecPipeline {
+        self.inner.metadata.codecs.unit_pipeline()
+    }
+
+    /// Grid of the boxes that can be encoded on their own: the inner chunks of a shard, be they shards themselves or not; chunks otherwise.
+    fn part_grid(&self) -> &ChunkGrid {
+        &self.inner.part_grid
+    }
+
+    /// The codecs of one part.
+    fn part_pipeline(&self) -> &CodecPipeline {
         self.sharding().map_or(&self.inner.metadata.codecs, Sharding::unit_pipeline)
+    }
+
+    /// The box of the parts of a chunk that hold elements of the array.
+    fn parts_of_chunk(&self, chunk: &[u64]) -> Region {
+        self.part_grid().chunks_over(&self.grid().region(chunk))
     }
 
     fn sharding(&self) -> Option<&Sharding> {
@@ -225,27 +245,6 @@ fn digest(document: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     document.hash(&mut hasher);
     hasher.finish()
-}
-
-/// A zeroed buffer of `len` elements; an error rather than an abort where there is no such memory.
-fn zeroed<T: bytemuck::Zeroable>(len: usize) -> Result<Vec<T>> {
-    bytemuck::allocation::try_zeroed_vec(len).map_err(|()| no_memory(len.saturating_mul(size_of::<T>())))
-}
-
-/// Makes room for `additional` more bytes in `buffer`; an error rather than an abort where there is no such memory.
-fn reserve(buffer: &mut Vec<u8>, additional: usize) -> Result<()> {
-    buffer.try_reserve(additional).map_err(|_| no_memory(additional))
-}
-
-/// Appends to `buffer`; an error rather than an abort where there is no memory.
-fn append(buffer: &mut Vec<u8>, bytes: &[u8]) -> Result<()> {
-    reserve(buffer, bytes.len())?;
-    buffer.extend_from_slice(bytes);
-    Ok(())
-}
-
-fn no_memory(bytes: usize) -> Error {
-    Error::invalid(format!("{bytes} bytes of memory are needed at once, and the system does not give them; work on smaller regions"))
 }
 
 /// A buffer in C order that holds the elements of a region.

@@ -13,6 +13,7 @@
 //!    compressor, and for a whole shard whose index comes first or which is compressed as a whole.
 //! 4. After an error a [`Scratch`] can be used again; the buffers that were lent out are then gone.
 
+use crate::buffer::make_room;
 use crate::dtype::{DataType, FillValue};
 use crate::error::{Error, Result};
 use crate::json::NamedConfig;
@@ -39,8 +40,8 @@ pub use spec::Codecs;
 /// Takes encoded bytes as they are made.
 pub(crate) type Sink<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;
 
-/// The size of the pieces in which compressors pass on their output.
-const PIECE_BYTES: usize = 128 << 10;
+/// The size in bytes of the pieces in which compressors pass on their output, and in which output is collected for a store.
+pub(crate) const PIECE_BYTES: usize = 128 << 10;
 
 /// The codec between elements and bytes.
 #[derive(Clone, Debug)]
@@ -126,6 +127,12 @@ impl CodecPipeline {
         }
     }
 
+    /// The codecs of the innermost chunks that can be read by offset: those in its shards, in the shards within these, and so on; of the chunk
+    /// itself where it is no shard.
+    pub(crate) fn unit_pipeline(&self) -> &Self {
+        self.sharding().map_or(self, |sharding| sharding.unit_pipeline().unit_pipeline())
+    }
+
     /// Upper bound of the size that the array->bytes codec makes of a chunk.
     fn array_bound(&self) -> u64 {
         match &self.array_to_bytes {
@@ -163,27 +170,27 @@ impl CodecPipeline {
         }
     }
 
-    /// Decodes a whole chunk (a shard: all of its inner chunks, missing ones as fill). The result has [`CodecPipeline::chunk_bytes`] bytes laid
-    /// out by [`CodecPipeline::strides`]; it is a part of `encoded` where no byte changes, otherwise in `out`, whose old contents are
-    /// overwritten (hand in the same buffer chunk after chunk: it is then not cleared each time).
+    /// Decodes a whole chunk (a shard: all of its inner chunks, missing ones as fill; none if all of them are missing). The result has
+    /// [`CodecPipeline::chunk_bytes`] bytes laid out by [`CodecPipeline::strides`]; it is a part of `encoded` where no byte changes, otherwise in
+    /// `out`, whose old contents are overwritten (hand in the same buffer chunk after chunk: it is then not cleared each time).
     ///
     /// # Errors
-    /// [`Error::Corrupt`], [`Error::ChecksumMismatch`] or [`Error::Unsupported`], without a key.
-    pub(crate) fn decode<'a>(&self, encoded: &'a [u8], scratch: &mut Scratch, out: &'a mut Vec<u8>) -> Result<&'a [u8]> {
+    /// [`Error::Corrupt`], [`Error::ChecksumMismatch`], [`Error::Unsupported`] or, where memory is wanting, [`Error::Io`], without a key.
+    pub(crate) fn decode<'a>(&self, encoded: &'a [u8], scratch: &mut Scratch, out: &'a mut Vec<u8>) -> Result<Option<&'a [u8]>> {
         match &self.array_to_bytes {
             ArrayToBytes::Bytes(bytes) => match chain::decode(&self.bytes_to_bytes, self.array_bound(), encoded, scratch, out)? {
-                chain::Decoded::Input(part) if bytes.is_native() => self.check_len(part),
+                chain::Decoded::Input(part) if bytes.is_native() => self.check_len(part).map(Some),
                 chain::Decoded::Input(part) => {
                     self.check_len(part)?;
-                    scratch::make_room(out, part.len())?;
+                    make_room(out, part.len())?;
                     out.extend_from_slice(part);
                     bytes.convert(out);
-                    Ok(out)
+                    Ok(Some(out))
                 }
                 chain::Decoded::Output => {
                     self.check_len(out)?;
                     bytes.convert(out);
-                    Ok(out)
+                    Ok(Some(out))
                 }
             },
             ArrayToBytes::Sharding(sharding) => {
@@ -193,10 +200,9 @@ impl CodecPipeline {
                     chain::Decoded::Input(part) => part,
                     chain::Decoded::Output => &buffer,
                 };
-                scratch::resize(out, self.chunk_bytes)?;
-                sharding.decode_whole(shard, layout, scratch, out)?;
+                let found = sharding.decode_whole(shard, layout, scratch, (&mut *out, self.chunk_bytes))?;
                 scratch.give(buffer);
-                Ok(out)
+                Ok(found.then_some(out.as_slice()))
             }
         }
     }
@@ -212,7 +218,7 @@ impl CodecPipeline {
     /// Inner chunks of a shard that are all fill are left out. After an error, what the sink got is a useless beginning.
     ///
     /// # Errors
-    /// Those of the sink, and [`Error::Unsupported`] where memory is wanting.
+    /// Those of the sink, and [`Error::Io`] where memory is wanting.
     ///
     /// # Panics
     /// If `data` has not [`CodecPipeline::chunk_bytes`] bytes.
@@ -229,7 +235,7 @@ impl CodecPipeline {
                     return sharding.encode_whole(data, layout, scratch, sink);
                 }
                 let mut shard = scratch.take();
-                scratch::make_room(&mut shard, to_usize(sharding.encoded_bound()))?;
+                make_room(&mut shard, to_usize(sharding.encoded_bound()))?;
                 sharding.encode_whole(data, layout, scratch, &mut |piece| {
                     shard.extend_from_slice(piece);
                     Ok(())

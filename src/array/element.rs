@@ -3,6 +3,7 @@
 use bytemuck::{NoUninit, Pod, Zeroable};
 use half::f16;
 
+use crate::buffer::zeroed;
 use crate::dtype::DataType;
 use crate::error::{Error, Result};
 
@@ -62,7 +63,7 @@ plain_elements! {
 impl sealed::Sealed for bool {
     /// Goes through a buffer of its own, since only 0 and 1 may become a `bool`.
     fn receive(out: &mut [Self], read: &mut dyn FnMut(&mut [u8]) -> Result<()>) -> Result<()> {
-        let mut bytes = super::zeroed::<u8>(out.len())?;
+        let mut bytes = zeroed::<u8>(out.len())?;
         read(&mut bytes)?;
         for (value, byte) in out.iter_mut().zip(&bytes) {
             *value = match byte {

@@ -1,8 +1,8 @@
 //! Reads boxes of elements.
 
-use crate::array::units::Place;
 use crate::array::window::windows;
-use crate::array::{Array, Element, Frame, UnitReader, zeroed};
+use crate::array::{Array, Element, Frame, UnitReader};
+use crate::buffer::zeroed;
 use crate::codec::CodecPipeline;
 use crate::dtype::FillValue;
 use crate::error::{Error, Result};
@@ -113,13 +113,7 @@ impl Target<'_> {
         let within = common.relative_to(&origin);
         let offset = BoxLayout::at(common.relative_to(self.frame.region.start()).start(), &self.frame.strides).offset;
         if self.pipeline.is_identity() {
-            return match self.reader.place(unit)? {
-                None => {
-                    self.fill(&within, offset);
-                    Ok(())
-                }
-                Some(place) => self.take_windows(&place, &within, offset),
-            };
+            return self.take_windows(unit, &within, offset);
         }
         let (unit_strides, item_size, strides) = (&self.unit_strides, self.item_size, &self.frame.strides);
         let (fill, out) = (&self.array.metadata().fill, &mut *self.out);
@@ -136,18 +130,17 @@ impl Target<'_> {
         Ok(())
     }
 
-    fn fill(&mut self, within: &Region, offset: usize) {
-        let to = BoxLayout { offset, strides: &self.frame.strides };
-        fill_box(within.shape(), self.item_size, &self.array.metadata().fill, self.out, to);
-    }
-
     /// Reads the byte ranges that hold the box `within` of a unit that is stored as it is; the box begins at `offset` of the buffer.
-    fn take_windows(&mut self, place: &Place, within: &Region, offset: usize) -> Result<()> {
+    fn take_windows(&mut self, unit: &[u64], within: &Region, offset: usize) -> Result<()> {
         let (unit_strides, item_size, strides) = (&self.unit_strides, self.item_size, &self.frame.strides);
-        let (reader, out) = (&self.reader, &mut *self.out);
+        let (fill, out) = (&self.array.metadata().fill, &mut *self.out);
+        let Some(place) = self.reader.place(unit)? else {
+            fill_box(within.shape(), item_size, fill, out, BoxLayout { offset, strides });
+            return Ok(());
+        };
         windows(within, unit_strides, item_size, &mut |window| {
             let offset = offset + BoxLayout::at(window.region.relative_to(within.start()).start(), strides).offset;
-            reader.read_part(place, window.offset, window.len, &mut |bytes| {
+            place.read_part(window.offset, window.len, &mut |bytes| {
                 let from = BoxLayout { offset: 0, strides: unit_strides };
                 copy_box(window.region.shape(), item_size, bytes, from, out, BoxLayout { offset, strides });
                 Ok(())

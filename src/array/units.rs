@@ -1,8 +1,10 @@
-//! Units one by one: the boxes of an array that are decoded and encoded on their own, and where each is stored.
+//! Units one by one: the boxes of an array that are decoded on their own, and where each is stored.
+//!
+//! Where shards lie within shards, the units are the innermost chunks. These are read one by one; what is written one by one are the
+//! *parts*, the inner chunks of the outermost shard. In all other arrays the two are the same.
 
 use crate::array::Array;
-use crate::codec::CodecPipeline;
-use crate::region::{Region, element_count};
+use crate::codec::{CodecPipeline, Sharding};
 
 mod reader;
 #[cfg(test)]
@@ -10,7 +12,7 @@ mod tests;
 mod writer;
 
 pub(crate) use reader::UnitReader;
-pub(super) use reader::{Place, check_stored_len};
+pub(super) use reader::{check_stored_len, read_index};
 #[cfg(test)]
 pub(crate) use writer::Written;
 pub(crate) use writer::{UnitWriter, WriteScratch};
@@ -29,12 +31,18 @@ fn chunk_of(unit: &[u64], units_per_chunk: &[u64]) -> (Vec<u64>, Vec<u64>) {
     unit.iter().zip(units_per_chunk).map(|(unit, count)| (unit / count, unit % count)).unzip()
 }
 
-/// The box of the units of a chunk that hold elements of the array.
-pub(super) fn units_of_chunk(array: &Array, chunk: &[u64]) -> Region {
-    array.unit_grid().chunks_over(&array.grid().region(chunk))
+/// The shards that a unit lies in, outermost first.
+fn levels(array: &Array) -> impl Iterator<Item = &Sharding> {
+    std::iter::successors(array.sharding(), |sharding| sharding.unit_pipeline().sharding())
 }
 
-/// How many units of a chunk hold elements of the array.
-fn unit_count_of_chunk(array: &Array, chunk: &[u64]) -> u64 {
-    element_count(units_of_chunk(array, chunk).shape()).unwrap_or(u64::MAX)
+/// The indices, each among all of its level in the array, of the chunk that holds a unit, of the inner chunks that do, and of the unit.
+fn boxes_around(array: &Array, unit: &[u64]) -> Vec<Vec<u64>> {
+    let mut boxes = vec![unit.to_vec()];
+    for sharding in levels(array).collect::<Vec<_>>().into_iter().rev() {
+        let outer = boxes.last().map(|inner| chunk_of(inner, sharding.units_per_chunk()).0);
+        boxes.extend(outer);
+    }
+    boxes.reverse();
+    boxes
 }

@@ -1,12 +1,13 @@
 //! Writes boxes of elements.
 
-use crate::array::units::{check_stored_len, units_of_chunk};
-use crate::array::{Array, Element, Frame, append, reserve, zeroed};
+use crate::array::units::{check_stored_len, read_index};
+use crate::array::{Array, Element, Frame};
+use crate::buffer::{append, resize, zeroed};
 use crate::codec::{CodecPipeline, Scratch, ShardIndex, Sharding};
 use crate::dtype::DataType;
 use crate::error::{Error, Result};
 use crate::region::{BoxLayout, Region, copy_box, to_usize};
-use crate::store::ByteRange;
+use crate::store::{ByteRange, Value};
 
 impl Array {
     /// Writes the elements of a region, given in C order.
@@ -15,7 +16,7 @@ impl Array {
     /// changes in one step, the whole region does not: after an error, some of its chunks may have been written.
     ///
     /// Threads may write through clones of one `Array`, whatever the regions. Other processes must not write the same chunks at the same time.
-    /// In a shard only the inner chunks that the region meets are encoded; its encoded bytes, old and new, are in memory meanwhile.
+    /// In a shard only the inner chunks that the region meets are encoded; its new encoded bytes are in memory meanwhile.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] when `T` does not stand for the array's data type, the region reaches outside the array, or the number of elements
@@ -44,7 +45,7 @@ impl Array {
             return Ok(());
         }
         self.check_current()?;
-        let pipeline = self.unit_pipeline();
+        let pipeline = self.part_pipeline();
         let mut rewrite = Rewrite {
             array: self,
             pipeline,
@@ -65,80 +66,65 @@ impl Array {
 struct Rewrite<'a> {
     array: &'a Array,
     pipeline: &'a CodecPipeline,
-    /// The layout of a decoded unit.
+    /// The layout of a decoded part.
     strides: Vec<usize>,
     item_size: usize,
     frame: Frame<'a>,
     data: &'a [u8],
     scratch: Scratch,
-    /// The new elements of a unit.
+    /// The new elements of a part.
     unit: Vec<u8>,
-    /// The old elements of a unit.
+    /// The old elements of a part.
     decoded: Vec<u8>,
     /// The new stored bytes of a chunk.
     value: Vec<u8>,
 }
 
 impl Rewrite<'_> {
-    /// Replaces a chunk. Its old bytes are seen in one read, so that they belong together.
+    /// Replaces a chunk. Its old bytes are read through one handle, so that they belong together.
     fn chunk(&mut self, chunk: &[u64]) -> Result<()> {
         let store = self.array.store();
         let key = self.array.key_of(chunk)?;
         let _lock = self.array.lock_chunk(chunk);
         let covered = self.frame.region.contains(&self.array.grid().region(chunk));
-        let mut stored = None;
-        if !covered {
-            store.read(&key, ByteRange::All, &mut |old| {
-                stored = Some(self.rebuild(chunk, Some(old))?);
-                Ok(())
-            })?;
-        }
-        let stored = match stored {
-            Some(stored) => stored,
-            None => self.rebuild(chunk, None).map_err(|error| error.at(&store.locate(&key)))?,
-        };
+        let old = if covered { None } else { store.open(&key)? };
+        let stored = self.rebuild(chunk, old.as_deref()).map_err(|error| error.at(&store.locate(&key)))?;
+        drop(old);
         if stored { store.set(&key, &self.value) } else { store.erase(&key).map(|_| ()) }
     }
 
     /// Makes the new bytes of a chunk in `self.value`; returns whether there is anything to store.
-    fn rebuild(&mut self, chunk: &[u64], old: Option<&[u8]>) -> Result<bool> {
+    fn rebuild(&mut self, chunk: &[u64], old: Option<&dyn Value>) -> Result<bool> {
         self.value.clear();
         match self.array.sharding() {
-            None => self.rebuild_unit(chunk, old),
+            None => self.rebuild_part(chunk, old.map(|old| (old, 0, old.size()))),
             Some(sharding) => self.rebuild_shard(sharding, chunk, old),
         }
     }
 
     /// Inner chunks that the region does not meet are copied as they are stored.
-    fn rebuild_shard(&mut self, sharding: &Sharding, chunk: &[u64], old: Option<&[u8]>) -> Result<bool> {
+    fn rebuild_shard(&mut self, sharding: &Sharding, chunk: &[u64], old: Option<&dyn Value>) -> Result<bool> {
         let old = match old {
-            Some(bytes) => Some((bytes, sharding.decode_index(part(bytes, sharding.index_range())?, bytes.len() as u64)?)),
+            Some(value) => Some((value, read_index(value, sharding, 0, value.size())?)),
             None => None,
         };
         if sharding.index_at_start() {
-            let index_bytes = to_usize(sharding.index_bytes());
-            reserve(&mut self.value, index_bytes)?;
-            self.value.resize(index_bytes, 0);
+            resize(&mut self.value, to_usize(sharding.index_bytes()))?;
         }
-        let mut index = ShardIndex::empty(sharding.unit_count());
+        let mut index = ShardIndex::empty(sharding.unit_count())?;
         let mut stored = false;
-        for unit in units_of_chunk(self.array, chunk).indices() {
-            let within: Vec<u64> = unit.iter().zip(sharding.units_per_chunk()).map(|(unit, count)| unit % count).collect();
+        for part in self.array.parts_of_chunk(chunk).indices() {
+            let within: Vec<u64> = part.iter().zip(sharding.units_per_chunk()).map(|(part, count)| part % count).collect();
             let position = sharding.position(&within);
-            let encoded = match &old {
-                Some((bytes, index)) => {
-                    index.get(position).map(|(offset, len)| part(bytes, ByteRange::From { offset, len })).transpose()?
-                }
-                None => None,
-            };
+            let encoded = old.as_ref().and_then(|(value, index)| index.get(position).map(|(offset, len)| (*value, offset, len)));
             let start = self.value.len();
-            if self.array.unit_grid().region(&unit).intersect(self.frame.region).is_some() {
-                if !self.rebuild_unit(&unit, encoded)? {
+            if self.array.part_grid().region(&part).intersect(self.frame.region).is_some() {
+                if !self.rebuild_part(&part, encoded)? {
                     continue;
                 }
-            } else if let Some(encoded) = encoded {
-                check_stored_len(self.array, encoded.len() as u64)?;
-                append(&mut self.value, encoded)?;
+            } else if let Some((value, offset, len)) = encoded {
+                check_stored_len(self.pipeline, len)?;
+                value.read(ByteRange::From { offset, len }, &mut |bytes| append(&mut self.value, bytes))?;
             } else {
                 continue;
             }
@@ -154,23 +140,30 @@ impl Rewrite<'_> {
         Ok(stored)
     }
 
-    /// Appends the new bytes of a unit that the region meets to `self.value`; returns false, and appends nothing, if it is all fill.
-    fn rebuild_unit(&mut self, unit: &[u64], old: Option<&[u8]>) -> Result<bool> {
+    /// Appends the new bytes of a part that the region meets to `self.value`; returns false, and appends nothing, if it is all fill. The old
+    /// bytes are those of a range, offset and length, of a value.
+    fn rebuild_part(&mut self, part: &[u64], old: Option<(&dyn Value, u64, u64)>) -> Result<bool> {
         let array = self.array;
-        let inside = array.unit_grid().region(unit);
+        let inside = array.part_grid().region(part);
         let Some(common) = inside.intersect(self.frame.region) else { return Ok(false) };
-        let origin = array.unit_grid().origin(unit);
+        let origin = array.part_grid().origin(part);
         let (covered, clipped) = (common == inside, inside.shape() != self.pipeline.chunk_shape());
         let fill = &array.metadata().fill;
         if clipped || (!covered && old.is_none()) {
             fill.fill(&mut self.unit);
         }
-        if let Some(old) = old.filter(|_| !covered) {
-            check_stored_len(array, old.len() as u64)?;
-            let decoded = self.pipeline.decode(old, &mut self.scratch, &mut self.decoded)?;
-            // What lies beyond the edge of the array is not taken over.
-            let layout = BoxLayout { offset: 0, strides: &self.strides };
-            copy_box(inside.shape(), self.item_size, decoded, layout, &mut self.unit, layout);
+        if let Some((value, offset, len)) = old.filter(|_| !covered) {
+            check_stored_len(self.pipeline, len)?;
+            let Self { pipeline, strides, item_size, scratch, decoded, unit, .. } = self;
+            value.read(ByteRange::From { offset, len }, &mut |encoded| {
+                let layout = BoxLayout { offset: 0, strides };
+                match pipeline.decode(encoded, scratch, decoded)? {
+                    // What lies beyond the edge of the array is not taken over.
+                    Some(decoded) => copy_box(inside.shape(), *item_size, decoded, layout, unit, layout),
+                    None => fill.fill(unit),
+                }
+                Ok(())
+            })?;
         }
         let from = BoxLayout::at(common.relative_to(self.frame.region.start()).start(), &self.frame.strides);
         let within = common.relative_to(&origin);
@@ -182,14 +175,4 @@ impl Rewrite<'_> {
         self.pipeline.encode(&mut self.unit, &mut self.scratch, &mut |bytes| append(value, bytes))?;
         Ok(true)
     }
-}
-
-/// A range of a value that is in memory.
-fn part(bytes: &[u8], range: ByteRange) -> Result<&[u8]> {
-    let found = match range {
-        ByteRange::All => Some(bytes),
-        ByteRange::From { offset, len } => offset.checked_add(len).and_then(|end| bytes.get(to_usize(offset)..to_usize(end))),
-        ByteRange::Last { len } => bytes.len().checked_sub(to_usize(len)).and_then(|start| bytes.get(start..)),
-    };
-    found.ok_or_else(|| Error::corrupt(format!("{range:?} is asked for, but there are {} bytes", bytes.len())))
 }

@@ -1,9 +1,10 @@
 //! The bytes->bytes codecs of a pipeline, run one after the other.
 
+use crate::buffer::make_room;
 use crate::codec::Sink;
 use crate::codec::crc32c::{CHECKSUM_BYTES, Crc32c};
 use crate::codec::gzip::Gzip;
-use crate::codec::scratch::{Scratch, make_room};
+use crate::codec::scratch::Scratch;
 use crate::codec::zstd::Zstd;
 use crate::error::Result;
 use crate::json::NamedConfig;

@@ -3,7 +3,8 @@
 use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
 use serde_json::{Map, Value};
 
-use crate::codec::scratch::{Scratch, make_room};
+use crate::buffer::make_room;
+use crate::codec::scratch::Scratch;
 use crate::codec::{PIECE_BYTES, Sink, configuration};
 use crate::error::{Error, Result};
 use crate::json::NamedConfig;

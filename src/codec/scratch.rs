@@ -3,6 +3,7 @@
 use flate2::{Compress, Compression, Decompress};
 use zstd::zstd_safe::{CCtx, CParameter, DCtx, ErrorCode, get_error_name};
 
+use crate::buffer::resize;
 use crate::error::{Error, Result};
 
 /// Contexts and buffers of one thread. Making one is cheap; they fill on first use.
@@ -47,7 +48,7 @@ impl Scratch {
             position
         } else {
             let fault = |code: ErrorCode| Error::unsupported(format!("zstd at level {level}: {}", get_error_name(code)));
-            let mut context = CCtx::try_create().ok_or_else(|| Error::unsupported("no memory for a zstd compressor"))?;
+            let mut context = CCtx::try_create().ok_or_else(|| Error::no_memory("a zstd compressor"))?;
             context.set_parameter(CParameter::CompressionLevel(level)).map_err(fault)?;
             context.set_parameter(CParameter::ChecksumFlag(checksum)).map_err(fault)?;
             self.zstd_encoders.push((level, checksum, context));
@@ -61,7 +62,7 @@ impl Scratch {
         if self.zstd_decoder.is_none() {
             self.zstd_decoder = DCtx::try_create();
         }
-        self.zstd_decoder.as_mut().ok_or_else(|| Error::unsupported("no memory for a zstd decompressor"))
+        self.zstd_decoder.as_mut().ok_or_else(|| Error::no_memory("a zstd decompressor"))
     }
 
     /// The compressor for raw deflate streams of this level, ready for a new one.
@@ -82,21 +83,4 @@ impl Scratch {
         decoder.reset(false);
         decoder
     }
-}
-
-/// Empties `buffer` and makes room for `len` bytes.
-pub(super) fn make_room(buffer: &mut Vec<u8>, len: usize) -> Result<()> {
-    buffer.clear();
-    buffer.try_reserve_exact(len).map_err(|_| no_memory(len))
-}
-
-/// Sets the length of `buffer`; what it holds is not cleared.
-pub(super) fn resize(buffer: &mut Vec<u8>, len: usize) -> Result<()> {
-    buffer.try_reserve_exact(len.saturating_sub(buffer.len())).map_err(|_| no_memory(len))?;
-    buffer.resize(len, 0);
-    Ok(())
-}
-
-fn no_memory(len: usize) -> Error {
-    Error::unsupported(format!("a buffer of {len} bytes, more than the system gives"))
 }

@@ -2,18 +2,19 @@
 //!
 //! The codec sees the axes that the transpositions before it leave. Here everything is in array axes instead: those transpositions are
 //! put before the inner codecs, which makes the same bytes of an inner chunk, and only the order of the index keeps the codec's axes.
-//! The inner chunks of this level are the *units*; shards within shards are encoded and decoded whole.
+//! The inner chunks of this level are its *units*. Where these are shards themselves, a reader goes on into them by their own indexes; what
+//! is encoded or decoded here, is so whole.
 
 use serde_json::{Map, Value};
 
-use crate::codec::scratch::{Scratch, make_room};
+use crate::buffer::{make_room, resize};
+use crate::codec::scratch::Scratch;
 use crate::codec::transpose::Transpose;
-use crate::codec::{CodecPipeline, Sink, build, configuration};
+use crate::codec::{ArrayToBytes, CodecPipeline, Sink, build, configuration};
 use crate::dtype::{DataType, FillValue};
 use crate::error::{Error, Result};
 use crate::json::NamedConfig;
 use crate::region::{BoxLayout, MAX_RANK, copy_box, to_usize};
-use crate::store::ByteRange;
 
 mod index;
 
@@ -143,10 +144,11 @@ impl Sharding {
         self.index.encoded_bytes()
     }
 
-    /// Where the index lies in a shard.
-    pub(crate) fn index_range(&self) -> ByteRange {
+    /// Where the index lies in a shard of `shard_bytes` bytes: offset and length.
+    pub(crate) fn index_place(&self, shard_bytes: u64) -> Result<(u64, u64)> {
         let len = self.index_bytes();
-        if self.index_at_start { ByteRange::From { offset: 0, len } } else { ByteRange::Last { len } }
+        let Some(behind) = shard_bytes.checked_sub(len) else { return Err(self.too_short(shard_bytes)) };
+        Ok((if self.index_at_start { 0 } else { behind }, len))
     }
 
     /// Whether the index comes first, so that inner chunks begin after [`Sharding::index_bytes`].
@@ -203,36 +205,43 @@ impl Sharding {
             .saturating_add(self.unit.encode_memory())
     }
 
-    /// Decodes a whole shard into `out`, laid out by `strides`; missing inner chunks become `fill`.
+    /// Decodes a whole shard of `shard_bytes` decoded bytes into `out`, laid out by `strides`; missing inner chunks become `fill`. Returns
+    /// false if all are missing; `out` is then left as it is, since there may be no memory for so much fill.
     pub(super) fn decode_whole(
         &self,
         encoded: &[u8],
         (fill, strides): (&FillValue, &[usize]),
         scratch: &mut Scratch,
-        out: &mut [u8],
-    ) -> Result<()> {
+        (out, shard_bytes): (&mut Vec<u8>, usize),
+    ) -> Result<bool> {
         let bytes = encoded.len() as u64;
-        let index = if self.index_at_start {
-            encoded.get(..to_usize(self.index_bytes()))
-        } else {
-            bytes.checked_sub(self.index_bytes()).and_then(|from| encoded.get(to_usize(from)..))
-        };
-        let index = self.decode_index(index.ok_or_else(|| self.too_short(bytes))?, bytes)?;
-        if index.has_missing() {
-            fill.fill(out);
+        let (from, len) = self.index_place(bytes)?;
+        let index = part(encoded, from, len).ok_or_else(|| self.too_short(bytes))?;
+        let index = self.decode_index(index, bytes)?;
+        if index.is_empty() {
+            return Ok(false);
         }
-        let mut buffer = scratch.take();
+        // A shard in this one may turn out to hold nothing only when it is decoded.
+        let gaps = index.has_missing() || matches!(self.unit.array_to_bytes, ArrayToBytes::Sharding(_));
+        let (mut found, mut buffer) = (false, scratch.take());
         self.each_unit(strides, |unit, position, offset| {
             let Some((from, len)) = index.get(position) else { return Ok(()) };
-            let part = from.checked_add(len).and_then(|end| encoded.get(to_usize(from)..to_usize(end)));
-            let part = part.ok_or_else(|| Error::corrupt("an inner chunk outside its shard"))?;
-            let decoded = self.unit.decode(part, scratch, &mut buffer).map_err(|error| Self::name_unit(unit, error))?;
+            let encoded = part(encoded, from, len).ok_or_else(|| Error::corrupt("an inner chunk outside its shard"))?;
+            let decoded = self.unit.decode(encoded, scratch, &mut buffer).map_err(|error| Self::name_unit(unit, error))?;
+            let Some(decoded) = decoded else { return Ok(()) };
+            if !found {
+                found = true;
+                resize(out, shard_bytes)?;
+                if gaps {
+                    fill.fill(out);
+                }
+            }
             let (from, to) = (BoxLayout { offset: 0, strides: &self.unit.strides }, BoxLayout { offset, strides });
             copy_box(self.unit_shape(), fill.as_bytes().len(), decoded, from, out, to);
             Ok(())
         })?;
         scratch.give(buffer);
-        Ok(())
+        Ok(found)
     }
 
     /// Encodes the whole shard in `data`, laid out by `strides`. Inner chunks that are all `fill` are left out.
@@ -268,7 +277,7 @@ impl Sharding {
         scratch: &mut Scratch,
         sink: &mut Sink<'_>,
     ) -> Result<ShardIndex> {
-        let mut index = ShardIndex::empty(self.unit_count());
+        let mut index = ShardIndex::empty(self.unit_count())?;
         let mut next = start;
         let mut buffer = scratch.take_len(self.unit.chunk_bytes())?;
         self.each_unit(strides, |unit, position, offset| {
@@ -309,6 +318,11 @@ impl Sharding {
         }
         Ok(())
     }
+}
+
+/// A part of a shard; none if it is not inside.
+fn part(encoded: &[u8], from: u64, len: u64) -> Option<&[u8]> {
+    from.checked_add(len).and_then(|end| encoded.get(to_usize(from)..to_usize(end)))
 }
 
 /// The `chunk_shape` member, which must divide the shape that reaches the codec.

@@ -25,6 +25,18 @@ fn encode(pipeline: &CodecPipeline, data: &[u8], scratch: &mut Scratch) -> Resul
     Ok(out)
 }
 
+impl CodecPipeline {
+    /// Decodes a chunk, and makes fill of one that is missing.
+    fn decode_filled<'a>(&self, encoded: &'a [u8], scratch: &mut Scratch, out: &'a mut Vec<u8>) -> Result<&'a [u8]> {
+        if self.decode(encoded, scratch, &mut out.clone())?.is_none() {
+            out.resize(self.chunk_bytes, 0);
+            self.fill.fill(out);
+            return Ok(out);
+        }
+        self.decode(encoded, scratch, out).map(Option::unwrap)
+    }
+}
+
 fn sharded(chunk_shape: &[u64], codecs: &Value, location: &str) -> Value {
     json!({"name": "sharding_indexed", "configuration": {"chunk_shape": chunk_shape, "codecs": codecs, "index_location": location,
         "index_codecs": [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]}})
@@ -120,7 +132,7 @@ proptest! {
             let data = some_data(&pipeline, data_type.item_size(), seed.wrapping_add(round));
             let encoded = encode(&pipeline, &data, &mut scratch).unwrap();
             prop_assert!(encoded.len() as u64 <= pipeline.encoded_bound());
-            let decoded = pipeline.decode(&encoded, &mut scratch, &mut out).unwrap();
+            let decoded = pipeline.decode_filled(&encoded, &mut scratch, &mut out).unwrap();
             prop_assert_eq!(decoded, &data[..]);
             prop_assert_eq!(pipeline.decodes_in_place(), encoded.as_ptr_range().contains(&decoded.as_ptr()));
             if pipeline.is_identity() {
@@ -161,7 +173,7 @@ proptest! {
                     let from = crate::region::to_usize(offset);
                     let mut out = Vec::new();
                     let part = &encoded[from..from + crate::region::to_usize(len)];
-                    prop_assert_eq!(unit.decode(part, &mut scratch, &mut out).unwrap(), &expected[..]);
+                    prop_assert_eq!(unit.decode_filled(part, &mut scratch, &mut out).unwrap(), &expected[..]);
                 }
             }
         }
@@ -183,13 +195,13 @@ proptest! {
         let mut out = Vec::new();
         let step = (encoded.len() / 40).max(1);
         for len in (0..encoded.len()).step_by(step) {
-            let result = pipeline.decode(&encoded[..len], &mut scratch, &mut out);
+            let result = pipeline.decode_filled(&encoded[..len], &mut scratch, &mut out);
             prop_assert!(!(checked || pipeline.is_identity()) || result.is_err());
         }
         for byte in (0..encoded.len()).step_by(step) {
             let mut bad = encoded.clone();
             bad[byte] ^= 1 << (seed % 8);
-            match pipeline.decode(&bad, &mut scratch, &mut out) {
+            match pipeline.decode_filled(&bad, &mut scratch, &mut out) {
                 Ok(decoded) => {
                     prop_assert!(!checked);
                     prop_assert_eq!(decoded.len(), pipeline.chunk_bytes());
@@ -200,14 +212,14 @@ proptest! {
                 }
             }
         }
-        prop_assert_eq!(pipeline.decode(&encoded, &mut scratch, &mut out).unwrap(), &data[..]);
+        prop_assert_eq!(pipeline.decode_filled(&encoded, &mut scratch, &mut out).unwrap(), &data[..]);
     }
 
     #[test]
     fn any_bytes_are_refused_or_decoded((shape, codecs, data_type) in cases(), bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let pipeline = build(&codecs, &shape, &data_type, &seven(&data_type)).unwrap();
         let mut out = Vec::new();
-        if let Ok(decoded) = pipeline.decode(&bytes, &mut Scratch::default(), &mut out) {
+        if let Ok(decoded) = pipeline.decode_filled(&bytes, &mut Scratch::default(), &mut out) {
             prop_assert_eq!(decoded.len(), pipeline.chunk_bytes());
         }
     }
@@ -233,7 +245,7 @@ fn a_shard_made_by_hand() {
     let mut shard: Vec<u8> = entries.iter().flatten().flat_map(|number| number.to_be_bytes()).collect();
     shard.extend_from_slice(&[0, 3, 0, 4, 9, 9, 0, 1, 1, 2]);
     let mut out = Vec::new();
-    let decoded = pipeline.decode(&shard, &mut Scratch::default(), &mut out).unwrap();
+    let decoded = pipeline.decode_filled(&shard, &mut Scratch::default(), &mut out).unwrap();
     let numbers: Vec<_> = decoded.as_chunks().0.iter().map(|&bytes| u16::from_ne_bytes(bytes)).collect();
     assert_eq!(numbers, [1, 0x102, 3, 4, 0, 0, 1, 0x102]);
 
@@ -252,7 +264,7 @@ fn an_empty_shard_is_all_index() {
     assert_eq!(encoded[..32], [0xff; 32]);
     assert_eq!(encoded.len(), 36);
     let mut out = vec![9; 8];
-    assert_eq!(pipeline.decode(&encoded, &mut Scratch::default(), &mut out).unwrap(), [0; 8]);
+    assert_eq!(pipeline.decode_filled(&encoded, &mut Scratch::default(), &mut out).unwrap(), [0; 8]);
 }
 
 #[test]
@@ -269,7 +281,7 @@ fn hostile_indexes_are_refused() {
         let pipeline = uint16(&codecs(location), &[2]).unwrap();
         let sharding = pipeline.sharding().unwrap();
         for (i, entry) in entries.iter().enumerate() {
-            let mut index = ShardIndex::empty(2);
+            let mut index = ShardIndex::empty(2).unwrap();
             index.set(1, entry[0], entry[1]);
             let encoded = sharding.encode_index(&index).unwrap();
             match sharding.decode_index(&encoded, 36) {
@@ -290,7 +302,7 @@ fn errors_name_the_inner_chunk() {
     let position = pipeline.sharding().unwrap().position(&[1, 2]);
     assert_eq!(position, 2 * 2 + 1);
     encoded[position * 6] ^= 1;
-    let error = pipeline.decode(&encoded, &mut Scratch::default(), &mut Vec::new()).unwrap_err();
+    let error = pipeline.decode_filled(&encoded, &mut Scratch::default(), &mut Vec::new()).unwrap_err();
     assert!(matches!(&error, Error::Corrupt { what, .. } if what.starts_with("inner chunk [1, 2]: checksum")), "{error}");
 }
 
@@ -309,12 +321,12 @@ fn a_chunk_of_another_size_is_refused() {
     for len in [2, 6] {
         let other = uint16(&json!([little(), {"name": "zstd", "configuration": {"level": 1}}]), &[len]).unwrap();
         let encoded = encode(&other, &vec![1; other.chunk_bytes()], &mut scratch).unwrap();
-        let error = pipeline.decode(&encoded, &mut scratch, &mut Vec::new()).unwrap_err();
+        let error = pipeline.decode_filled(&encoded, &mut scratch, &mut Vec::new()).unwrap_err();
         assert!(matches!(&error, Error::Corrupt { what, .. } if what.contains('8')), "{error}");
     }
     let plain = uint16(&json!([little()]), &[4]).unwrap();
     for len in [0, 7, 9] {
-        assert!(matches!(plain.decode(&vec![0; len], &mut scratch, &mut Vec::new()), Err(Error::Corrupt { .. })));
+        assert!(matches!(plain.decode_filled(&vec![0; len], &mut scratch, &mut Vec::new()), Err(Error::Corrupt { .. })));
     }
 }
 

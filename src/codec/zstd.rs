@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 use zstd::zstd_safe::zstd_sys::{ZSTD_EndDirective, ZSTD_ErrorCode};
 use zstd::zstd_safe::{ErrorCode, InBuffer, OutBuffer, ResetDirective, compress_bound, decompress_bound, get_error_name};
 
-use crate::codec::scratch::{Scratch, make_room, resize};
+use crate::buffer::{make_room, resize};
+use crate::codec::scratch::Scratch;
 use crate::codec::{PIECE_BYTES, Sink, configuration};
 use crate::error::{Error, Result};
 use crate::json::NamedConfig;

@@ -1,115 +1,135 @@
 //! Reads units one after another.
+//!
+//! Invariants
+//! 1. All that is read of a chunk for a unit, its indexes and the unit itself, is read through one handle, so that it belongs together
+//!    whatever writers do to the key meanwhile.
+//! 2. An index is used again only with the handle that it was read through.
+//! 3. A reader has at most one handle.
 
 use crate::array::Array;
-use crate::array::units::{chunk_of, stored_limit};
-use crate::codec::{Scratch, ShardIndex, Sharding};
+use crate::array::units::{boxes_around, levels, stored_limit};
+use crate::codec::{CodecPipeline, Scratch, ShardIndex, Sharding};
 use crate::error::{Error, Result};
-use crate::store::{ByteRange, Key};
+use crate::store::{ByteRange, Key, Value};
 
-/// Reads units one after another; one reader per thread. Keeps the index of the shard it read last.
+/// Reads units one after another; one reader per thread. Keeps the shard that it read last open, with its indexes.
 pub(crate) struct UnitReader {
     array: Array,
     scratch: Scratch,
     decoded: Vec<u8>,
-    shard: Option<CachedShard>,
+    held: Option<Held>,
 }
 
-/// The index of a shard; none if the shard is missing.
-struct CachedShard {
+/// A chunk as it was when the reader came to it.
+struct Held {
     chunk: Vec<u64>,
     key: Key,
-    index: Option<ShardIndex>,
+    /// None if the chunk is missing.
+    value: Option<Box<dyn Value>>,
+    /// The indexes that lead to the last unit, outermost first: each that of a shard, with the shard's index among all of its level.
+    indexes: Vec<(Vec<u64>, ShardIndex)>,
 }
 
-/// Where the encoded bytes of a unit are.
-pub(in crate::array) struct Place {
-    pub(in crate::array) key: Key,
-    pub(in crate::array) offset: u64,
-    pub(in crate::array) len: u64,
+/// Where the encoded bytes of a unit are, in a value that is open.
+pub(in crate::array) struct Place<'r> {
+    array: &'r Array,
+    key: &'r Key,
+    value: &'r dyn Value,
+    offset: u64,
+    len: u64,
 }
 
 impl UnitReader {
     pub(crate) fn new(array: &Array) -> Self {
-        Self { array: array.clone(), scratch: Scratch::default(), decoded: Vec::new(), shard: None }
+        Self { array: array.clone(), scratch: Scratch::default(), decoded: Vec::new(), held: None }
     }
 
     /// Shows `visit` the decoded bytes of a unit (`chunk_bytes()` bytes of the unit pipeline, laid out by its strides), or `None` if the unit
     /// is missing. Returns the stored bytes read: 0 if missing; those of a shard index are not counted.
     pub(crate) fn read(&mut self, unit: &[u64], visit: &mut dyn FnMut(Option<&[u8]>) -> Result<()>) -> Result<u64> {
-        let Some(place) = self.place(unit)? else {
+        let Self { array, scratch, decoded, held } = self;
+        let Some(place) = place(array, held, unit)? else {
             visit(None)?;
             return Ok(0);
         };
-        let Self { array, scratch, decoded, .. } = self;
         let pipeline = array.unit_pipeline();
         // An error of `visit` is the caller's own, and must not be given the name of this unit.
         let mut visited = Ok(());
-        let found = array.store().read(&place.key, place.range(), &mut |encoded| {
-            let data = pipeline.decode(encoded, scratch, decoded).map_err(|error| error.at(&place.describe(array, unit)))?;
-            visited = visit(Some(data));
+        place.value.read(place.range(0, place.len), &mut |encoded| {
+            let data = pipeline.decode(encoded, scratch, decoded).map_err(|error| error.at(&place.describe(unit)))?;
+            visited = visit(data);
             Ok(())
         })?;
         visited?;
-        if found { Ok(place.len) } else { Err(vanished(&place.describe(array, unit))) }
-    }
-
-    /// Shows `visit` the bytes from `offset` of a unit that is stored as it is.
-    pub(in crate::array) fn read_part(
-        &self,
-        place: &Place,
-        offset: usize,
-        len: usize,
-        visit: &mut dyn FnMut(&[u8]) -> Result<()>,
-    ) -> Result<()> {
-        let range = ByteRange::From { offset: place.offset.saturating_add(offset as u64), len: len as u64 };
-        let found = self.array.store().read(&place.key, range, visit)?;
-        if found { Ok(()) } else { Err(vanished(&self.array.store().locate(&place.key))) }
+        Ok(place.len)
     }
 
     /// Where a unit is stored; none if it is missing. A unit of more bytes than its codecs can make is refused.
-    pub(in crate::array) fn place(&mut self, unit: &[u64]) -> Result<Option<Place>> {
-        let place = match self.array.sharding() {
-            None => {
-                let key = self.array.key_of(unit)?;
-                self.array.store().size(&key)?.map(|len| Place { key, offset: 0, len })
-            }
-            Some(sharding) => {
-                let (chunk, within) = chunk_of(unit, sharding.units_per_chunk());
-                let position = sharding.position(&within);
-                let shard = match self.shard.take() {
-                    Some(shard) if shard.chunk == chunk => shard,
-                    _ => load_index(&self.array, sharding, chunk)?,
-                };
-                let shard = self.shard.insert(shard);
-                let entry = shard.index.as_ref().and_then(|index| index.get(position));
-                entry.map(|(offset, len)| Place { key: shard.key.clone(), offset, len })
-            }
-        };
-        if let Some(place) = &place {
-            check_stored_len(&self.array, place.len).map_err(|error| error.at(&place.describe(&self.array, unit)))?;
-        }
-        Ok(place)
+    pub(in crate::array) fn place(&mut self, unit: &[u64]) -> Result<Option<Place<'_>>> {
+        place(&self.array, &mut self.held, unit)
     }
 
     /// Upper bound in bytes of what one reader of this array holds at any time: the mapped encoded unit, the decoded unit unless it is a part
-    /// of that, the codecs' contexts, and the shard index, decoded and encoded.
+    /// of that, the codecs' contexts, and the indexes of a shard and the shards in it, decoded and encoded.
     pub(crate) fn memory_bytes(array: &Array) -> u64 {
         let pipeline = array.unit_pipeline();
         let decoded = if pipeline.decodes_in_place() { 0 } else { pipeline.chunk_bytes() as u64 };
-        let index = array.sharding().map_or(0, index_memory);
-        stored_limit(pipeline).saturating_add(decoded).saturating_add(pipeline.decode_memory()).saturating_add(index)
+        let indexes = levels(array).map(index_memory).fold(0, u64::saturating_add);
+        stored_limit(pipeline).saturating_add(decoded).saturating_add(pipeline.decode_memory()).saturating_add(indexes)
     }
 }
 
-impl Place {
-    fn range(&self) -> ByteRange {
-        ByteRange::From { offset: self.offset, len: self.len }
+/// Where a unit is stored, found through `held`, which is replaced if it is another chunk.
+fn place<'r>(array: &'r Array, held: &'r mut Option<Held>, unit: &[u64]) -> Result<Option<Place<'r>>> {
+    let boxes = boxes_around(array, unit);
+    let Some(chunk) = boxes.first() else { return Ok(None) };
+    // A chunk without index gains nothing from an older handle.
+    let found = match held.take() {
+        Some(found) if found.chunk == *chunk && !found.indexes.is_empty() => found,
+        _ => Held::open(array, chunk)?,
+    };
+    let Held { key, value, indexes, .. } = held.insert(found);
+    let Some(value) = value.as_deref() else { return Ok(None) };
+    let (mut offset, mut len) = (0, value.size());
+    for (level, (sharding, pair)) in levels(array).zip(boxes.windows(2)).enumerate() {
+        let [shard, inner] = pair else { break };
+        if indexes.get(level).is_none_or(|(of, _)| of != shard) {
+            indexes.truncate(level);
+            let index = read_index(value, sharding, offset, len).map_err(|error| error.at(&array.store().locate(key)))?;
+            indexes.push((shard.clone(), index));
+        }
+        let within: Vec<u64> = inner.iter().zip(sharding.units_per_chunk()).map(|(inner, count)| inner % count).collect();
+        let Some(entry) = indexes.get(level).and_then(|(_, index)| index.get(sharding.position(&within))) else { return Ok(None) };
+        // The index has been checked against the range of its own shard.
+        (offset, len) = (offset.saturating_add(entry.0), entry.1);
+    }
+    let place = Place { array, key, value, offset, len };
+    check_stored_len(array.unit_pipeline(), len).map_err(|error| error.at(&place.describe(unit)))?;
+    Ok(Some(place))
+}
+
+impl Held {
+    fn open(array: &Array, chunk: &[u64]) -> Result<Self> {
+        let key = array.key_of(chunk)?;
+        let value = array.store().open(&key)?;
+        Ok(Self { chunk: chunk.to_vec(), key, value, indexes: Vec::new() })
+    }
+}
+
+impl Place<'_> {
+    /// Shows `visit` `len` bytes from `offset` of a unit that is stored as it is.
+    pub(in crate::array) fn read_part(&self, offset: usize, len: usize, visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        self.value.read(self.range(offset as u64, len as u64), visit)
+    }
+
+    fn range(&self, offset: u64, len: u64) -> ByteRange {
+        ByteRange::From { offset: self.offset.saturating_add(offset), len }
     }
 
     /// The name of the unit in messages.
-    fn describe(&self, array: &Array, unit: &[u64]) -> String {
-        let path = array.store().locate(&self.key);
-        if array.sharding().is_none() { path } else { format!("{path} (inner chunk {unit:?} of the array, at byte {})", self.offset) }
+    fn describe(&self, unit: &[u64]) -> String {
+        let path = self.array.store().locate(self.key);
+        if self.array.sharding().is_none() { path } else { format!("{path} (inner chunk {unit:?} of the array, at byte {})", self.offset) }
     }
 }
 
@@ -118,9 +138,8 @@ pub(super) fn index_memory(sharding: &Sharding) -> u64 {
     (sharding.unit_count() as u64).saturating_mul(16).saturating_add(sharding.index_bytes().saturating_mul(2))
 }
 
-/// Refuses a unit that takes more bytes than its codecs can make, before any of them is read.
-pub(in crate::array) fn check_stored_len(array: &Array, len: u64) -> Result<()> {
-    let pipeline = array.unit_pipeline();
+/// Refuses an encoded chunk of more bytes than its codecs can make, before any of them is read.
+pub(in crate::array) fn check_stored_len(pipeline: &CodecPipeline, len: u64) -> Result<()> {
     let limit = stored_limit(pipeline);
     if len > limit || (pipeline.is_identity() && len != limit) {
         let (shape, accepted) = (pipeline.chunk_shape(), if pipeline.is_identity() { "exactly" } else { "at most" });
@@ -129,23 +148,13 @@ pub(in crate::array) fn check_stored_len(array: &Array, len: u64) -> Result<()> 
     Ok(())
 }
 
-fn load_index(array: &Array, sharding: &Sharding, chunk: Vec<u64>) -> Result<CachedShard> {
-    let key = array.key_of(&chunk)?;
-    let store = array.store();
+/// Reads the index of the shard that is `len` bytes from `offset` of a value.
+pub(in crate::array) fn read_index(value: &dyn Value, sharding: &Sharding, offset: u64, len: u64) -> Result<ShardIndex> {
+    let (from, index_bytes) = sharding.index_place(len)?;
     let mut index = None;
-    if let Some(size) = store.size(&key)? {
-        let found = store.read(&key, sharding.index_range(), &mut |encoded| {
-            index = Some(sharding.decode_index(encoded, size)?);
-            Ok(())
-        })?;
-        if !found {
-            return Err(vanished(&store.locate(&key)));
-        }
-    }
-    Ok(CachedShard { chunk, key, index })
-}
-
-/// A value that was there a moment ago: never the fill value.
-fn vanished(name: &str) -> Error {
-    Error::Stale { path: name.to_owned() }
+    value.read(ByteRange::From { offset: offset.saturating_add(from), len: index_bytes }, &mut |encoded| {
+        index = Some(sharding.decode_index(encoded, len)?);
+        Ok(())
+    })?;
+    index.ok_or_else(|| Error::corrupt("a value that shows nothing"))
 }

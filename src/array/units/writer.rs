@@ -5,22 +5,21 @@ use std::collections::hash_map::Entry;
 
 use parking_lot::Mutex;
 
-use crate::array::units::{chunk_of, reader::index_memory, unit_count_of_chunk};
-use crate::array::{Array, append, no_memory, reserve};
-use crate::codec::{Scratch, ShardIndex, Sharding};
+use crate::array::Array;
+use crate::array::units::{chunk_of, reader::index_memory};
+use crate::buffer::{append, make_room};
+use crate::codec::{PIECE_BYTES, Scratch, ShardIndex, Sharding};
 use crate::error::{Error, Result};
-use crate::region::to_usize;
+use crate::region::{element_count, to_usize};
 use crate::store::{Key, Store};
-
-/// How much encoded output is collected before it goes to the file of an unsharded chunk, in bytes.
-const PIECE_BYTES: usize = 128 << 10;
 
 /// What an open shard takes beside its index, in bytes: its place in the map, its chunk index, and slack of the allocator.
 const OPEN_SHARD_BYTES: u64 = 1024;
 
 /// Writes units in any order from several threads, each unit once.
 ///
-/// The array's tree is not visible to anybody yet: values are extended in place, and no chunk of it is there when the writer starts.
+/// The array's tree is not visible to anybody yet: values are extended in place, and no chunk of it is there when the writer starts. Its
+/// shards hold no shards.
 ///
 /// Invariants
 /// 1. A shard is in `shards` from its first unit to its last; its index is written, and its state dropped, with the last one.
@@ -59,6 +58,7 @@ pub(crate) struct Written {
 
 impl UnitWriter {
     pub(crate) fn new(array: &Array) -> Self {
+        assert_eq!(array.unit_grid(), array.part_grid(), "shards within shards are not written unit by unit");
         Self { array: array.clone(), shards: Mutex::default() }
     }
 
@@ -114,8 +114,7 @@ impl UnitWriter {
     /// An unsharded chunk: the encoder's output goes to the file piece by piece.
     fn write_chunk(&self, chunk: &[u64], data: &mut [u8], scratch: &mut WriteScratch) -> Result<Written> {
         let key = self.array.key_of(chunk)?;
-        scratch.output.clear();
-        reserve(&mut scratch.output, PIECE_BYTES)?;
+        make_room(&mut scratch.output, PIECE_BYTES)?;
         let mut pieces = Pieces { store: &**self.array.store(), key: &key, offset: 0, pending: &mut scratch.output };
         self.array.unit_pipeline().encode(data, &mut scratch.codec, &mut |bytes| pieces.push(bytes))?;
         Ok(Written { stored_bytes: pieces.finish()?, files: 1 })
@@ -124,27 +123,27 @@ impl UnitWriter {
     /// An inner chunk: collected, then written where the shard has room for it.
     fn write_inner(&self, sharding: &Sharding, unit: &[u64], data: &mut [u8], scratch: &mut WriteScratch) -> Result<Written> {
         let output = &mut scratch.output;
-        output.clear();
-        let bound = to_usize(sharding.unit_pipeline().encoded_bound());
-        output.try_reserve_exact(bound).map_err(|_| no_memory(bound))?;
+        make_room(output, to_usize(sharding.unit_pipeline().encoded_bound()))?;
         sharding.unit_pipeline().encode(data, &mut scratch.codec, &mut |bytes| append(output, bytes))?;
         let (chunk, within) = chunk_of(unit, sharding.units_per_chunk());
         let len = output.len() as u64;
-        let offset = self.with_shard(sharding, &chunk, |shard| {
-            let offset = shard.next_offset;
-            shard.next_offset = offset.saturating_add(len);
-            offset
-        });
+        let offset = self.take_room(sharding, &chunk, len)?;
         self.array.store().write_at(&self.array.key_of(&chunk)?, offset, output)?;
         let mut written = self.complete_unit(sharding, &chunk, Some((sharding.position(&within), offset, len)))?;
         written.stored_bytes += len;
         Ok(written)
     }
 
-    /// Runs `change` on the state of a shard, which is made if this is its first unit.
-    fn with_shard<T>(&self, sharding: &Sharding, chunk: &[u64], change: impl FnOnce(&mut OpenShard) -> T) -> T {
+    /// Gives out `len` bytes of a shard, whose state is made if this is its first unit; returns where they begin.
+    fn take_room(&self, sharding: &Sharding, chunk: &[u64], len: u64) -> Result<u64> {
         let mut shards = self.shards.lock();
-        change(shards.entry(chunk.to_vec()).or_insert_with(|| OpenShard::new(&self.array, sharding, chunk)))
+        let shard = match shards.entry(chunk.to_vec()) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(OpenShard::new(&self.array, sharding, chunk)?),
+        };
+        let offset = shard.next_offset;
+        shard.next_offset = offset.saturating_add(len);
+        Ok(offset)
     }
 
     /// Counts a unit as given, with its position, offset and length if it is stored; writes the index if it was the last.
@@ -153,7 +152,7 @@ impl UnitWriter {
             let mut shards = self.shards.lock();
             match shards.entry(chunk.to_vec()) {
                 Entry::Vacant(entry) => {
-                    let mut shard = OpenShard::new(&self.array, sharding, chunk);
+                    let mut shard = OpenShard::new(&self.array, sharding, chunk)?;
                     if shard.count(stored) {
                         Some(shard)
                     } else {
@@ -177,13 +176,13 @@ impl UnitWriter {
 }
 
 impl OpenShard {
-    fn new(array: &Array, sharding: &Sharding, chunk: &[u64]) -> Self {
-        Self {
-            index: ShardIndex::empty(sharding.unit_count()),
+    fn new(array: &Array, sharding: &Sharding, chunk: &[u64]) -> Result<Self> {
+        Ok(Self {
+            index: ShardIndex::empty(sharding.unit_count())?,
             next_offset: if sharding.index_at_start() { sharding.index_bytes() } else { 0 },
-            missing: unit_count_of_chunk(array, chunk),
+            missing: element_count(array.parts_of_chunk(chunk).shape()).unwrap_or(u64::MAX),
             stored: false,
-        }
+        })
     }
 
     /// Counts a unit as given; returns whether it was the last.

@@ -2,6 +2,7 @@
 
 use serde_json::Map;
 
+use crate::buffer::{filled, make_room};
 use crate::codec::bytes::Bytes;
 use crate::codec::chain::{BytesToBytes, only_checksums};
 use crate::codec::crc32c::{CHECKSUM_BYTES, Crc32c};
@@ -28,8 +29,8 @@ impl ShardIndex {
     const MISSING: [u64; 2] = [u64::MAX, u64::MAX];
 
     /// An index of `count` missing inner chunks.
-    pub(crate) fn empty(count: usize) -> Self {
-        Self { entries: vec![Self::MISSING; count] }
+    pub(crate) fn empty(count: usize) -> Result<Self> {
+        Ok(Self { entries: filled(count, Self::MISSING)? })
     }
 
     /// Offset and length of the inner chunk at `position`; none if it is missing.
@@ -41,6 +42,11 @@ impl ShardIndex {
     /// Records where an inner chunk was written.
     pub(crate) fn set(&mut self, position: usize, offset: u64, len: u64) {
         self.entries[position] = [offset, len];
+    }
+
+    /// Whether all inner chunks are missing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.iter().all(|entry| *entry == Self::MISSING)
     }
 
     /// Whether any inner chunk is missing.
@@ -132,11 +138,11 @@ impl IndexCodecs {
         for _ in &self.checksums {
             content = Crc32c.decode(content)?;
         }
-        let mut bytes = content.to_vec();
-        self.bytes.convert(&mut bytes);
-        let number = |half: &[u8]| half.first_chunk().map_or(u64::MAX, |half| u64::from_ne_bytes(*half));
-        let entries = bytes.as_chunks::<16>().0.iter().map(|entry| [number(&entry[..8]), number(&entry[8..])]).collect();
-        let index = ShardIndex { entries };
+        let mut index = ShardIndex::empty(self.count)?;
+        // The content has the size of all entries, since the encoded index has the right size.
+        let entries: &mut [u8] = bytemuck::cast_slice_mut(&mut index.entries);
+        entries.copy_from_slice(content);
+        self.bytes.convert(entries);
         index.check(bodies.start, bodies.end)?;
         Ok(index)
     }
@@ -144,8 +150,9 @@ impl IndexCodecs {
     /// Encodes an index.
     pub(super) fn encode(&self, index: &ShardIndex) -> Result<Vec<u8>> {
         assert_eq!(index.entries.len(), self.count, "number of entries of a shard index");
-        let mut encoded = Vec::with_capacity(to_usize(self.encoded_bytes()));
-        encoded.extend(index.entries.iter().flatten().flat_map(|number| number.to_ne_bytes()));
+        let mut encoded = Vec::new();
+        make_room(&mut encoded, to_usize(self.encoded_bytes()))?;
+        encoded.extend_from_slice(bytemuck::cast_slice(&index.entries));
         self.bytes.convert(&mut encoded);
         for _ in &self.checksums {
             let checksum = crc32c::crc32c(&encoded);
