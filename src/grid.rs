@@ -68,21 +68,25 @@ impl ChunkGrid {
         assert_eq!(chunk.len(), self.rank(), "rank of a chunk index");
         let (mut start, mut shape) = (Vec::with_capacity(self.rank()), Vec::with_capacity(self.rank()));
         for axis in 0..self.rank() {
-            let from = chunk[axis] * self.chunk_shape[axis];
-            assert!(from < self.array_shape[axis], "chunk {chunk:?} outside the grid");
+            let from = chunk[axis].checked_mul(self.chunk_shape[axis]).filter(|&from| from < self.array_shape[axis]);
+            let Some(from) = from else { panic!("chunk {chunk:?} outside the grid of {:?} chunks", self.counts()) };
             start.push(from);
             shape.push(self.chunk_shape[axis].min(self.array_shape[axis] - from));
         }
         Region::new(start, shape).unwrap_or_else(|_| unreachable!("a chunk inside its array"))
     }
 
-    /// First element of a chunk.
+    /// First element of a chunk of the grid.
     pub(crate) fn origin(&self, chunk: &[u64]) -> Vec<u64> {
         chunk.iter().zip(&self.chunk_shape).map(|(index, edge)| index * edge).collect()
     }
 
-    /// The box of chunk indices whose chunks meet `region`, which must lie inside the array.
+    /// The box of chunk indices whose chunks meet `region`, as if the grid went on beyond the array.
+    ///
+    /// # Panics
+    /// If the region has another rank.
     pub fn chunks_over(&self, region: &Region) -> Region {
+        assert_eq!(region.rank(), self.rank(), "rank of a region");
         let (mut start, mut shape) = (Vec::with_capacity(self.rank()), Vec::with_capacity(self.rank()));
         for axis in 0..self.rank() {
             let first = region.start()[axis] / self.chunk_shape[axis];
@@ -154,6 +158,22 @@ mod tests {
         assert_eq!(grid.chunks_over(&Region::new([3, 0], [2, 7]).unwrap()), Region::new([0, 0], [2, 1]).unwrap());
         assert_eq!(ChunkGrid::regular([0, 3], [1, 3]).unwrap().chunk_count(), 0);
         assert_eq!(ChunkGrid::regular([], []).unwrap().chunk_count(), 1);
+    }
+
+    #[test]
+    fn what_is_outside_of_a_grid_panics_and_does_not_wrap() {
+        let grid = ChunkGrid::regular([10], [2]).unwrap();
+        assert_eq!(grid.region(&[4]), Region::new([8], [2]).unwrap());
+        for chunk in [&[5][..], &[1 << 63], &[(1 << 63) + 1], &[u64::MAX], &[0, 0], &[]] {
+            assert!(std::panic::catch_unwind(|| grid.region(chunk)).is_err(), "{chunk:?}");
+        }
+        for rank in [0, 2] {
+            let other = Region::whole(&vec![1; rank]);
+            let message = std::panic::catch_unwind(|| grid.chunks_over(&other)).unwrap_err();
+            assert!(message.downcast_ref::<String>().is_some_and(|text| text.contains("rank of a region")));
+        }
+        let far = Region::new([u64::MAX - 1], [1]).unwrap();
+        assert_eq!(grid.chunks_over(&far), Region::new([(u64::MAX - 1) / 2], [1]).unwrap());
     }
 
     #[test]
