@@ -54,6 +54,8 @@ struct Inner {
     part_grid: ChunkGrid,
     /// Digest of the document that was last found to describe this array.
     digest: AtomicU64,
+    /// Digest of a document that describes this array grown: chunks at its old edge may hold more elements than this handle knows.
+    grown_digest: AtomicU64,
     /// A chunk that is being changed holds the lock at the hash of its index.
     locks: Vec<Mutex<()>>,
 }
@@ -74,8 +76,8 @@ impl Array {
         let part_grid = ChunkGrid::regular(metadata.grid.array_shape(), part_shape)?;
         let unit_grid = ChunkGrid::regular(metadata.grid.array_shape(), codecs.unit_pipeline().chunk_shape())?;
         let locks = (0..LOCK_COUNT).map(|_| Mutex::new(())).collect();
-        let digest = AtomicU64::new(digest(document));
-        Ok(Self { inner: Arc::new(Inner { store, prefix, metadata, unit_grid, part_grid, digest, locks }) })
+        let (digest, grown_digest) = (AtomicU64::new(digest(document)), AtomicU64::new(digest(document)));
+        Ok(Self { inner: Arc::new(Inner { store, prefix, metadata, unit_grid, part_grid, digest, grown_digest, locks }) })
     }
 
     /// The array's document.

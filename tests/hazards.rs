@@ -5,7 +5,8 @@ use std::any::Any;
 use std::sync::{Arc, Mutex};
 
 use rezarr::{
-    Array, ArrayMetadata, ByteRange, Entry, Error, Key, Lock, MemoryStore, NodeMetadata, Region, Result, Store, Value as ValueHandle,
+    Array, ArrayMetadata, Attributes, ByteRange, Entry, Error, Group, Key, Lock, MemoryStore, NodeMetadata, Region, Result, Store,
+    Value as ValueHandle,
 };
 use serde_json::{Value, json};
 
@@ -239,4 +240,90 @@ fn shards_within_shards_are_read_by_their_innermost_chunks() {
     assert_eq!(array.read::<i32>(&region(500, 100)).unwrap(), data[500..600]);
     let error = array.read::<i32>(&region(0, 1)).unwrap_err();
     assert!(matches!(error, Error::ChecksumMismatch { .. }), "{error}");
+}
+
+#[test]
+fn a_handle_from_before_the_array_grew_reads_and_does_not_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a");
+    let codecs = json!([little()]);
+    let old = Array::create(&path, metadata(&[5], &[4], &codecs)).unwrap();
+    old.write(&region(0, 5), &[1, 2, 3, 4, 5]).unwrap();
+    std::fs::write(path.join("zarr.json"), document(&[8], &[4], &codecs)).unwrap();
+    let grown = Array::open(&path).unwrap();
+    grown.write(&region(5, 3), &[6, 7, 8]).unwrap();
+    assert_eq!(old.read::<i32>(&region(0, 5)).unwrap(), [1, 2, 3, 4, 5]);
+    for _ in 0..2 {
+        let error = old.write(&region(4, 1), &[9]).unwrap_err();
+        assert!(matches!(error, Error::Stale { .. }), "{error}");
+    }
+    assert_eq!(grown.read::<i32>(&region(0, 8)).unwrap(), [1, 2, 3, 4, 5, 6, 7, 8]);
+    // Attributes are no matter.
+    let document = String::from_utf8(document(&[8], &[4], &codecs)).unwrap();
+    std::fs::write(path.join("zarr.json"), document.replacen('{', r#"{"attributes": {"a": 1},"#, 1)).unwrap();
+    grown.write(&region(4, 1), &[9]).unwrap();
+}
+
+#[test]
+fn files_that_are_too_large_are_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, codecs) in [
+        ("plain", json!([little()])),
+        ("packed", json!([little(), {"name": "gzip", "configuration": {"level": 1}}])),
+        ("hidden", json!([sharding(&[4], &[little()], "end"), crc()])),
+    ] {
+        let path = dir.path().join(name);
+        let array = Array::create(&path, metadata(&[8], &[8], &codecs)).unwrap();
+        std::fs::create_dir(path.join("c")).unwrap();
+        // More than a machine has; without blocks on the disk.
+        std::fs::File::create(path.join("c/0")).unwrap().set_len(1 << 42).unwrap();
+        for result in [array.read::<i32>(&region(0, 1)).map(drop), array.write(&region(0, 1), &[1]), array.encoded_chunk(&[0]).map(drop)] {
+            let error = result.unwrap_err();
+            assert!(
+                matches!(&error, Error::Corrupt { key, what, .. } if key.contains("c/0") && (what.contains("at most") || what.contains("exactly"))),
+                "{error}"
+            );
+        }
+        array.write(&region(0, 8), &[1; 8]).unwrap();
+        assert_eq!(array.read::<i32>(&region(0, 1)).unwrap(), [1], "what is replaced whole is not looked at");
+        std::fs::File::create(path.join("zarr.json")).unwrap().set_len(1 << 42).unwrap();
+        for result in [array.read::<i32>(&region(0, 1)).map(drop), array.write(&region(0, 1), &[1])] {
+            assert!(matches!(result, Err(Error::Stale { .. })), "{result:?}");
+        }
+    }
+}
+
+#[test]
+fn only_the_parts_of_a_shard_that_are_needed_are_read_for_a_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a");
+    let array = Array::create(&path, metadata(&[8], &[8], &json!([sharding(&[4], &[little()], "end")]))).unwrap();
+    array.write(&region(0, 8), &[1, 2, 3, 4, 5, 6, 7, 8]).unwrap();
+    // A shard may have gaps; this one is larger than memory.
+    let bytes = std::fs::read(path.join("c/0")).unwrap();
+    let file = std::fs::File::create(path.join("c/0")).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &bytes[..32], 0).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &bytes[32..], 1 << 42).unwrap();
+    array.write(&region(1, 1), &[9]).unwrap();
+    assert_eq!(array.read::<i32>(&region(0, 8)).unwrap(), [1, 9, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(std::fs::metadata(path.join("c/0")).unwrap().len(), bytes.len() as u64);
+}
+
+#[test]
+fn nothing_is_made_where_a_node_cannot_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let array = dir.path().join("array");
+    let codecs = json!([little()]);
+    Array::create(&array, metadata(&[8], &[8], &codecs)).unwrap();
+    for (made, kind) in [("c", "array"), ("sub", "array"), ("g", "group")] {
+        let below = array.join(made);
+        let error = match kind {
+            "array" => Array::create(&below, metadata(&[8], &[8], &codecs)).unwrap_err(),
+            _ => Group::create(&below, Attributes::default()).unwrap_err(),
+        };
+        assert!(matches!(error, Error::InvalidArgument { .. }) && error.to_string().contains("array is an array"), "{error}");
+        assert!(!below.exists());
+    }
+    Group::create(dir.path().join("group"), Attributes::default()).unwrap();
+    Array::create(dir.path().join("group/a"), metadata(&[8], &[8], &codecs)).unwrap();
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::array::{Array, digest};
 use crate::error::{Error, Result};
@@ -37,20 +37,26 @@ impl Array {
     /// Creates an array in the directory `path`, which must be missing or empty; its parents are made as needed.
     ///
     /// # Errors
-    /// [`Error::AlreadyExists`] when something is there; [`Error::InvalidArgument`] when the name is no legal node name.
+    /// [`Error::AlreadyExists`] when something is there; [`Error::InvalidArgument`] when the name is no legal node name, and directly below
+    /// another array, whose chunks have their keys there.
     pub fn create(path: impl AsRef<Path>, metadata: ArrayMetadata) -> Result<Self> {
-        Self::create_in(create_directory(path.as_ref())?, Key::root(), metadata)
+        Self::found(|| create_directory(path.as_ref()), Key::root(), metadata)
     }
 
     /// Creates an array at `prefix` in `store`, where nothing may be yet. The document is written last.
     ///
     /// # Errors
-    /// As [`Array::create`]; and [`Error::InvalidArgument`] directly below another array, whose chunks have their keys there.
+    /// As [`Array::create`].
     pub fn create_in(store: Arc<dyn Store>, prefix: Key, metadata: ArrayMetadata) -> Result<Self> {
+        Self::found(|| Ok(store), prefix, metadata)
+    }
+
+    /// Creates an array in the store that `make_store` gives, which is asked for only when the metadata have been found good.
+    fn found(make_store: impl FnOnce() -> Result<Arc<dyn Store>>, prefix: Key, metadata: ArrayMetadata) -> Result<Self> {
         let node = NodeMetadata::Array(Box::new(metadata));
         let document = node.to_bytes()?;
         let NodeMetadata::Array(metadata) = node else { unreachable!("made as an array") };
-        let array = Self::with_document(store, prefix, *metadata, &document)?;
+        let array = Self::with_document(make_store()?, prefix, *metadata, &document)?;
         reserve_prefix(&**array.store(), array.prefix())?;
         array.store().set(&array.prefix().join(DOCUMENT)?, &document)?;
         Ok(array)
@@ -63,47 +69,81 @@ impl Array {
     /// # Errors
     /// [`Error::Stale`] when it has gone, or its chunks are others now.
     pub(crate) fn check_current(&self) -> Result<()> {
+        self.check_document(true)
+    }
+
+    /// The same for writes, where an array that has grown is another one: chunks at the old edge hold elements that this handle does not know.
+    pub(crate) fn check_unchanged(&self) -> Result<()> {
+        self.check_document(false)
+    }
+
+    fn check_document(&self, may_have_grown: bool) -> Result<()> {
         let inner = &*self.inner;
-        let expected = inner.digest.load(Ordering::Relaxed);
         let mut current = false;
-        inner.store.read(&inner.prefix.join(DOCUMENT)?, ByteRange::All, &mut |document| {
-            let found = digest(document);
-            current = found == expected || (document.len() as u64 <= MAX_DOCUMENT_BYTES && self.is_described_by(document));
-            if current {
-                inner.digest.store(found, Ordering::Relaxed);
-            }
-            Ok(())
-        })?;
+        // Nothing larger is a document, and so no larger file is looked at.
+        if let Some(value) = inner.store.open(&inner.prefix.join(DOCUMENT)?)?.filter(|value| value.size() <= MAX_DOCUMENT_BYTES) {
+            value.read(ByteRange::All, &mut |document| {
+                let found = digest(document);
+                let known = |digest: &AtomicU64| digest.load(Ordering::Relaxed) == found;
+                current = known(&inner.digest) || (may_have_grown && known(&inner.grown_digest));
+                if !current && let Some(same_shape) = self.is_described_by(document) {
+                    current = same_shape || may_have_grown;
+                    let digest = if same_shape { &inner.digest } else { &inner.grown_digest };
+                    digest.store(found, Ordering::Relaxed);
+                }
+                Ok(())
+            })?;
+        }
         if current { Ok(()) } else { Err(Error::Stale { path: self.path() }) }
     }
 
-    /// Whether chunks that are stored as `document` says are those of this array.
-    fn is_described_by(&self, document: &[u8]) -> bool {
+    /// Whether chunks that are stored as `document` says are those of this array: with the same shape, or with a larger one (false).
+    fn is_described_by(&self, document: &[u8]) -> Option<bool> {
         let ours = self.metadata();
-        match NodeMetadata::from_bytes(document) {
-            Ok(NodeMetadata::Array(theirs)) => {
-                ours.data_type == theirs.data_type
-                    && ours.fill == theirs.fill
-                    && ours.key_encoding == theirs.key_encoding
-                    && ours.chunk_shape() == theirs.chunk_shape()
-                    && ours.shape().len() == theirs.shape().len()
-                    && ours.shape().iter().zip(theirs.shape()).all(|(before, now)| before <= now)
-                    && ours.codecs.to_metadata() == theirs.codecs.to_metadata()
-            }
-            _ => false,
-        }
+        let Ok(NodeMetadata::Array(theirs)) = NodeMetadata::from_bytes(document) else { return None };
+        let same = ours.data_type == theirs.data_type
+            && ours.fill == theirs.fill
+            && ours.key_encoding == theirs.key_encoding
+            && ours.chunk_shape() == theirs.chunk_shape()
+            && ours.shape().len() == theirs.shape().len()
+            && ours.shape().iter().zip(theirs.shape()).all(|(before, now)| before <= now)
+            && ours.codecs.to_metadata() == theirs.codecs.to_metadata();
+        same.then(|| ours.shape() == theirs.shape())
     }
 }
 
 /// Makes the directory of a new node, or takes an empty one, as a store.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] when the name is no legal node name, or the parent is an array, whose chunks have their keys there.
 pub(crate) fn create_directory(path: &Path) -> Result<Arc<dyn Store>> {
     if let Some(name) = path.file_name() {
         match name.to_str() {
             Some(name) => check_node_name(name)?,
             None => return Err(Error::invalid(format!("{}: the name of a node must be UTF-8", path.display()))),
         }
+        let absolute = std::path::absolute(path).map_err(|error| Error::io("resolve", path.display().to_string(), error))?;
+        if let Some(parent) = absolute.parent() {
+            check_parent(path, parent)?;
+        }
     }
     Ok(Arc::new(FilesystemStore::create(path)?))
+}
+
+/// Refuses the directory `parent` for a new node at `path` if it is an array.
+fn check_parent(path: &Path, parent: &Path) -> Result<()> {
+    let store = match FilesystemStore::open(parent) {
+        Err(Error::NotFound { .. }) => return Ok(()),
+        opened => opened?,
+    };
+    match read_optional_node(&store, &Key::root())? {
+        Some((NodeMetadata::Array(_), _)) => Err(inside_array(&path.display().to_string(), &parent.display().to_string())),
+        _ => Ok(()),
+    }
+}
+
+fn inside_array(path: &str, parent: &str) -> Error {
+    Error::invalid(format!("{path}: {parent} is an array, which holds no nodes; create it in a group"))
 }
 
 /// The document of the node at `prefix`, and its bytes.
@@ -191,8 +231,7 @@ pub(crate) fn reserve_prefix(store: &dyn Store, prefix: &Key) -> Result<()> {
     if let Some(parent) = prefix.parent()
         && let Some((NodeMetadata::Array(_), _)) = read_optional_node(store, &parent)?
     {
-        let (path, parent) = (store.locate(prefix), store.locate(&parent));
-        return Err(Error::invalid(format!("{path}: {parent} is an array, which holds no nodes; create it in a group")));
+        return Err(inside_array(&store.locate(prefix), &store.locate(&parent)));
     }
     let taken = || Error::AlreadyExists { path: store.locate(prefix), advice: "choose another name, or remove it first".to_owned() };
     match store.kind(prefix)? {

@@ -12,8 +12,8 @@ impl Array {
     /// The elements of a region, in C order. Elements that were never written are the fill value.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when `T` does not stand for the array's data type, the region reaches outside the array, or there is no memory
-    /// for the result; [`Error::Stale`] when the array is no longer the one that was opened; those of reading and decoding chunks.
+    /// [`Error::InvalidArgument`] when `T` does not stand for the array's data type, or the region reaches outside the array; [`Error::Io`] of the
+    /// operation "allocate" when there is no memory for the result; [`Error::Stale`] when the array is no longer the one that was opened; those of reading and decoding chunks.
     pub fn read<T: Element>(&self, region: &Region) -> Result<Vec<T>> {
         self.check_element::<T>()?;
         let bytes = self.check_region(region)?;

@@ -20,8 +20,8 @@ impl Array {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] when `T` does not stand for the array's data type, the region reaches outside the array, or the number of elements
-    /// is not that of the region; [`Error::Stale`] when the array is no longer the one that was opened; those of the store and, where old elements
-    /// are kept, of decoding.
+    /// is not that of the region; [`Error::Stale`] when the array is no longer the one that was opened, or has another shape; [`Error::Io`] of the
+    /// operation "allocate" when there is no memory; those of the store and, where old elements are kept, of decoding.
     pub fn write<T: Element>(&self, region: &Region, data: &[T]) -> Result<()> {
         self.check_element::<T>()?;
         self.write_bytes(region, bytemuck::cast_slice(data))
@@ -44,7 +44,7 @@ impl Array {
         if bytes == 0 {
             return Ok(());
         }
-        self.check_current()?;
+        self.check_unchanged()?;
         let pipeline = self.part_pipeline();
         let mut rewrite = Rewrite {
             array: self,
