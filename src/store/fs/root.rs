@@ -108,18 +108,34 @@ impl Root {
         Err(self.fault("create", key, "a value", Errno::NOENT))
     }
 
+    /// Opens a regular file. Whatever else stands at `key` is not opened: for a device, that alone can have effects.
     fn open_regular(&self, key: &Key, flags: OFlags) -> Result<Option<(OwnedFd, Stat)>> {
+        let fault = |op, errno| self.fault(op, key, "a value", errno);
+        let Some(parent) = key.parent() else { return Err(obstructed(self.locate(key), "a directory", "a value")) };
+        let parent = match self.open_key(&parent, SEARCH, Mode::empty()) {
+            Ok(parent) => parent,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(errno) => return Err(fault("open", errno)),
+        };
+        let regular = |stat: &Stat| match kind_of(stat) {
+            EntryKind::Value => Ok(()),
+            _ => Err(obstructed(self.locate(key), name_of(stat), "a value")),
+        };
         let mode = if flags.contains(OFlags::CREATE) { NEW_FILE } else { Mode::empty() };
-        // Without blocking, since the opening of a FIFO would otherwise wait for its other end.
-        let file = match self.open_key(key, flags | OFlags::NONBLOCK, mode) {
+        match stat_in(&parent, key.name()) {
+            Ok(stat) => regular(&stat)?,
+            Err(Errno::NOENT) if flags.contains(OFlags::CREATE) => {}
+            Err(Errno::NOENT) => return Ok(None),
+            Err(errno) => return Err(fault("stat", errno)),
+        }
+        // Without blocking: something else may have taken the name meanwhile, and the opening of a FIFO would wait for its other end.
+        let file = match retry_on_intr(|| rustix::fs::openat(&parent, key.name(), flags | OFlags::NONBLOCK | ALWAYS, mode)) {
             Ok(file) => file,
             Err(Errno::NOENT) => return Ok(None),
-            Err(errno) => return Err(self.fault("open", key, "a value", errno)),
+            Err(errno) => return Err(fault("open", errno)),
         };
-        let stat = rustix::fs::fstat(&file).map_err(|e| self.fault("stat", key, "a value", e))?;
-        if kind_of(&stat) != EntryKind::Value {
-            return Err(obstructed(self.locate(key), name_of(&stat), "a value"));
-        }
+        let stat = rustix::fs::fstat(&file).map_err(|errno| fault("stat", errno))?;
+        regular(&stat)?;
         Ok(Some((file, stat)))
     }
 

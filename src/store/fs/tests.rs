@@ -89,3 +89,42 @@ fn a_file_cut_after_its_pages_were_read_is_noticed() {
         assert!(!visited);
     }
 }
+
+/// Which of the entries of a directory are opened while `run` runs.
+fn opened(directory: &Path, run: impl FnOnce()) -> Vec<String> {
+    use rustix::fs::inotify;
+    let watch = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+    inotify::add_watch(&watch, directory, inotify::WatchFlags::OPEN).unwrap();
+    run();
+    let mut buffer = [const { std::mem::MaybeUninit::uninit() }; 4096];
+    let mut events = inotify::Reader::new(&watch, &mut buffer);
+    let mut names = Vec::new();
+    while let Ok(event) = events.next() {
+        names.extend(event.file_name().map(|name| name.to_string_lossy().into_owned()));
+    }
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+#[test]
+fn only_regular_files_are_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = FilesystemStore::open(dir.path()).unwrap();
+    store.set(&key("file"), b"value").unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, dir.path().join("fifo"), rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+    // A reader, without which a writer could not open it anyway.
+    let _other_end = std::fs::OpenOptions::new().read(true).write(true).open(dir.path().join("fifo")).unwrap();
+    let seen = opened(dir.path(), || {
+        for name in ["fifo", "file"] {
+            let read = store.read(&key(name), ByteRange::All, &mut |_| Ok(()));
+            let written = store.write_at(&key(name), 0, b"x");
+            let copied = store.copy_from(&store, &key(name), &key("copy/of"));
+            assert_eq!((read.is_ok(), written.is_ok(), copied.is_ok()), (name == "file", name == "file", name == "file"));
+            if let Err(error) = read {
+                assert!(error.to_string().contains("a FIFO"), "{error}");
+            }
+        }
+    });
+    // Events that follow one another and are alike come as one.
+    assert_eq!(seen, ["file"]);
+}
