@@ -24,6 +24,7 @@ use crate::region::{Region, c_strides, element_count, to_usize};
 use crate::store::{Key, Store, read_to_vec};
 
 mod element;
+mod map;
 mod open;
 mod read;
 mod units;
@@ -153,6 +154,14 @@ impl Array {
     pub fn write_chunk(&self, chunk: &[u64], data: &[u8]) -> Result<()> {
         self.check_chunk(chunk)?;
         self.write_bytes(&self.grid().region(chunk), data)
+    }
+
+    /// Returns when everything that has been written through this array would survive a power cut.
+    ///
+    /// # Errors
+    /// As [`Store::sync`]: after a failure, what was written since the last success may be lost, and every later call fails as well.
+    pub fn sync(&self) -> Result<()> {
+        self.inner.store.sync()
     }
 
     /// The store that holds the array.

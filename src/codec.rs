@@ -54,7 +54,7 @@ pub(crate) enum ArrayToBytes {
 
 /// The codecs of an array, for chunks of one shape and data type.
 #[derive(Clone, Debug)]
-pub struct CodecPipeline {
+pub(crate) struct CodecPipeline {
     /// Shape of a decoded chunk, in array axes.
     chunk_shape: Vec<u64>,
     /// Size of a decoded chunk; at least 1, at most `isize::MAX`.

@@ -25,7 +25,7 @@ mod store;
 mod verify;
 
 pub use array::{Array, Element};
-pub use codec::{CodecPipeline, Codecs};
+pub use codec::Codecs;
 pub use dtype::{DataType, FillValue};
 pub use error::{Error, Result};
 pub use grid::{ChunkGrid, ChunkKeyEncoding};

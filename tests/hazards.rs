@@ -327,3 +327,14 @@ fn nothing_is_made_where_a_node_cannot_be() {
     Group::create(dir.path().join("group"), Attributes::default()).unwrap();
     Array::create(dir.path().join("group/a"), metadata(&[8], &[8], &codecs)).unwrap();
 }
+
+#[test]
+fn what_was_written_before_a_sync_survives_a_power_cut() {
+    let store = Arc::new(MemoryStore::new());
+    let array = Array::create_in(store.clone(), Key::new("a").unwrap(), metadata(&[8], &[4], &json!([little()]))).unwrap();
+    array.write(&region(0, 4), &[1, 2, 3, 4]).unwrap();
+    array.sync().unwrap();
+    array.write(&region(4, 4), &[5, 6, 7, 8]).unwrap();
+    let after = Array::open_in(Arc::new(store.crash()), Key::new("a").unwrap()).unwrap();
+    assert_eq!(after.read::<i32>(&region(0, 8)).unwrap(), [1, 2, 3, 4, 0, 0, 0, 0]);
+}

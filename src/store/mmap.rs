@@ -1,4 +1,4 @@
-//! Memory maps of files: the one file that may say `unsafe`.
+//! Memory maps of files: with `array/map.rs`, which passes its condition on, the only file that may say `unsafe`.
 #![allow(unsafe_code)]
 
 use std::fmt;
