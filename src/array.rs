@@ -23,6 +23,7 @@ use crate::metadata::ArrayMetadata;
 use crate::region::{Region, c_strides, element_count, to_usize};
 use crate::store::{Key, Store, read_to_vec};
 
+mod copies;
 mod element;
 mod map;
 mod open;
@@ -31,8 +32,9 @@ mod units;
 mod window;
 mod write;
 
+pub(crate) use copies::{refresh_copies, unsupported_document};
 pub use element::Element;
-pub(crate) use open::{check_node_name, child_names, create_directory, read_node, read_optional_node, reserve_prefix};
+pub(crate) use open::{check_node_name, child_names, create_directory, read_child, read_node, read_optional_node, reserve_prefix};
 #[cfg(test)]
 pub(crate) use units::Written;
 pub(crate) use units::{UnitReader, UnitWriter, WriteScratch};

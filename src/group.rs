@@ -3,13 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::array::{Array, check_node_name, child_names, create_directory, read_node, reserve_prefix};
+use crate::array::{
+    Array, check_node_name, child_names, create_directory, read_child, read_node, refresh_copies, reserve_prefix, unsupported_document,
+};
 use crate::error::{Error, Result};
 use crate::metadata::{ArrayMetadata, Attributes, Consolidated, DOCUMENT, GroupMetadata, NodeMetadata};
 use crate::store::{FilesystemStore, Key, Store};
 
 /// How deep groups may be nested below the one that is walked.
-pub const MAX_DEPTH: usize = 64;
+pub const MAX_GROUP_DEPTH: usize = 64;
 
 /// An open group. Cheap to clone, and usable from several threads.
 ///
@@ -87,7 +89,7 @@ impl Group {
         Self::create_in(create_directory(path.as_ref())?, Key::root(), attributes)
     }
 
-    /// Creates a group at `prefix` in `store`, where nothing may be yet.
+    /// Creates a group at `prefix` in `store`, where nothing may be yet. Consolidated metadata above it are brought up to date.
     ///
     /// # Errors
     /// As [`Array::create_in`].
@@ -96,7 +98,7 @@ impl Group {
         let metadata = GroupMetadata::new(attributes);
         let group = Self { store, prefix, metadata: Arc::new(metadata) };
         group.write_document((*group.metadata).clone())?;
-        Ok(group)
+        refresh_copies(&group.store, &group.prefix).stale.pop().map_or(Ok(group), Err)
     }
 
     /// The group's document.
@@ -116,7 +118,8 @@ impl Group {
 
     /// Names of the arrays and groups directly in this group, sorted. Their documents are not read.
     ///
-    /// Whatever is no node is passed over: other files, and directories without a document or with a name that the format reserves.
+    /// Whatever is no node is passed over: other files, and directories without a document or with a name that the format reserves. Links are
+    /// named, since other readers follow them; opening one is an error.
     ///
     /// # Errors
     /// Those of the store.
@@ -124,13 +127,14 @@ impl Group {
         child_names(&*self.store, &self.prefix)
     }
 
-    /// The arrays and groups directly in this group, by name.
+    /// The arrays and groups directly in this group, by name. A child whose document cannot be read, or needs what this build does not have,
+    /// is shown as the error that it gives.
     ///
     /// # Errors
-    /// Those of the store, and of any child's document ([`Group::walk_each`] goes on after these).
-    pub fn children(&self) -> Result<Vec<(String, NodeMetadata)>> {
+    /// Those of the store.
+    pub fn children(&self) -> Result<Vec<(String, Result<NodeMetadata>)>> {
         let read = |name: String| {
-            let (node, _) = read_node(&*self.store, &self.prefix.join(&name)?)?;
+            let node = read_child(&*self.store, &self.prefix.join(&name)?);
             Ok((name, node))
         };
         self.child_names()?.into_iter().map(read).collect()
@@ -181,7 +185,7 @@ impl Group {
     /// it holds, siblings in the order of their names.
     ///
     /// # Errors
-    /// Those of `visit`, of the store, and of any document; [`Error::Unsupported`] below [`MAX_DEPTH`] nested groups.
+    /// Those of `visit`, of the store, and of any document; [`Error::Unsupported`] below [`MAX_GROUP_DEPTH`] nested groups.
     pub fn walk(&self, visit: &mut dyn FnMut(&str, &NodeMetadata) -> Result<()>) -> Result<()> {
         self.walk_each(&mut |path, node| visit(path, &node?))
     }
@@ -190,7 +194,7 @@ impl Group {
     /// lies below such a node is not visited.
     ///
     /// # Errors
-    /// Those of `visit` and of the store; [`Error::Unsupported`] below [`MAX_DEPTH`] nested groups.
+    /// Those of `visit` and of the store; [`Error::Unsupported`] below [`MAX_GROUP_DEPTH`] nested groups.
     pub fn walk_each(&self, visit: &mut dyn FnMut(&str, Result<NodeMetadata>) -> Result<()>) -> Result<()> {
         self.walk_below("", 0, visit)
     }
@@ -198,13 +202,13 @@ impl Group {
     fn walk_below(&self, path: &str, depth: usize, visit: &mut dyn FnMut(&str, Result<NodeMetadata>) -> Result<()>) -> Result<()> {
         let prefix = if path.is_empty() { self.prefix.clone() } else { self.prefix.join(path)? };
         let names = child_names(&*self.store, &prefix)?;
-        if depth >= MAX_DEPTH && !names.is_empty() {
-            let what = format!("groups nested more than {MAX_DEPTH} deep");
+        if depth >= MAX_GROUP_DEPTH && !names.is_empty() {
+            let what = format!("groups nested more than {MAX_GROUP_DEPTH} deep");
             return Err(Error::unsupported(what).at(&self.store.locate(&prefix)));
         }
         for name in names {
             let below = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
-            let node = read_node(&*self.store, &prefix.join(&name)?).map(|(node, _)| node);
+            let node = read_child(&*self.store, &prefix.join(&name)?);
             let is_group = matches!(node, Ok(NodeMetadata::Group(_)));
             visit(&below, node)?;
             if is_group {
@@ -215,17 +219,17 @@ impl Group {
     }
 
     /// Writes the documents of all nodes below this group into its own document as inline consolidated metadata, which spares remote readers the
-    /// listing. It does not follow later changes: write it again after them.
+    /// listing. It does not follow later changes: write it again after them. The document of a node that needs what this build does not have is
+    /// carried as it is.
     ///
     /// # Errors
-    /// As [`Group::walk`].
+    /// As [`Group::walk`], but for documents that are whole.
     pub fn consolidate(&mut self) -> Result<()> {
-        let mut nodes = Vec::new();
-        self.walk(&mut |path, node| {
-            nodes.push((path.to_owned(), node.clone()));
-            Ok(())
+        let mut consolidated = Consolidated::default();
+        self.walk_each(&mut |path, node| match node {
+            Ok(node) => consolidated.insert(path, &node),
+            Err(error) => consolidated.insert_text(path, unsupported_document(&*self.store, &self.prefix.join(path)?, error)?),
         })?;
-        let consolidated = Consolidated::from_nodes(nodes.iter().map(|(path, node)| (path.as_str(), node)))?;
         let Node::Group(now) = Node::open_in(Arc::clone(&self.store), self.prefix.clone())? else {
             return Err(Error::Stale { path: self.path() });
         };

@@ -29,7 +29,7 @@ pub use codec::Codecs;
 pub use dtype::{DataType, FillValue};
 pub use error::{Error, Result};
 pub use grid::{ChunkGrid, ChunkKeyEncoding};
-pub use group::{Group, MAX_DEPTH, Node};
+pub use group::{Group, MAX_GROUP_DEPTH, Node};
 pub use metadata::{ArrayMetadata, Attributes, Consolidated, GroupMetadata, Layout, NodeMetadata};
 pub use rechunk::{
     ArrayReport, ChunkSpec, DEFAULT_MEMORY_BYTES, Edge, HumanBytes, Measured, Plan, Progress, RechunkOptions, Report, Shards, Share,

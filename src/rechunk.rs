@@ -8,16 +8,17 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use crate::array::{Array, check_node_name, read_optional_node};
+use crate::array::{Array, check_node_name, read_optional_node, refresh_copies};
 use crate::error::{Error, Result};
 use crate::group::Group;
 use crate::metadata::{DOCUMENT, NodeMetadata};
 use crate::process;
 use crate::publish::{Durability, Existing, Stage};
 use crate::shuffle::check_spill_directory;
-use crate::store::{FilesystemStore, Key, Store};
+use crate::store::{EntryKind, FilesystemStore, Key, Store};
 
 mod budget;
+pub(crate) mod carry;
 mod direct;
 pub(crate) mod execute;
 mod job;
@@ -54,7 +55,8 @@ pub fn plan_rechunk(source: impl AsRef<Path>, options: &RechunkOptions<'_>) -> R
 /// Rechunks the array or group at `source` into a new one at `target`, which becomes visible complete or not at all.
 ///
 /// Neither the budget nor the number of threads changes what is written (RCK-6), and what the options do not name stays as it is (RCK-7).
-/// In a group (RCK-8), arrays that have all dimensions named in the options are rechunked; the others, and coordinate variables, travel along unchanged.
+/// In a group (RCK-8), arrays that have all dimensions named in the options are rechunked; the others, and coordinate variables, travel along
+/// unchanged. So do nodes that need what this build does not have (RCK-15), each with a warning.
 ///
 /// # Errors
 /// As [`plan_rechunk`], before anything is written; [`Error::AlreadyExists`] when something is at the target;
@@ -69,22 +71,24 @@ pub fn rechunk(source: impl AsRef<Path>, target: Option<&Path>, mut options: Rec
     let mut warnings = Vec::new();
     let budget = within_limit(options.memory_bytes, &mut warnings);
     let job = Job::prepare(source, &options, budget)?;
+    warnings.extend(job.warnings());
     let (parent, name) = place(source, target)?;
+    let (store, name): (Arc<dyn Store>, _) = (Arc::new(FilesystemStore::open(&parent)?.with_drop_behind(true)), Key::new(name)?);
     if options.overwrite {
-        check_replaceable(target)?;
+        check_replaceable(&*store, &name)?;
     }
     let spill_dir = options.spill_dir_for(&parent);
     check_spill_directory(&spill_dir)?;
-    let store: Arc<dyn Store> = Arc::new(FilesystemStore::open(&parent)?.with_drop_behind(true));
     let existing = match (options.overwrite, options.keep_backup) {
         (false, _) => Existing::Refuse,
         (true, false) => Existing::Replace,
         (true, true) => Existing::ReplaceAndKeep,
     };
     let durability = if options.sync { Durability::Sync } else { Durability::NoSync };
-    let stage = Stage::begin(store.clone(), Key::new(name)?, existing, durability)?;
+    let stage = Stage::begin(store.clone(), name.clone(), existing, durability)?;
     let measured = fill_stage(&job, &store, stage.prefix(), &spill_dir, &mut options)?;
     warnings.extend(stage.publish()?.warning);
+    warnings.extend(refresh_above(&store, &name, options.sync));
     let mut arrays = job.reports();
     arrays.iter_mut().zip(measured).for_each(|(report, measured)| report.measured = Some(measured));
     Ok(Report {
@@ -98,7 +102,6 @@ pub fn rechunk(source: impl AsRef<Path>, target: Option<&Path>, mut options: Rec
 
 /// The directory that the target goes into, and its name there.
 fn place(source: &Path, target: &Path) -> Result<(PathBuf, String)> {
-    let io = |path: &Path, error| Error::io("resolve", path.display().to_string(), error);
     let Some(name) = target.file_name() else {
         return Err(Error::invalid(format!("{}: the target must end in a name for what is made", target.display())));
     };
@@ -110,17 +113,11 @@ fn place(source: &Path, target: &Path) -> Result<(PathBuf, String)> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let resolved = match parent.canonicalize() {
-        Ok(resolved) => resolved,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(Error::NotFound {
-                path: parent.display().to_string(),
-                what: String::from("the directory of the target; make it first"),
-            });
-        }
-        Err(error) => return Err(io(parent, error)),
-    };
-    let from = source.canonicalize().map_err(|error| io(source, error))?;
+    let resolved = crate::store::resolved(parent).map_err(|error| match error {
+        Error::NotFound { path, .. } => Error::NotFound { path, what: String::from("the directory of the target; make it first") },
+        error => error,
+    })?;
+    let from = crate::store::resolved(source)?;
     let to = resolved.join(name);
     refuse_inside_array(target, &resolved)?;
     if [".rechunked", ".backup"].iter().any(|suffix| from.starts_with(resolved.join(format!("{name}{suffix}")))) {
@@ -158,17 +155,18 @@ fn refuse_inside_array(target: &Path, parent: &Path) -> Result<()> {
 }
 
 /// Only a Zarr node is overwritten, so that a mistyped path costs nobody a directory.
-fn check_replaceable(target: &Path) -> Result<()> {
-    match target.symlink_metadata() {
-        Err(_) => return Ok(()),
-        Ok(found) if found.is_symlink() => {
-            return Err(Error::invalid(format!("{}: is a link; name what it points to, to overwrite that", target.display())));
+fn check_replaceable(store: &dyn Store, target: &Key) -> Result<()> {
+    match store.kind(target)? {
+        None => return Ok(()),
+        Some(EntryKind::Other) => {
+            let what = format!("{}: is no directory; a link is not overwritten: name what it points to", store.locate(target));
+            return Err(Error::invalid(what));
         }
-        Ok(_) if target.join(DOCUMENT).is_file() => return Ok(()),
-        Ok(_) => {}
+        Some(_) if matches!(store.kind(&target.join(DOCUMENT)?), Ok(Some(EntryKind::Value))) => return Ok(()),
+        Some(_) => {}
     }
     Err(Error::AlreadyExists {
-        path: target.display().to_string(),
+        path: store.locate(target),
         advice: format!("it holds no {DOCUMENT}, and only Zarr arrays and groups are overwritten"),
     })
 }
@@ -200,6 +198,17 @@ fn fill_stage(
         before = task.plan.work_bytes.saturating_add(before);
         measured.push(result);
     }
+    for node in &job.carried {
+        let control = Control::new(options.cancel);
+        let report = || Progress { array: node.path.clone(), done_bytes: before, total_bytes };
+        let target = below(prefix, &node.path)?;
+        let work = || node.copy(&*job.source, &**store, &target, &control);
+        measured.push(watched(work, || {
+            if let Some(progress) = options.progress.as_mut() {
+                progress(&report());
+            }
+        })?);
+    }
     // Documents of groups come last and children first, so that a group that can be opened is complete.
     for (path, metadata) in job.groups.iter().rev() {
         let document = NodeMetadata::Group(Box::new(metadata.clone().with_consolidated(None)?)).to_bytes()?;
@@ -209,6 +218,19 @@ fn fill_stage(
         Group::open_in(store.clone(), below(prefix, path)?)?.consolidate()?;
     }
     Ok(measured)
+}
+
+/// Brings consolidated metadata of the groups above the target up to date (RCK-16); returns what should be known about it.
+fn refresh_above(store: &Arc<dyn Store>, name: &Key, sync: bool) -> Vec<String> {
+    let refreshed = refresh_copies(store, name);
+    let mut warnings = refreshed.removed;
+    let stale = |error| format!("a group above the target may hold consolidated metadata that are out of date: {error}");
+    warnings.extend(refreshed.stale.into_iter().map(stale));
+    if sync && refreshed.written > 0 {
+        let failed = store.sync().err();
+        warnings.extend(failed.map(|error| format!("consolidated metadata above the target are up to date, but: {error}")));
+    }
+    warnings
 }
 
 fn below(prefix: &Key, path: &str) -> Result<Key> {

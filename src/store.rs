@@ -13,6 +13,7 @@ mod fs;
 mod memory;
 mod mmap;
 
+pub(crate) use fs::resolved;
 pub use fs::{FilesystemStore, ReadMode};
 pub use memory::MemoryStore;
 pub use mmap::MappedValue;

@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use crate::array::{Array, UnitReader};
+use crate::array::{Array, UnitReader, unsupported_document};
 use crate::dtype::FillValue;
 use crate::error::Result;
 use crate::group::Node;
 use crate::metadata::{ArrayMetadata, NodeMetadata};
+use crate::rechunk::carry::first_difference;
 use crate::rechunk::execute::{Control, Missing, TileSink, Transfer};
 use crate::rechunk::plan::{Plan, Problem, plan};
 use crate::rechunk::{DEFAULT_MEMORY_BYTES, Progress, default_threads, named, open_store, side, watched, within_limit};
@@ -98,6 +99,8 @@ pub struct Verdict {
     pub differences: Vec<String>,
     /// Arrays whose elements were compared.
     pub arrays: u64,
+    /// Nodes that need what this build does not have on both sides: their stored values were compared as bytes.
+    pub undecoded: u64,
     /// Elements that were compared.
     pub elements: u64,
     /// Decoded bytes of the chunks of the first side: each chunk once.
@@ -107,6 +110,7 @@ pub struct Verdict {
 /// Compares the arrays or groups at `a` and `b`.
 ///
 /// Elements are compared by their bits, so that a NaN equals itself, and 0.0 differs from -0.0. Chunks, shards, codecs and fill values may differ.
+/// Members of a group that need what this build does not have, on both sides, are equal if their stored values are, byte by byte.
 ///
 /// # Errors
 /// Those of opening and decoding; [`crate::Error::BudgetTooSmall`]; [`crate::Error::Cancelled`]. A difference is not an error.
@@ -121,6 +125,19 @@ pub fn verify(a: impl AsRef<Path>, b: impl AsRef<Path>, mut options: VerifyOptio
         verdict.differences.push(format!("{} is only in {}", shown(path), b.as_ref().display()));
     }
     for (path, (x, y)) in first.nodes.iter().filter_map(|(path, x)| Some((path, (x, second.nodes.get(path)?)))) {
+        let (x, y) = match (x, y) {
+            (Found::Known(x), Found::Known(y)) => (x, y),
+            (Found::Unsupported(_), Found::Unsupported(_)) => {
+                verdict.undecoded += 1;
+                let found = first_difference(&first.store, &second.store, path, &Control::new(options.cancel))?;
+                verdict.differences.extend(found.map(|key| format!("{key}: stored bytes differ")));
+                continue;
+            }
+            (Found::Unsupported(reason), _) | (_, Found::Unsupported(reason)) => {
+                verdict.differences.push(format!("{}: cannot be read on one side: {reason}", shown(path)));
+                continue;
+            }
+        };
         let found = documents_differ(x, y)?;
         if let (NodeMetadata::Array(x), NodeMetadata::Array(y), true) = (x, y, found.is_none()) {
             let (x, y) = (first.array(path, x)?, second.array(path, y)?);
@@ -139,7 +156,13 @@ fn shown(path: &str) -> &str {
 /// A store with all its nodes by path.
 struct Tree {
     store: Arc<dyn Store>,
-    nodes: BTreeMap<String, NodeMetadata>,
+    nodes: BTreeMap<String, Found>,
+}
+
+/// A node, or what it needs that this build does not have.
+enum Found {
+    Known(NodeMetadata),
+    Unsupported(String),
 }
 
 impl Tree {
@@ -148,12 +171,20 @@ impl Tree {
         let mut nodes = BTreeMap::new();
         match Node::open_in(store.clone(), Key::root())? {
             Node::Array(array) => {
-                nodes.insert(String::new(), NodeMetadata::Array(Box::new(array.metadata().clone())));
+                nodes.insert(String::new(), Found::Known(NodeMetadata::Array(Box::new(array.metadata().clone()))));
             }
             Node::Group(group) => {
-                nodes.insert(String::new(), NodeMetadata::Group(Box::new(group.metadata().clone())));
-                group.walk(&mut |path, node| {
-                    nodes.insert(path.to_owned(), node.clone());
+                nodes.insert(String::new(), Found::Known(NodeMetadata::Group(Box::new(group.metadata().clone()))));
+                group.walk_each(&mut |path, node| {
+                    let found = match node {
+                        Ok(node) => Found::Known(node),
+                        Err(error) => {
+                            let reason = error.to_string();
+                            unsupported_document(&*store, &Key::new(path)?, error)?;
+                            Found::Unsupported(reason)
+                        }
+                    };
+                    nodes.insert(path.to_owned(), found);
                     Ok(())
                 })?;
             }

@@ -43,7 +43,7 @@ fn children_are_sorted_and_others_passed_over() {
     let (_, root) = tree();
     assert_eq!(root.child_names().unwrap(), ["a", "a!", "b"]);
     let children = root.children().unwrap();
-    let kinds: Vec<_> = children.iter().map(|(name, node)| (name.as_str(), matches!(node, NodeMetadata::Array(_)))).collect();
+    let kinds: Vec<_> = children.iter().map(|(name, node)| (name.as_str(), matches!(node, Ok(NodeMetadata::Array(_))))).collect();
     assert_eq!(kinds, [("a", false), ("a!", true), ("b", true)]);
     assert!(matches!(root.child("a").unwrap(), Node::Group(_)));
     assert!(matches!(root.child("b").unwrap(), Node::Array(_)));
@@ -95,7 +95,7 @@ fn groups_nested_without_end_are_refused() {
     let store = Arc::new(MemoryStore::new());
     let root = Group::create_in(store.clone(), Key::root(), Attributes::default()).unwrap();
     let mut path = String::from("g");
-    for _ in 0..rezarr::MAX_DEPTH + 1 {
+    for _ in 0..rezarr::MAX_GROUP_DEPTH + 1 {
         Group::create_in(store.clone(), key(&path), Attributes::default()).unwrap();
         path.push_str("/g");
     }
@@ -105,7 +105,7 @@ fn groups_nested_without_end_are_refused() {
         Ok(())
     });
     assert!(matches!(error, Err(Error::Unsupported { .. })), "{error:?}");
-    assert_eq!(count, rezarr::MAX_DEPTH);
+    assert_eq!(count, rezarr::MAX_GROUP_DEPTH);
 }
 
 #[test]

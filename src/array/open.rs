@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::array::{Array, digest};
+use crate::array::{Array, digest, refresh_copies};
 use crate::error::{Error, Result};
 use crate::json::MAX_DOCUMENT_BYTES;
 use crate::metadata::{ArrayMetadata, DOCUMENT, NodeMetadata};
@@ -43,10 +43,11 @@ impl Array {
         Self::found(|| create_directory(path.as_ref()), Key::root(), metadata)
     }
 
-    /// Creates an array at `prefix` in `store`, where nothing may be yet. The document is written last.
+    /// Creates an array at `prefix` in `store`, where nothing may be yet. The document is written last; then consolidated metadata of the groups
+    /// above, which other readers trust, are brought up to date.
     ///
     /// # Errors
-    /// As [`Array::create`].
+    /// As [`Array::create`]; and what stands in the way of bringing consolidated metadata up to date, with the array in place then.
     pub fn create_in(store: Arc<dyn Store>, prefix: Key, metadata: ArrayMetadata) -> Result<Self> {
         Self::found(|| Ok(store), prefix, metadata)
     }
@@ -59,7 +60,7 @@ impl Array {
         let array = Self::with_document(make_store()?, prefix, *metadata, &document)?;
         reserve_prefix(&**array.store(), array.prefix())?;
         array.store().set(&array.prefix().join(DOCUMENT)?, &document)?;
-        Ok(array)
+        refresh_copies(array.store(), array.prefix()).stale.pop().map_or(Ok(array), Err)
     }
 
     /// Checks that the document still describes this array: a missing chunk means the fill value only then.
@@ -204,23 +205,42 @@ fn group_not_array(store: &dyn Store, prefix: &Key) -> Result<Error> {
     Ok(Error::invalid(format!("{path}: is a group, not an array; it holds {listed}{more}")))
 }
 
-/// Names of the nodes directly below `prefix`, sorted: prefixes with a legal name and a document. Anything else is passed over.
+/// Names of the nodes directly below `prefix`, sorted: prefixes with a legal name and a document, and links and the like, behind which
+/// another reader may see a node ([`read_child`] says what they are). Anything else is passed over.
 pub(crate) fn child_names(store: &dyn Store, prefix: &Key) -> Result<Vec<String>> {
     let mut candidates = Vec::new();
     store.list(prefix, &mut |entry| {
-        if entry.kind == EntryKind::Prefix && name_fault(&entry.name).is_none() {
-            candidates.push(entry.name);
+        if entry.kind != EntryKind::Value && name_fault(&entry.name).is_none() {
+            candidates.push((entry.name, entry.kind));
         }
         Ok(())
     })?;
-    candidates.sort_unstable();
+    candidates.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     let mut names = Vec::new();
-    for name in candidates {
-        if store.size(&prefix.join(&name)?.join(DOCUMENT)?)?.is_some() {
+    for (name, kind) in candidates {
+        // Whatever stands in the place of the document is for the reading of this child to say.
+        if kind == EntryKind::Other || !matches!(store.size(&prefix.join(&name)?.join(DOCUMENT)?), Ok(None)) {
             names.push(name);
         }
     }
     Ok(names)
+}
+
+/// The document of a node that was found by [`child_names`].
+///
+/// # Errors
+/// As [`read_node`]; [`Error::Unsupported`] for what is no directory of our own: a link, a special file, a name that is not UTF-8.
+pub(crate) fn read_child(store: &dyn Store, key: &Key) -> Result<NodeMetadata> {
+    let error = match read_node(store, key) {
+        Ok((node, _)) => return Ok(node),
+        Err(error) => error,
+    };
+    let what = match store.kind(key) {
+        Ok(Some(EntryKind::Other)) => "a link or special file, which is never followed; put the node itself there",
+        Ok(None) if key.name().contains(char::REPLACEMENT_CHARACTER) => "a name that is not UTF-8, which no node can have",
+        _ => return Err(error),
+    };
+    Err(Error::unsupported(what).at(&store.locate(key)))
 }
 
 /// Checks the names of a new node, that nothing is there, and that it is not inside an array; makes its prefix.

@@ -78,12 +78,12 @@ impl GroupMetadata {
 
     /// The document as it is stored.
     pub(super) fn to_bytes(&self) -> Result<Vec<u8>> {
-        self.to_object().to_document()
+        self.to_object(self.consolidated.as_deref()).to_document()
     }
 
-    fn to_object(&self) -> Object<'_> {
+    fn to_object<'a>(&'a self, consolidated: Option<&'a RawValue>) -> Object<'a> {
         let mut members = vec![("attributes", self.attributes.to_member()), ("zarr_format", Member::Json(json!(3)))];
-        if let Some(raw) = &self.consolidated {
+        if let Some(raw) = consolidated {
             members.push(("consolidated_metadata", Member::Raw(raw)));
         }
         members.push(("node_type", Member::Json(json!("group"))));
@@ -122,19 +122,30 @@ impl Consolidated {
     /// # Errors
     /// [`Error::InvalidArgument`] for a path that is no relative key.
     pub fn from_nodes<'a>(nodes: impl IntoIterator<Item = (&'a str, &'a NodeMetadata)>) -> Result<Self> {
-        let mut documents = BTreeMap::new();
-        for (path, node) in nodes {
-            check_path(path).map_err(Error::invalid)?;
-            let text = match node {
-                NodeMetadata::Array(array) => array.to_text()?,
-                NodeMetadata::Group(group) => {
-                    let bare = GroupMetadata { consolidated: None, ..GroupMetadata::clone(group) };
-                    bare.to_object().to_text()?
-                }
-            };
-            documents.insert(path.to_owned(), to_raw(text)?);
-        }
-        Ok(Self { documents })
+        let mut consolidated = Self::default();
+        nodes.into_iter().try_for_each(|(path, node)| consolidated.insert(path, node))?;
+        Ok(consolidated)
+    }
+
+    /// Sets the document of the node at `path`, without what a group carries along itself.
+    pub(crate) fn insert(&mut self, path: &str, node: &NodeMetadata) -> Result<()> {
+        let text = match node {
+            NodeMetadata::Array(array) => array.to_text()?,
+            NodeMetadata::Group(group) => group.to_object(None).to_text()?,
+        };
+        self.insert_text(path, text)
+    }
+
+    /// Sets the document of the node at `path` to text that is JSON, but means nothing to this build.
+    pub(crate) fn insert_text(&mut self, path: &str, text: String) -> Result<()> {
+        check_path(path).map_err(Error::invalid)?;
+        self.documents.insert(path.to_owned(), to_raw(text)?);
+        Ok(())
+    }
+
+    /// Removes the document of the node at `path` and of all nodes below it.
+    pub(crate) fn remove_tree(&mut self, path: &str) {
+        self.documents.retain(|known, _| known.strip_prefix(path).is_none_or(|rest| !(rest.is_empty() || rest.starts_with('/'))));
     }
 
     /// The paths, in the order of their bytes.

@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::array::Array;
+use crate::array::{Array, unsupported_document};
 use crate::dtype::FillValue;
 use crate::error::{Error, Result};
 use crate::group::Node;
 use crate::metadata::{ArrayMetadata, GroupMetadata, Layout, NodeMetadata};
+use crate::rechunk::carry::Carried;
 use crate::rechunk::options::{RechunkOptions, Shards};
 use crate::rechunk::plan::{Plan, plan};
 use crate::rechunk::report::ArrayReport;
@@ -24,7 +25,10 @@ pub(crate) struct Task {
 
 /// All that a rechunk of a path will do.
 pub(crate) struct Job {
+    pub(crate) source: Arc<dyn Store>,
     pub(crate) tasks: Vec<Task>,
+    /// Nodes that need what this build does not have.
+    pub(crate) carried: Vec<Carried>,
     /// Groups, parents first.
     pub(crate) groups: Vec<(String, GroupMetadata)>,
 }
@@ -33,7 +37,7 @@ impl Job {
     /// Looks at the source and plans every array, before anything is written.
     pub(crate) fn prepare(source: &Path, options: &RechunkOptions<'_>, budget_bytes: u64) -> Result<Self> {
         let store: Arc<dyn Store> = Arc::new(open_store(source, options.read_mode)?);
-        let mut job = Self { tasks: Vec::new(), groups: Vec::new() };
+        let mut job = Self { source: store.clone(), tasks: Vec::new(), carried: Vec::new(), groups: Vec::new() };
         match Node::open_in(store.clone(), Key::root())? {
             Node::Array(array) => {
                 let metadata = target_metadata(array.metadata(), options).map_err(|error| named(error, &array))?;
@@ -42,32 +46,39 @@ impl Job {
             Node::Group(group) => {
                 job.groups.push((String::new(), group.metadata().clone()));
                 let mut arrays = Vec::new();
-                group.walk(&mut |path, node| {
+                group.walk_each(&mut |path, node| {
                     match node {
-                        NodeMetadata::Array(metadata) => arrays.push((path.to_owned(), (**metadata).clone())),
-                        NodeMetadata::Group(metadata) => job.groups.push((path.to_owned(), (**metadata).clone())),
+                        Ok(NodeMetadata::Array(metadata)) => arrays.push((path.to_owned(), *metadata)),
+                        Ok(NodeMetadata::Group(metadata)) => job.groups.push((path.to_owned(), *metadata)),
+                        Err(error) => job.carry(path, error, budget_bytes)?,
                     }
                     Ok(())
                 })?;
-                job.add_group(&store, arrays, options, budget_bytes)?;
+                job.add_group(arrays, options, budget_bytes)?;
             }
         }
         Ok(job)
     }
 
-    fn add_group(
-        &mut self,
-        store: &Arc<dyn Store>,
-        arrays: Vec<(String, ArrayMetadata)>,
-        options: &RechunkOptions<'_>,
-        budget_bytes: u64,
-    ) -> Result<()> {
+    /// RCK-15: what is whole, but needs what this build does not have, travels along unread.
+    fn carry(&mut self, path: &str, error: Error, budget_bytes: u64) -> Result<()> {
+        let reason = match &error {
+            // What is needed; what is supported follows behind a semicolon.
+            Error::Unsupported { what, .. } => what.split("; ").next().unwrap_or_default().to_owned(),
+            _ => return Err(error),
+        };
+        unsupported_document(&*self.source, &Key::new(path)?, error)?;
+        self.carried.push(Carried::prepare(&*self.source, path.to_owned(), reason, budget_bytes)?);
+        Ok(())
+    }
+
+    fn add_group(&mut self, arrays: Vec<(String, ArrayMetadata)>, options: &RechunkOptions<'_>, budget_bytes: u64) -> Result<()> {
         if !arrays.iter().any(|(path, metadata)| is_meant(path, metadata, options)) {
-            return Err(no_array(store, &arrays, options));
+            return Err(self.no_array(&arrays, options));
         }
         let mut too_small: Option<Error> = None;
         for (path, metadata) in arrays {
-            let array = Array::with_metadata(store.clone(), Key::new(path.as_str())?, metadata)?;
+            let array = Array::with_metadata(self.source.clone(), Key::new(path.as_str())?, metadata)?;
             let becomes = if is_meant(&path, array.metadata(), options) {
                 target_metadata(array.metadata(), options).map_err(|error| named(error, &array))?
             } else {
@@ -90,9 +101,37 @@ impl Job {
         Ok(())
     }
 
-    /// The plans alone.
+    /// The error where no array has what the options name: what there is instead.
+    fn no_array(&self, arrays: &[(String, ArrayMetadata)], options: &RechunkOptions<'_>) -> Error {
+        let known = |(path, metadata): &(String, ArrayMetadata)| {
+            format!("{path} {:?} ({})", metadata.shape(), crate::rechunk::spec::known_names(metadata))
+        };
+        let unread = self.carried.iter().map(|node| format!("{} (unsupported: {})", node.path, node.reason));
+        let list: Vec<String> = arrays.iter().map(known).chain(unread).take(8).collect();
+        let shards = match &options.shards {
+            Shards::Of(spec) => Some(format!("shards {spec}")),
+            Shards::Keep | Shards::Remove => None,
+        };
+        let asked: Vec<String> = options.chunks.iter().map(|spec| format!("chunks {spec}")).chain(shards).collect();
+        Error::invalid(format!(
+            "{}: no array of this group fits {}; it holds {}",
+            self.source.locate(&Key::root()),
+            if asked.is_empty() { String::from("what is asked for") } else { asked.join(" and ") },
+            if list.is_empty() { String::from("no arrays") } else { list.join("; ") }
+        ))
+    }
+
+    /// The plans alone: of the arrays, and then of what travels along unread.
     pub(crate) fn reports(&self) -> Vec<ArrayReport> {
-        self.tasks.iter().map(|task| ArrayReport { path: task.path.clone(), plan: task.plan.clone(), measured: None }).collect()
+        let report =
+            |path: &String, unsupported, plan: &Plan| ArrayReport { path: path.clone(), unsupported, plan: plan.clone(), measured: None };
+        let arrays = self.tasks.iter().map(|task| report(&task.path, None, &task.plan));
+        arrays.chain(self.carried.iter().map(|node| report(&node.path, Some(node.reason.clone()), &node.plan))).collect()
+    }
+
+    /// A sentence for each node that travels along unread.
+    pub(crate) fn warnings(&self) -> impl Iterator<Item = String> {
+        self.carried.iter().map(|node| format!("{} is not rechunked, and travels along as it is: {}", node.path, node.reason))
     }
 
     /// Bytes of work in all arrays, as progress counts them.
@@ -139,25 +178,6 @@ fn is_meant(path: &str, metadata: &ArrayMetadata, options: &RechunkOptions<'_>) 
 fn is_coordinate(path: &str, metadata: &ArrayMetadata) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
     matches!(metadata.dimension_names(), Some([Some(dimension)]) if dimension == name)
-}
-
-fn no_array(store: &Arc<dyn Store>, arrays: &[(String, ArrayMetadata)], options: &RechunkOptions<'_>) -> Error {
-    let list: Vec<String> = arrays
-        .iter()
-        .take(8)
-        .map(|(path, metadata)| format!("{path} {:?} ({})", metadata.shape(), crate::rechunk::spec::known_names(metadata)))
-        .collect();
-    let shards = match &options.shards {
-        Shards::Of(spec) => Some(format!("shards {spec}")),
-        Shards::Keep | Shards::Remove => None,
-    };
-    let asked: Vec<String> = options.chunks.iter().map(|spec| format!("chunks {spec}")).chain(shards).collect();
-    Error::invalid(format!(
-        "{}: no array of this group fits {}; it holds {}",
-        store.locate(&Key::root()),
-        if asked.is_empty() { String::from("what is asked for") } else { asked.join(" and ") },
-        if list.is_empty() { String::from("no arrays") } else { list.join("; ") }
-    ))
 }
 
 /// What an array becomes: what the options ask for, and what it has where they are silent.

@@ -165,6 +165,35 @@ pub(crate) enum Steps {
     },
 }
 
+impl Plan {
+    /// The plan of a node that travels along unread: `files` stored values are copied (RCK-15).
+    pub(crate) fn carried(files: u64, budget_bytes: u64) -> Result<Self> {
+        if budget_bytes < MOVE_WINDOW_BYTES {
+            let what = String::from("stored values that travel along are copied through a window");
+            return Err(Error::BudgetTooSmall { required_bytes: MOVE_WINDOW_BYTES, budget_bytes, what });
+        }
+        Ok(Self {
+            strategy: Strategy::PassThrough,
+            threads: 1,
+            encode_threads: 1,
+            budget_bytes,
+            memory: vec![Share { what: "windows of stored chunks", count: 1, each_bytes: MOVE_WINDOW_BYTES }],
+            memory_bytes: MOVE_WINDOW_BYTES,
+            peak_rss_bytes: MOVE_WINDOW_BYTES + PROCESS_BYTES,
+            decoded_bytes: 0,
+            encoded_bytes: 0,
+            spilled_bytes: 0,
+            files,
+            block: Vec::new(),
+            partition: Vec::new(),
+            partition_count: 0,
+            estimated_seconds: 0.0,
+            work_bytes: 0,
+            steps: Steps::Move,
+        })
+    }
+}
+
 /// Plans a rechunk.
 ///
 /// # Errors

@@ -36,6 +36,9 @@ pub struct Measured {
 pub struct ArrayReport {
     /// Path of the array below the source; empty for the source itself.
     pub path: String,
+    /// For a node that travels along unread, stored value by stored value: what it needs that this build does not have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unsupported: Option<String>,
     /// What was planned.
     pub plan: Plan,
     /// What was measured; none for a plan that was not run.
@@ -47,7 +50,7 @@ pub struct ArrayReport {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Report {
-    /// One entry an array.
+    /// One entry an array; after these, one for each node that travelled along unread.
     pub arrays: Vec<ArrayReport>,
     /// Wall time in seconds, publication and sync included.
     pub seconds: f64,

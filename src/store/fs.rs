@@ -7,7 +7,7 @@
 
 use std::any::Any;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rustix::fs::{AtFlags, Dir, FlockOperation, RenameFlags, Stat};
@@ -71,6 +71,18 @@ impl FilesystemStore {
         }
         std::fs::create_dir_all(path).map_err(|e| Error::io("create directory", path.display().to_string(), e))?;
         Self::open(path)
+    }
+
+    /// The directory that holds the root, as a store, and the name of the root in it; none at the top of the file system, where the name is not
+    /// UTF-8, or where the directory may not be read.
+    pub(crate) fn enclosing(&self) -> Result<Option<(Self, String)>> {
+        let path = resolved(self.root.path())?;
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else { return Ok(None) };
+        match Self::open(parent) {
+            Ok(store) => Ok(Some((store, name.to_owned()))),
+            Err(Error::Io { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads values in this way from now on.
@@ -347,6 +359,17 @@ impl Store for FilesystemStore {
     fn as_any(&self) -> &dyn Any {
         self
     }
+}
+
+/// The absolute path that `path` stands for, without links.
+///
+/// # Errors
+/// [`Error::NotFound`] if there is nothing, and what the system says.
+pub(crate) fn resolved(path: &Path) -> Result<PathBuf> {
+    path.canonicalize().map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::NotFound { path: path.display().to_string(), what: String::from("a directory") },
+        _ => Error::io("resolve", path.display().to_string(), error),
+    })
 }
 
 /// The lock goes with the handle, and so with the process.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Answer;
 use crate::args::InfoArgs;
-use crate::output::{human, json as print_json, line};
+use crate::output::{fault, human, json as print_json, line};
 
 /// Stored chunks are looked up one by one only in grids of up to so many.
 const COUNTED_CHUNKS: u128 = 1_000_000;
@@ -103,21 +103,29 @@ fn stored_rows(array: &Array, raw: u64) -> Result<Vec<Row>, Error> {
 }
 
 fn group_rows(group: &Group) -> Result<Vec<Row>, Error> {
-    let (mut arrays, mut groups) = (Vec::new(), Vec::new());
+    let (mut arrays, mut groups, mut unread) = (Vec::new(), Vec::new(), Map::new());
     for (name, node) in group.children()? {
         match node {
-            rezarr::NodeMetadata::Array(_) => arrays.push(name),
-            rezarr::NodeMetadata::Group(_) => groups.push(name),
+            Ok(rezarr::NodeMetadata::Array(_)) => arrays.push(name),
+            Ok(rezarr::NodeMetadata::Group(_)) => groups.push(name),
+            Err(error) => {
+                unread.insert(name, Value::from(fault(&error)));
+            }
         }
     }
     let consolidated = group.metadata().is_consolidated();
-    Ok(vec![
+    let mut rows = vec![
         row("Type", "Group", "node_type", "group"),
         row("Zarr format", "3", "zarr_format", 3),
         row("Store", group.path(), "path", group.path()),
         row("Consolidated", if consolidated { "yes" } else { "no" }, "consolidated", consolidated),
         row("Groups", groups.join(", "), "groups", groups),
         row("Arrays", arrays.join(", "), "arrays", arrays),
-        row("Attributes", group.attributes().as_json(), "attributes", Value::Object(group.attributes().to_map()?)),
-    ])
+    ];
+    if !unread.is_empty() {
+        let text: Vec<String> = unread.iter().map(|(name, fault)| format!("{name} ({})", fault.as_str().unwrap_or_default())).collect();
+        rows.push(row("Not readable", text.join(", "), "not_readable", unread));
+    }
+    rows.push(row("Attributes", group.attributes().as_json(), "attributes", Value::Object(group.attributes().to_map()?)));
+    Ok(rows)
 }

@@ -32,6 +32,15 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), Error> {
     line(&text)
 }
 
+/// In a few words, why a member of a group cannot be read.
+pub(crate) fn fault(error: &Error) -> String {
+    match error {
+        // What is needed; what is supported follows behind a semicolon.
+        Error::Unsupported { what, .. } => format!("unsupported: {}", what.split("; ").next().unwrap_or_default()),
+        other => format!("not readable: {other}"),
+    }
+}
+
 /// Bytes in the unit that a person would use.
 pub(crate) fn human(bytes: u64) -> String {
     HumanBytes(bytes).to_string()

@@ -63,6 +63,9 @@ pub(crate) fn plan(args: &RechunkArgs) -> Answer {
 /// Arrays that travel along unchanged are one line, unless more is asked for.
 fn print_plan(array: &ArrayReport, verbose: bool) -> Result<(), Error> {
     let name = if array.path.is_empty() { "/" } else { &array.path };
+    if let Some(reason) = &array.unsupported {
+        return line(&format!("{name}: travels along unread, {} files ({reason})", array.plan.files));
+    }
     if array.plan.strategy == rezarr::Strategy::PassThrough && !verbose {
         return line(&format!("{name}: stored chunks are moved as they are, {} files at most", array.plan.files));
     }

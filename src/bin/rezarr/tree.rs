@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::Answer;
 use crate::args::TreeArgs;
-use crate::output::{json as print_json, line};
+use crate::output::{fault, json as print_json, line};
 
 /// A node and what is below it.
 #[derive(Default)]
@@ -24,10 +24,13 @@ pub(crate) fn run(args: &TreeArgs) -> Answer {
         Node::Array(array) => root.describe(&NodeMetadata::Array(Box::new(array.metadata().clone()))),
         Node::Group(group) => {
             root.describe(&NodeMetadata::Group(Box::new(group.metadata().clone())));
-            group.walk(&mut |path, node| {
+            group.walk_each(&mut |path, node| {
                 let depth = path.split('/').count();
                 if args.level.is_none_or(|level| depth <= level) {
-                    root.at(path).describe(node);
+                    match node {
+                        Ok(node) => root.at(path).describe(&node),
+                        Err(error) => root.at(path).describe_fault(&error),
+                    }
                 }
                 Ok(())
             })?;
@@ -57,6 +60,13 @@ impl Branch {
             }
             NodeMetadata::Group(_) => self.details = json!({"node_type": "group"}),
         }
+    }
+
+    /// A node that is there, but cannot be read, does not hide the others.
+    fn describe_fault(&mut self, error: &Error) {
+        let fault = fault(error);
+        self.label = format!(" ({fault})");
+        self.details = json!({"not_readable": fault});
     }
 
     fn print(&self, indent: &str) -> Result<(), Error> {

@@ -31,7 +31,11 @@ pub(crate) fn run(args: &VerifyArgs) -> Answer {
             line(&format!("differs: {difference}"))?;
         }
         if verdict.equal {
-            line(&format!("equal: {} arrays, {} elements", verdict.arrays, verdict.elements))?;
+            let undecoded = match verdict.undecoded {
+                0 => String::new(),
+                count => format!("; {count} nodes that cannot be decoded, byte by byte"),
+            };
+            line(&format!("equal: {} arrays, {} elements{undecoded}", verdict.arrays, verdict.elements))?;
         }
     }
     Ok(verdict.equal)

@@ -1,0 +1,155 @@
+//! Consolidated metadata are copies of the documents below a group, which other readers trust: whoever changes a node brings the copies in all
+//! groups above it up to date with [`refresh_copies`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::array::{child_names, read_child};
+use crate::error::{Error, Result};
+use crate::json::MAX_DOCUMENT_BYTES;
+use crate::metadata::{Consolidated, DOCUMENT, GroupMetadata, NodeMetadata};
+use crate::store::{EntryKind, FilesystemStore, Key, Lock, Store, read_to_vec};
+
+/// How far up is looked, and how far down a tree is copied.
+const MAX_DEPTH: usize = 64;
+
+/// How often, and after which pause, a document is tried again that another process is changing.
+const LOCK_TRIES: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+
+/// What became of the copies.
+#[derive(Debug, Default)]
+pub(crate) struct Refreshed {
+    /// Documents that were written.
+    pub(crate) written: usize,
+    /// Copies that could not be brought up to date, and were removed, so that readers list the store instead: a sentence each.
+    pub(crate) removed: Vec<String>,
+    /// Documents that may hold copies that are out of date, and why.
+    pub(crate) stale: Vec<Error>,
+}
+
+/// Brings what the groups above the node at `key` carry along of it up to date (RCK-16): upwards through the store, and beyond its root where
+/// it is a directory, until a prefix is no group.
+pub(crate) fn refresh_copies(store: &Arc<dyn Store>, key: &Key) -> Refreshed {
+    let mut refreshed = Refreshed::default();
+    let (mut store, mut key, mut below) = (store.clone(), key.clone(), String::new());
+    for _ in 0..MAX_DEPTH {
+        let name = match step_up(&mut store, &mut key) {
+            Ok(Some(name)) => name,
+            Ok(None) => break,
+            Err(error) => {
+                refreshed.stale.push(error);
+                break;
+            }
+        };
+        below = if below.is_empty() { name } else { format!("{name}/{below}") };
+        match refresh_group(&*store, &key, &below, &mut refreshed) {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(error) => refreshed.stale.push(error),
+        }
+    }
+    refreshed
+}
+
+/// From a prefix to the one that holds it, if need be in another store; returns the name that was left, none at the very top.
+fn step_up(store: &mut Arc<dyn Store>, key: &mut Key) -> Result<Option<String>> {
+    if let Some(parent) = key.parent() {
+        let name = key.name().to_owned();
+        *key = parent;
+        return Ok(Some(name));
+    }
+    let Some(directory) = store.as_any().downcast_ref::<FilesystemStore>() else { return Ok(None) };
+    let Some((enclosing, name)) = directory.enclosing()? else { return Ok(None) };
+    *store = Arc::new(enclosing);
+    Ok(Some(name))
+}
+
+/// Brings the copies in one group up to date, if it has any; returns whether it is a group.
+fn refresh_group(store: &dyn Store, prefix: &Key, below: &str, refreshed: &mut Refreshed) -> Result<bool> {
+    match read_group(store, prefix)? {
+        None => return Ok(false),
+        Some(group) if !group.is_consolidated() => return Ok(true),
+        Some(_) => {}
+    }
+    let _lock = lock(store, prefix)?;
+    // It may have changed before the lock was had.
+    let Some(group) = read_group(store, prefix)? else { return Ok(false) };
+    if !group.is_consolidated() {
+        return Ok(true);
+    }
+    let write = |group: GroupMetadata| store.set(&prefix.join(DOCUMENT)?, &NodeMetadata::Group(Box::new(group)).to_bytes()?);
+    let updated = updated_copies(store, prefix, below, &group).and_then(|copies| group.clone().with_consolidated(Some(&copies)));
+    if let Err(error) = updated.and_then(write) {
+        write(group.with_consolidated(None)?)?;
+        let path = store.locate(prefix);
+        refreshed.removed.push(format!("{path}: its consolidated metadata were removed, as they could not be brought up to date: {error}"));
+    }
+    refreshed.written += 1;
+    Ok(true)
+}
+
+/// The group at `prefix`; none where something else or nothing is.
+fn read_group(store: &dyn Store, prefix: &Key) -> Result<Option<GroupMetadata>> {
+    let key = prefix.join(DOCUMENT)?;
+    let Some(document) = read_to_vec(store, &key, MAX_DOCUMENT_BYTES)? else { return Ok(None) };
+    match NodeMetadata::from_bytes(&document).map_err(|error| error.at(&store.locate(&key)))? {
+        NodeMetadata::Group(group) => Ok(Some(*group)),
+        NodeMetadata::Array(_) => Ok(None),
+    }
+}
+
+/// The lock of a group, so that two processes that change nodes in it do not lose each other's copies; none where there are no locks.
+fn lock(store: &dyn Store, prefix: &Key) -> Result<Option<Box<dyn Lock>>> {
+    for _ in 1..LOCK_TRIES {
+        match store.lock(prefix) {
+            Err(Error::Busy { .. }) => std::thread::sleep(LOCK_PAUSE),
+            Err(Error::Unsupported { .. }) => return Ok(None),
+            locked => return locked.map(Some),
+        }
+    }
+    store.lock(prefix).map(Some)
+}
+
+/// The copies of a group with those of the node `below` it made anew, and of all that lies between the two and below the node.
+fn updated_copies(store: &dyn Store, prefix: &Key, below: &str, group: &GroupMetadata) -> Result<Consolidated> {
+    let mut copies = group.consolidated()?.unwrap_or_default();
+    copies.remove_tree(below);
+    for (end, _) in below.match_indices('/') {
+        copy_document(store, prefix, &below[..end], &mut copies)?;
+    }
+    copy_tree(store, prefix, below, 0, &mut copies)?;
+    Ok(copies)
+}
+
+fn copy_tree(store: &dyn Store, prefix: &Key, path: &str, depth: usize, copies: &mut Consolidated) -> Result<()> {
+    if depth > MAX_DEPTH {
+        return Err(Error::unsupported(format!("groups nested more than {MAX_DEPTH} deep")).at(&store.locate(&prefix.join(path)?)));
+    }
+    if copy_document(store, prefix, path, copies)? {
+        for name in child_names(store, &prefix.join(path)?)? {
+            copy_tree(store, prefix, &format!("{path}/{name}"), depth + 1, copies)?;
+        }
+    }
+    Ok(())
+}
+
+/// Copies the document at `path` below `prefix`; returns whether it is that of a group.
+fn copy_document(store: &dyn Store, prefix: &Key, path: &str, copies: &mut Consolidated) -> Result<bool> {
+    let key = prefix.join(path)?;
+    match read_child(store, &key) {
+        Ok(node) => copies.insert(path, &node).map(|()| matches!(node, NodeMetadata::Group(_))),
+        Err(error) => copies.insert_text(path, unsupported_document(store, &key, error)?).map(|()| false),
+    }
+}
+
+/// The document of a node that gave `error`, where it is whole and only needs what this build does not have; otherwise the error.
+pub(crate) fn unsupported_document(store: &dyn Store, prefix: &Key, error: Error) -> Result<String> {
+    if matches!(error, Error::Unsupported { .. }) && store.kind(prefix)? == Some(EntryKind::Prefix) {
+        let document = read_to_vec(store, &prefix.join(DOCUMENT)?, MAX_DOCUMENT_BYTES)?;
+        if let Some(Ok(text)) = document.map(String::from_utf8) {
+            return Ok(text);
+        }
+    }
+    Err(error)
+}

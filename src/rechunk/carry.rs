@@ -1,0 +1,145 @@
+//! Nodes that need what this build does not have, and travel along unread: every stored value below them is copied as it is, the document last.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use crate::error::{Error, Result};
+use crate::metadata::DOCUMENT;
+use crate::rechunk::execute::{Control, add};
+use crate::rechunk::plan::Plan;
+use crate::rechunk::report::Measured;
+use crate::store::{ByteRange, EntryKind, Key, Store};
+
+/// How deep prefixes may be nested below a node that is not understood; each level is one open directory.
+const MAX_PREFIX_DEPTH: usize = 128;
+
+/// A node that travels along unread (RCK-15).
+pub(crate) struct Carried {
+    /// Where it is below the root.
+    pub(crate) path: String,
+    /// What this build does not have.
+    pub(crate) reason: String,
+    pub(crate) plan: Plan,
+    /// Digest of the document, to see at the end whether it is still the same node.
+    digest: u64,
+}
+
+impl Carried {
+    /// Looks at the tree below `path`: counts its values, and refuses what cannot be copied.
+    pub(crate) fn prepare(store: &dyn Store, path: String, reason: String, budget_bytes: u64) -> Result<Self> {
+        let prefix = Key::new(path.as_str())?;
+        let mut files = 0;
+        for_each_value(store, &prefix, &mut |_| {
+            files += 1;
+            Ok(())
+        })?;
+        let digest = digest(store, &prefix)?;
+        Ok(Self { plan: Plan::carried(files, budget_bytes)?, path, reason, digest })
+    }
+
+    /// Copies the tree from below the root of `source` to `target` in `store`.
+    pub(crate) fn copy(&self, source: &dyn Store, store: &dyn Store, target: &Key, control: &Control<'_>) -> Result<Measured> {
+        let begun = Instant::now();
+        let from = Key::new(self.path.as_str())?;
+        let document = from.join(DOCUMENT)?;
+        let mut measured = Measured::default();
+        let mut copy = |key: &Key| {
+            control.check()?;
+            let to = target.join(&key.as_str()[from.as_str().len() + 1..])?;
+            let bytes = store.copy_from(source, key, &to)?.ok_or_else(|| self.stale(source, &from))?;
+            add(&control.read_bytes, bytes);
+            measured.files += 1;
+            Ok(())
+        };
+        for_each_value(source, &from, &mut |key| if *key == document { Ok(()) } else { copy(key) })?;
+        copy(&document)?;
+        if digest(source, &from)? != self.digest {
+            return Err(self.stale(source, &from));
+        }
+        measured.read_bytes = control.read_bytes.load(Ordering::Relaxed);
+        measured.written_bytes = measured.read_bytes;
+        measured.seconds = begun.elapsed().as_secs_f64();
+        Ok(measured)
+    }
+
+    fn stale(&self, source: &dyn Store, from: &Key) -> Error {
+        Error::Stale { path: source.locate(from) }
+    }
+}
+
+/// Calls `visit` with the key of every value below `prefix`, without collecting them.
+///
+/// # Errors
+/// Those of `visit` and of the store; [`Error::Unsupported`] for what is neither a value nor a prefix, and for prefixes nested too deep.
+pub(crate) fn for_each_value(store: &dyn Store, prefix: &Key, visit: &mut dyn FnMut(&Key) -> Result<()>) -> Result<()> {
+    values_below(store, prefix, 0, visit)
+}
+
+fn values_below(store: &dyn Store, prefix: &Key, depth: usize, visit: &mut dyn FnMut(&Key) -> Result<()>) -> Result<()> {
+    if depth > MAX_PREFIX_DEPTH {
+        let what = format!("prefixes nested more than {MAX_PREFIX_DEPTH} deep in a node that travels along unread");
+        return Err(Error::unsupported(what).at(&store.locate(prefix)));
+    }
+    store.list(prefix, &mut |entry| {
+        let key = prefix.join(&entry.name)?;
+        match entry.kind {
+            EntryKind::Value => visit(&key),
+            EntryKind::Prefix => values_below(store, &key, depth + 1, visit),
+            EntryKind::Other => Err(Error::unsupported("a link or special file, which cannot travel along").at(&store.locate(&key))),
+        }
+    })
+}
+
+/// Digest of the document of a node; one for no document.
+fn digest(store: &dyn Store, prefix: &Key) -> Result<u64> {
+    let mut hasher = DefaultHasher::new();
+    store.read(&prefix.join(DOCUMENT)?, ByteRange::All, &mut |bytes| {
+        bytes.hash(&mut hasher);
+        Ok(())
+    })?;
+    Ok(hasher.finish())
+}
+
+/// Whether all values below `path` are there on both sides with the same bytes; otherwise the first that was found to differ.
+pub(crate) fn first_difference(a: &Arc<dyn Store>, b: &Arc<dyn Store>, path: &str, control: &Control<'_>) -> Result<Option<String>> {
+    let prefix = Key::new(path)?;
+    let mut found = None;
+    for_each_value(&**a, &prefix, &mut |key| {
+        control.check()?;
+        if found.is_none() && !same_value(&**a, &**b, key)? {
+            found = Some(key.to_string());
+        }
+        Ok(())
+    })?;
+    for_each_value(&**b, &prefix, &mut |key| {
+        control.check()?;
+        if found.is_none() && a.size(key)?.is_none() {
+            found = Some(key.to_string());
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Whether both stores have a value of the same bytes at `key`.
+fn same_value(a: &dyn Store, b: &dyn Store, key: &Key) -> Result<bool> {
+    const WINDOW_BYTES: u64 = 1 << 20;
+    let (Some(size), Some(other)) = (a.size(key)?, b.size(key)?) else { return Ok(false) };
+    let (mut same, mut offset) = (size == other, 0);
+    while same && offset < size {
+        let range = ByteRange::From { offset, len: (size - offset).min(WINDOW_BYTES) };
+        let mut both = false;
+        a.read(key, range, &mut |ours| {
+            b.read(key, range, &mut |theirs| {
+                both = ours == theirs;
+                Ok(())
+            })
+            .map(drop)
+        })?;
+        same = both;
+        offset = offset.saturating_add(WINDOW_BYTES);
+    }
+    Ok(same)
+}
