@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::json::NamedConfig;
+use crate::json::{self, NamedConfig};
 
 mod fill;
 mod float;
@@ -16,9 +16,12 @@ pub use fill::FillValue;
 /// The widest raw type, in bits (one element of 128 KiB).
 const MAX_RAW_BITS: usize = 1 << 20;
 
+/// What zarr-python calls raw types.
+const RAW_BYTES: &str = "raw_bytes";
+
 /// What is accepted, for messages.
 const SUPPORTED: &str = "bool, int8, int16, int32, int64, uint8, uint16, uint32, uint64, float16, float32, float64, complex64, complex128, \
-                         and r8, r16, ... r1048576";
+                         and r8, r16, ... r1048576 (raw_bytes)";
 
 /// The data type of an array's elements (Zarr v3 core specification, section "Data types").
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -167,12 +170,31 @@ impl DataType {
         }
     }
 
-    /// Reads the `data_type` member of an array document; pointers of errors are relative to it.
-    pub(crate) fn from_json(value: &Value) -> Result<Self> {
+    /// Reads the `data_type` member of an array document; pointers of errors are relative to it. Also tells whether it is a raw type under
+    /// zarr-python's name, `raw_bytes`, so that it can be written as it came.
+    pub(crate) fn from_json(value: &Value) -> Result<(Self, bool)> {
         let named = NamedConfig::from_json_mandatory(value)?;
+        if named.name == RAW_BYTES {
+            return Self::from_raw_bytes(&named).map(|data_type| (data_type, true));
+        }
         let data_type = Self::from_name(&named.name)?;
         named.only(&[])?;
-        Ok(data_type)
+        Ok((data_type, false))
+    }
+
+    fn from_raw_bytes(named: &NamedConfig) -> Result<Self> {
+        named.only(&["length_bytes"])?;
+        let at = "/configuration/length_bytes";
+        let value = named.configuration.get("length_bytes").ok_or_else(|| Error::metadata(at, "missing; this member is mandatory"))?;
+        let size_bytes = value.as_u64().and_then(|size| usize::try_from(size).ok()).filter(|size| (1..=MAX_RAW_BITS / 8).contains(size));
+        let size_bytes = size_bytes
+            .ok_or_else(|| Error::metadata(at, format!("{}; expected an integer from 1 to {}", json::brief(value), MAX_RAW_BITS / 8)))?;
+        Ok(Self::Raw { size_bytes })
+    }
+
+    /// The `data_type` member of a raw type as zarr-python writes it.
+    pub(crate) fn to_raw_bytes_json(&self) -> Value {
+        serde_json::json!({"name": RAW_BYTES, "configuration": {"length_bytes": self.item_size()}})
     }
 
     /// The `data_type` member of an array document: a plain string, the only form that every reader accepts.

@@ -234,6 +234,7 @@ impl Group {
             return Err(Error::Stale { path: self.path() });
         };
         let metadata = (*now.metadata).clone().with_consolidated(Some(&consolidated))?;
+        drop(consolidated);
         self.metadata = Arc::new(self.write_document(metadata)?);
         Ok(())
     }

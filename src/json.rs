@@ -6,15 +6,22 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 
+use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
+mod scan;
+
+pub(crate) use scan::{check_unique, member};
+
 /// The largest metadata document that is read, in bytes. Consolidated metadata is what makes documents large.
-pub(crate) const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
+pub(crate) const MAX_DOCUMENT_BYTES: u64 = 16 << 20;
 
 /// The largest member that is interpreted, in bytes. Parsed JSON takes up to forty times its text in memory; this bounds it.
 const MAX_MEMBER_BYTES: usize = 4 << 20;
@@ -22,40 +29,71 @@ const MAX_MEMBER_BYTES: usize = 4 << 20;
 /// The deepest nesting, that of `serde_json`.
 const MAX_DEPTH: usize = 127;
 
+/// The most members that the object of a document has itself, known or not.
+const MAX_DOCUMENT_MEMBERS: usize = 1024;
+
+/// The most of them that are unknown. The room between the two is for known ones that are written though they were not read.
+pub(crate) const MAX_UNKNOWN_MEMBERS: usize = 1000;
+
+/// Text that is valid JSON. A clone is the same text in memory.
+#[derive(Clone, Debug)]
+pub(crate) struct Text(Arc<Box<RawValue>>);
+
+impl Text {
+    /// Checks that `text` is JSON.
+    pub(crate) fn new(text: String) -> Result<Self> {
+        RawValue::from_string(text).map(Self::from).map_err(|fault| Error::invalid(format!("metadata that cannot be printed: {fault}")))
+    }
+}
+
+impl From<Box<RawValue>> for Text {
+    fn from(raw: Box<RawValue>) -> Self {
+        Self(Arc::new(raw))
+    }
+}
+
+impl Deref for Text {
+    type Target = RawValue;
+
+    fn deref(&self) -> &RawValue {
+        &self.0
+    }
+}
+
 /// The members of an object in their order, their values as text. No name occurs twice.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Members(Vec<(String, Box<RawValue>)>);
+pub(crate) struct Members(Vec<(String, Text)>);
 
 impl Members {
     /// The members of a whole document.
     pub(crate) fn from_document(document: &[u8]) -> Result<Self> {
-        if document.len() as u64 > MAX_DOCUMENT_BYTES {
-            return Err(Error::metadata("", format!("a document of {} bytes; at most {MAX_DOCUMENT_BYTES} are accepted", document.len())));
-        }
-        if document.starts_with(b"\xef\xbb\xbf") {
-            return Err(Error::metadata("", "a byte order mark before the document; JSON starts with its object"));
-        }
-        let text =
-            std::str::from_utf8(document).map_err(|fault| Error::metadata("", format!("not UTF-8 after byte {}", fault.valid_up_to())))?;
-        check_depth(text)?;
-        Self::parse(text)
+        Self::from_node(document_text(document)?)
+    }
+
+    /// The members of the document `text`. Those that are objects repeat no member of their own (FMT-5).
+    pub(crate) fn from_node(text: &str) -> Result<Self> {
+        Self::read(text, MAX_DOCUMENT_MEMBERS, |name, value| {
+            if value.starts_with('{') { check_unique(value).map_err(|error| error.within(&pointer(name))) } else { Ok(()) }
+        })
     }
 
     /// The members of the object `text`.
     pub(crate) fn parse(text: &str) -> Result<Self> {
-        let mut duplicate = None;
+        Self::read(text, usize::MAX, |_, _| Ok(()))
+    }
+
+    fn read(text: &str, most: usize, mut check: impl FnMut(&str, &str) -> Result<()>) -> Result<Self> {
+        let mut failure = None;
         let mut deserializer = serde_json::Deserializer::from_str(text);
-        match MembersSeed(&mut duplicate).deserialize(&mut deserializer).and_then(|members| deserializer.end().map(|()| members)) {
+        let seed = MembersSeed { most, check: &mut check, failure: &mut failure };
+        match deserializer.deserialize_map(seed).and_then(|members| deserializer.end().map(|()| members)) {
             Ok(members) => Ok(Self(members)),
-            Err(fault) => Err(match duplicate {
-                Some(name) => Error::metadata(pointer(&name), "the member occurs twice; names must be unique"),
-                None => syntax_error("", text, &fault),
-            }),
+            Err(fault) => Err(failure.unwrap_or_else(|| syntax_error("", text, &fault))),
         }
     }
 
     /// Takes a member out.
-    pub(crate) fn take(&mut self, name: &str) -> Option<Box<RawValue>> {
+    pub(crate) fn take(&mut self, name: &str) -> Option<Text> {
         let position = self.0.iter().position(|(member, _)| member == name)?;
         Some(self.0.remove(position).1)
     }
@@ -70,14 +108,39 @@ impl Members {
         self.take_value(name)?.ok_or_else(|| Error::metadata(pointer(name), "missing; this member is mandatory"))
     }
 
+    /// Bytes of their text.
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.iter().map(|(name, value)| name.len() + value.get().len()).sum()
+    }
+
     /// The members in their order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &RawValue)> {
         self.0.iter().map(|(name, value)| (name.as_str(), &**value))
     }
 }
 
+/// Refuses what [`Members::from_document`] would refuse, and keeps nothing.
+pub(crate) fn check_document(document: &[u8]) -> Result<()> {
+    let text = document_text(document)?;
+    check_unique(text)
+}
+
+/// The text of a document (FMT-1, FMT-2, FMT-4).
+fn document_text(document: &[u8]) -> Result<&str> {
+    if document.len() as u64 > MAX_DOCUMENT_BYTES {
+        return Err(Error::metadata("", format!("a document of {} bytes; at most {MAX_DOCUMENT_BYTES} are accepted", document.len())));
+    }
+    if document.starts_with(b"\xef\xbb\xbf") {
+        return Err(Error::metadata("", "a byte order mark before the document; JSON starts with its object"));
+    }
+    let text =
+        std::str::from_utf8(document).map_err(|fault| Error::metadata("", format!("not UTF-8 after byte {}", fault.valid_up_to())))?;
+    check_depth(text)?;
+    Ok(text)
+}
+
 impl IntoIterator for Members {
-    type Item = (String, Box<RawValue>);
+    type Item = (String, Text);
     type IntoIter = std::vec::IntoIter<Self::Item>;
 
     fn into_iter(self) -> Self::IntoIter {
@@ -91,19 +154,15 @@ impl PartialEq for Members {
     }
 }
 
-/// Reads an object without looking into its values; leaves the name of a member that occurs twice.
-struct MembersSeed<'a>(&'a mut Option<String>);
-
-impl<'de> DeserializeSeed<'de> for MembersSeed<'_> {
-    type Value = Vec<(String, Box<RawValue>)>;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
+/// Reads an object without looking into its values; leaves the failure that is not one of syntax.
+struct MembersSeed<'a, F> {
+    most: usize,
+    check: &'a mut F,
+    failure: &'a mut Option<Error>,
 }
 
-impl<'de> Visitor<'de> for MembersSeed<'_> {
-    type Value = Vec<(String, Box<RawValue>)>;
+impl<'de, F: FnMut(&str, &str) -> Result<()>> Visitor<'de> for MembersSeed<'_, F> {
+    type Value = Vec<(String, Text)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
@@ -112,11 +171,22 @@ impl<'de> Visitor<'de> for MembersSeed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let (mut members, mut seen) = (Vec::new(), HashSet::new());
         while let Some(name) = map.next_key::<String>()? {
-            if !seen.insert(name.clone()) {
-                *self.0 = Some(name);
+            let value: &RawValue = if seen.insert(name.clone()) {
+                map.next_value()?
+            } else {
+                *self.failure = Some(scan::duplicate(&name));
                 return Err(A::Error::custom("duplicate member"));
+            };
+            let checked = if members.len() < self.most {
+                (self.check)(&name, value.get())
+            } else {
+                Err(Error::metadata("", format!("more than {} members", self.most)))
+            };
+            if let Err(error) = checked {
+                *self.failure = Some(error);
+                return Err(A::Error::custom("refused"));
             }
-            members.push((name, map.next_value()?));
+            members.push((name, Text::from(value.to_owned())));
         }
         Ok(members)
     }

@@ -17,6 +17,7 @@ mod attributes;
 mod document;
 mod group;
 mod layout;
+mod staged;
 
 pub use array::ArrayMetadata;
 pub use attributes::Attributes;
@@ -97,10 +98,13 @@ fn check_format(format: &Value) -> Result<()> {
 
 /// Members that no rule knows may stand only where a reader is told that it may ignore them.
 fn check_extra(extra: &Members) -> Result<()> {
+    let count = extra.iter().count();
+    if count > json::MAX_UNKNOWN_MEMBERS {
+        return Err(Error::metadata("", format!("{count} unknown members; at most {} are accepted", json::MAX_UNKNOWN_MEMBERS)));
+    }
     for (name, value) in extra.iter() {
-        let ignorable = Members::parse(value.get())
-            .is_ok_and(|members| members.iter().any(|(name, value)| name == "must_understand" && value.get() == "false"));
-        if !ignorable {
+        let understood = json::member(value.get(), "must_understand");
+        if !understood.is_ok_and(|value| value.is_some_and(|value| value.get() == "false")) {
             return Err(Error::metadata(
                 json::pointer(name),
                 "an unknown member; it would be ignored only if it were an object with \"must_understand\": false",
@@ -139,13 +143,22 @@ impl Serialize for Object<'_> {
 impl Object<'_> {
     /// The text of the object, indented by two spaces.
     fn to_text(&self) -> Result<String> {
-        serde_json::to_string_pretty(self).map_err(|fault| Error::invalid(format!("metadata that cannot be printed: {fault}")))
+        let kept = |(_, member): &(&str, Member<'_>)| if let Member::Raw(raw) = member { raw.get().len() } else { 0 };
+        // In one piece, since a large text that grows is there twice for a while.
+        let mut text = Vec::with_capacity(self.0.iter().map(kept).sum::<usize>() + 2048);
+        let printed = self.write_to(&mut text).map_err(|fault| Error::invalid(format!("metadata that cannot be printed: {fault}")));
+        printed.and_then(|()| String::from_utf8(text).map_err(|_| Error::invalid("metadata that are not UTF-8")))
+    }
+
+    /// Writes the text of the object.
+    fn write_to(&self, writer: &mut impl std::io::Write) -> std::io::Result<()> {
+        Ok(serde_json::to_writer_pretty(writer, self)?)
     }
 
     /// The object as a document, checked to be one that is read again.
     fn to_document(&self) -> Result<Vec<u8>> {
         let text = self.to_text()?;
-        Members::from_document(text.as_bytes()).map_err(|error| as_argument("metadata cannot be stored", error))?;
+        json::check_document(text.as_bytes()).map_err(|error| as_argument("metadata cannot be stored", error))?;
         Ok(text.into_bytes())
     }
 }

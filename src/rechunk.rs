@@ -210,12 +210,12 @@ fn fill_stage(
         })?);
     }
     // Documents of groups come last and children first, so that a group that can be opened is complete.
-    for (path, metadata) in job.groups.iter().rev() {
-        let document = NodeMetadata::Group(Box::new(metadata.clone().with_consolidated(None)?)).to_bytes()?;
-        store.set(&below(prefix, path)?.join(DOCUMENT)?, &document)?;
+    for group in job.groups.iter().rev() {
+        let document = NodeMetadata::Group(Box::new(group.metadata.clone()));
+        document.stage(&**store, &below(prefix, &group.path)?.join(DOCUMENT)?)?;
     }
-    for (path, _) in job.groups.iter().rev().filter(|(_, metadata)| metadata.is_consolidated()) {
-        Group::open_in(store.clone(), below(prefix, path)?)?.consolidate()?;
+    for group in job.groups.iter().rev().filter(|group| group.consolidate) {
+        Group::open_in(store.clone(), below(prefix, &group.path)?)?.consolidate()?;
     }
     Ok(measured)
 }

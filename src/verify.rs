@@ -17,7 +17,7 @@ use crate::group::Node;
 use crate::metadata::{ArrayMetadata, NodeMetadata};
 use crate::rechunk::carry::first_difference;
 use crate::rechunk::execute::{Control, Missing, TileSink, Transfer};
-use crate::rechunk::plan::{Plan, Problem, plan};
+use crate::rechunk::plan::{Plan, Problem, plan_beside};
 use crate::rechunk::{DEFAULT_MEMORY_BYTES, Progress, default_threads, named, open_store, side, watched, within_limit};
 use crate::region::{Region, to_usize};
 use crate::store::{Key, ReadMode, Store};
@@ -117,6 +117,7 @@ pub struct Verdict {
 pub fn verify(a: impl AsRef<Path>, b: impl AsRef<Path>, mut options: VerifyOptions<'_>) -> Result<Verdict> {
     options.memory_bytes = within_limit(options.memory_bytes, &mut Vec::new());
     let (first, second) = (Tree::open(a.as_ref(), options.read_mode)?, Tree::open(b.as_ref(), options.read_mode)?);
+    let document_bytes = first.document_bytes() + second.document_bytes();
     let mut verdict = Verdict::default();
     for path in first.nodes.keys().filter(|path| !second.nodes.contains_key(*path)) {
         verdict.differences.push(format!("{} is only in {}", shown(path), a.as_ref().display()));
@@ -141,7 +142,7 @@ pub fn verify(a: impl AsRef<Path>, b: impl AsRef<Path>, mut options: VerifyOptio
         let found = documents_differ(x, y)?;
         if let (NodeMetadata::Array(x), NodeMetadata::Array(y), true) = (x, y, found.is_none()) {
             let (x, y) = (first.array(path, x)?, second.array(path, y)?);
-            compare(path, &x, &y, &mut options, &mut verdict)?;
+            compare(path, (&x, &y), document_bytes, &mut options, &mut verdict)?;
         }
         verdict.differences.extend(found.map(|what| format!("{}: {what}", shown(path))));
     }
@@ -192,6 +193,16 @@ impl Tree {
         Ok(Self { store, nodes })
     }
 
+    /// Bytes of text that are held for the whole comparison.
+    fn document_bytes(&self) -> u64 {
+        let text = |found: &Found| match found {
+            Found::Known(NodeMetadata::Array(array)) => array.text_bytes(),
+            Found::Known(NodeMetadata::Group(group)) => group.text_bytes(),
+            Found::Unsupported(_) => 0,
+        };
+        self.nodes.values().map(|found| text(found) as u64).sum()
+    }
+
     fn array(&self, path: &str, metadata: &ArrayMetadata) -> Result<Array> {
         Array::with_metadata(self.store.clone(), Key::new(path)?, metadata.clone())
     }
@@ -219,8 +230,14 @@ fn documents_differ(x: &NodeMetadata, y: &NodeMetadata) -> Result<Option<String>
     Ok((!same).then(|| String::from("attributes differ")))
 }
 
-fn compare(path: &str, a: &Array, b: &Array, options: &mut VerifyOptions<'_>, verdict: &mut Verdict) -> Result<()> {
-    let plan = comparison_plan(a, b, options).map_err(|error| named(error, b))?;
+fn compare(
+    path: &str,
+    (a, b): (&Array, &Array),
+    document_bytes: u64,
+    options: &mut VerifyOptions<'_>,
+    verdict: &mut Verdict,
+) -> Result<()> {
+    let plan = comparison_plan(a, b, document_bytes, options).map_err(|error| named(error, b))?;
     let control = Control::new(options.cancel);
     let sink = CompareSink { other: b, first: Mutex::new(None) };
     let spill_dir = options.spill_dir.clone();
@@ -255,7 +272,7 @@ fn compare(path: &str, a: &Array, b: &Array, options: &mut VerifyOptions<'_>, ve
     Ok(())
 }
 
-fn comparison_plan(a: &Array, b: &Array, options: &VerifyOptions<'_>) -> Result<Plan> {
+fn comparison_plan(a: &Array, b: &Array, document_bytes: u64, options: &VerifyOptions<'_>) -> Result<Plan> {
     let problem = Problem {
         shape: a.shape().to_vec(),
         item_size: a.metadata().data_type().item_size(),
@@ -268,7 +285,7 @@ fn comparison_plan(a: &Array, b: &Array, options: &VerifyOptions<'_>) -> Result<
         decode_ns: 0.7,
         encode_ns: 0.7,
     };
-    plan(&problem, options.memory_bytes, options.threads)
+    plan_beside(&problem, options.memory_bytes, document_bytes, options.threads)
 }
 
 /// Compares assembled units of one array with the stored ones of another.

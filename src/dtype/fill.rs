@@ -82,7 +82,7 @@ impl FillValue {
             Kind::UInt(_) => Value::Number(Number::from(bits(&self.bytes))),
             Kind::Float(size) => float::to_json(size, bits(&self.bytes)),
             Kind::Complex(size) => self.bytes.chunks(size).map(|part| float::to_json(size, bits(part))).collect(),
-            Kind::Raw(_) => self.bytes.iter().map(|&byte| Value::from(byte)).collect(),
+            Kind::Raw(_) => Value::from(to_base64(&self.bytes)),
         }
     }
 
@@ -166,6 +166,19 @@ fn from_base64(text: &str) -> Option<Vec<u8>> {
         }
     }
     (pending == 0).then_some(bytes)
+}
+
+/// The inverse of [`from_base64`].
+fn to_base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let bits = group.iter().fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte)) << (8 * (3 - group.len()));
+        for digit in 0..4 {
+            text.push(if digit <= group.len() { char::from(DIGITS[bits >> (18 - 6 * digit) & 63]) } else { '=' });
+        }
+    }
+    text
 }
 
 /// The low `size` bytes of `bits` in the machine's byte order.

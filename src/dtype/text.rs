@@ -91,6 +91,9 @@ impl FillValue {
                 return format!("{number:?}");
             }
         }
+        if let Kind::Raw(_) = data_type.kind() {
+            return Value::from(self.as_bytes()).to_string();
+        }
         match self.to_json(data_type) {
             Value::String(text) => text,
             other => other.to_string(),

@@ -74,6 +74,30 @@ fn sizes_and_depths_are_bounded() {
     assert!(fault(strict_value(&longer)).1.contains("at most 4194304"));
 }
 
+/// FMT-5, FMT-7: the members of a document, and those of its members that are objects.
+#[test]
+fn members_are_counted_and_unique_one_level_down() {
+    assert_eq!(fault(Members::from_document(br#"{"a": {"b": {"x": 1, "x": 2}, "\u0063/": 1, "c/": 2}}"#)).0, "/a/c~1");
+    assert!(Members::from_document(br#"{"a": {"b": {"x": 1, "x": 2}}, "c": [{"x": 1, "x": 2}]}"#).is_ok());
+    let many = |count: usize| format!("{{{}}}", (0..count).map(|n| format!("\"{n}\":0")).collect::<Vec<_>>().join(","));
+    assert!(Members::from_document(many(MAX_DOCUMENT_MEMBERS).as_bytes()).is_ok());
+    assert!(fault(Members::from_document(many(MAX_DOCUMENT_MEMBERS + 1).as_bytes())).1.contains("more than 1024 members"));
+    let inside = many(100_000);
+    assert!(Members::from_document(format!("{{\"a\":{inside}}}").as_bytes()).is_ok());
+    let twice = inside.replace("\"99999\"", "\"50000\"");
+    assert_eq!(fault(check_unique(&twice)).0, "/50000");
+    assert_eq!(fault(check_document(twice.as_bytes())).0, "/50000");
+}
+
+#[test]
+fn single_members_are_found() {
+    let text = r#"{"a": 1, "b\u0062": [1, 2], "c": tru"#;
+    assert_eq!(member(text, "bb").unwrap().map(RawValue::get), Some("[1, 2]"), "what stands behind it is not looked at");
+    assert!(fault(member(text, "d")).1.contains("EOF"));
+    assert!(member("{}", "a").unwrap().is_none());
+    assert!(fault(member("[1]", "a")).1.contains("expected an object"));
+}
+
 /// FMT-8.
 #[test]
 fn values_keep_64_bit_integers() {
@@ -141,6 +165,14 @@ proptest! {
     fn truncation_is_noticed(cut in 0_usize..46) {
         let document = br#"{"a":[1,{"b":"c\n"}],"d":{"e":null},"f":-1.5e3}"#;
         prop_assert!(Members::from_document(&document[..cut]).is_err());
+    }
+
+    /// FMT-5: members are found to be unique exactly where a set of them says so.
+    #[test]
+    fn repeated_names_are_found(names in prop::collection::vec("[ab\u{e9}]{0,2}", 0..6)) {
+        let members: Vec<String> = names.iter().map(|name| format!("{}:null", Value::from(name.as_str()))).collect();
+        let unique = names.iter().collect::<HashSet<_>>().len() == names.len();
+        prop_assert_eq!(check_unique(&format!("{{{}}}", members.join(","))).is_ok(), unique);
     }
 
     #[test]

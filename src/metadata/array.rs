@@ -12,6 +12,8 @@ use crate::json::Members;
 #[derive(Clone, Debug)]
 pub struct ArrayMetadata {
     pub(crate) data_type: DataType,
+    /// Whether the type is a raw one that the document calls `raw_bytes`, as zarr-python does.
+    pub(crate) raw_bytes: bool,
     pub(crate) grid: ChunkGrid,
     pub(crate) key_encoding: ChunkKeyEncoding,
     pub(crate) fill: FillValue,
@@ -93,16 +95,18 @@ impl ArrayMetadata {
 
     /// Builds the codecs of a document.
     pub(super) fn from_document(document: ArrayDocument) -> Result<Self> {
-        let ArrayDocument { shape, data_type, chunk_shape, key_encoding, fill, codecs, attributes, dimension_names, extra } = document;
+        let ArrayDocument { shape, data_type, raw_bytes, chunk_shape, key_encoding, fill, codecs, attributes, dimension_names, extra } =
+            document;
         let codecs = CodecPipeline::from_metadata(&codecs, &chunk_shape, &data_type, &fill).map_err(|error| error.within("/codecs"))?;
         let grid = ChunkGrid::regular(shape, chunk_shape)?;
-        Ok(Self { data_type, grid, key_encoding, fill, codecs, attributes, dimension_names, extra })
+        Ok(Self { data_type, raw_bytes, grid, key_encoding, fill, codecs, attributes, dimension_names, extra })
     }
 
     fn to_document(&self) -> ArrayDocument {
         ArrayDocument {
             shape: self.shape().to_vec(),
             data_type: self.data_type.clone(),
+            raw_bytes: self.raw_bytes,
             chunk_shape: self.chunk_shape().to_vec(),
             key_encoding: self.key_encoding,
             fill: self.fill.clone(),
@@ -113,9 +117,19 @@ impl ArrayMetadata {
         }
     }
 
+    /// Bytes of text that the document keeps.
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.attributes.as_json().len() + self.extra.text_bytes()
+    }
+
     /// The document as it is stored.
     pub(super) fn to_bytes(&self) -> Result<Vec<u8>> {
         self.to_document().to_object().to_document()
+    }
+
+    /// Writes the text of the document.
+    pub(super) fn write_to(&self, writer: &mut impl std::io::Write) -> std::io::Result<()> {
+        self.to_document().to_object().write_to(writer)
     }
 
     /// The text of the document.
@@ -171,6 +185,7 @@ pub(super) fn new_document(shape: Vec<u64>, data_type: DataType, fill: Option<Fi
     Ok(ArrayDocument {
         shape,
         data_type,
+        raw_bytes: false,
         chunk_shape,
         key_encoding: ChunkKeyEncoding::default(),
         fill,

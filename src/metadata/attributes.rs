@@ -4,11 +4,11 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
-use crate::json::{self, Members};
+use crate::json::{self, Members, Text};
 
 /// Attributes of a node, kept as the text they came as, so that numbers of any size and the order of members survive.
 #[derive(Clone, Debug, Default)]
-pub struct Attributes(Option<Box<RawValue>>);
+pub struct Attributes(Option<Text>);
 
 impl Attributes {
     /// Attributes from a JSON object.
@@ -18,12 +18,14 @@ impl Attributes {
     pub fn from_map(map: Map<String, Value>) -> Result<Self> {
         let text = serde_json::to_string_pretty(&Value::Object(map)).map(|text| super::indent(&text, 1));
         let raw = text.and_then(RawValue::from_string);
-        raw.map(|raw| Self(Some(raw))).map_err(|fault| Error::invalid(format!("attributes that cannot be printed: {fault}")))
+        raw.map(|raw| Self(Some(raw.into()))).map_err(|fault| Error::invalid(format!("attributes that cannot be printed: {fault}")))
     }
 
-    /// Attributes as they stand in a document; pointers of errors are relative to them.
-    pub(super) fn from_raw(raw: Box<RawValue>) -> Result<Self> {
-        Members::parse(raw.get())?;
+    /// Attributes as they stand in a document, which has been checked for repeated members; pointers of errors are relative to them.
+    pub(super) fn from_raw(raw: Text) -> Result<Self> {
+        if !raw.get().starts_with('{') {
+            return Err(Error::metadata("", format!("{}; expected an object", raw.get().chars().take(60).collect::<String>())));
+        }
         Ok(Self(Some(raw)))
     }
 
@@ -44,7 +46,7 @@ impl Attributes {
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.as_ref().is_none_or(|raw| Members::parse(raw.get()).is_ok_and(|members| members.iter().next().is_none()))
+        self.0.as_ref().is_none_or(|raw| raw.get().trim_matches(['{', '}']).trim_ascii().is_empty())
     }
 
     /// The text of the object.

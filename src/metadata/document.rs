@@ -21,6 +21,8 @@ use crate::region::{MAX_RANK, element_count};
 pub(super) struct ArrayDocument {
     pub(super) shape: Vec<u64>,
     pub(super) data_type: DataType,
+    /// Whether the type is a raw one that the document calls `raw_bytes`.
+    pub(super) raw_bytes: bool,
     pub(super) chunk_shape: Vec<u64>,
     pub(super) key_encoding: ChunkKeyEncoding,
     pub(super) fill: FillValue,
@@ -34,7 +36,7 @@ impl ArrayDocument {
     /// Reads the members that are left after `zarr_format` and `node_type`.
     pub(super) fn from_members(mut members: Members) -> Result<Self> {
         let shape = read(&mut members, "shape", read_shape)?;
-        let data_type = read(&mut members, "data_type", DataType::from_json)?;
+        let (data_type, raw_bytes) = read(&mut members, "data_type", DataType::from_json)?;
         let chunk_shape = read(&mut members, "chunk_grid", |grid| read_grid(grid, &shape, data_type.item_size()))?;
         let key_encoding = read(&mut members, "chunk_key_encoding", read_key_encoding)?;
         let fill = read(&mut members, "fill_value", |value| FillValue::from_json(&data_type, value))?;
@@ -51,14 +53,15 @@ impl ArrayDocument {
             check_transformers(&transformers)?;
         }
         check_extra(&members)?;
-        Ok(Self { shape, data_type, chunk_shape, key_encoding, fill, codecs, attributes, dimension_names, extra: members })
+        Ok(Self { shape, data_type, raw_bytes, chunk_shape, key_encoding, fill, codecs, attributes, dimension_names, extra: members })
     }
 
     /// The document in the order in which zarr-python writes it.
     pub(super) fn to_object(&self) -> Object<'_> {
+        let data_type = if self.raw_bytes { self.data_type.to_raw_bytes_json() } else { self.data_type.to_json() };
         let mut members = vec![
             ("shape", Member::Json(json!(self.shape))),
-            ("data_type", Member::Json(self.data_type.to_json())),
+            ("data_type", Member::Json(data_type)),
             ("chunk_grid", Member::Json(json!({"name": "regular", "configuration": {"chunk_shape": self.chunk_shape}}))),
             ("chunk_key_encoding", Member::Json(write_key_encoding(self.key_encoding))),
             ("fill_value", Member::Json(self.fill.to_json(&self.data_type))),

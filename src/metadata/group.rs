@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::{Attributes, Member, NodeDocument, NodeMetadata, Object, check_extra, indent};
+use super::{Attributes, Member, NodeDocument, NodeMetadata, Object, check_extra};
 use crate::error::{Error, Result};
-use crate::json::{self, Members};
+use crate::json::{self, Members, Text};
 use crate::store::Key;
 
 /// The document of a group (Zarr v3 core specification, "Group metadata").
@@ -15,7 +15,7 @@ use crate::store::Key;
 pub struct GroupMetadata {
     pub(crate) attributes: Attributes,
     /// Consolidated metadata as they came. They may be ignored, so they are looked into only when they are asked for.
-    consolidated: Option<Box<RawValue>>,
+    consolidated: Option<Text>,
     /// Members that we do not know and that may be ignored (`must_understand: false`), kept as they came.
     pub(crate) extra: Members,
 }
@@ -38,6 +38,11 @@ impl GroupMetadata {
         self
     }
 
+    /// Bytes of text that the group keeps.
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.attributes.as_json().len() + self.extra.text_bytes() + self.consolidated.as_ref().map_or(0, |raw| raw.get().len())
+    }
+
     /// Whether the group carries consolidated metadata.
     pub fn is_consolidated(&self) -> bool {
         self.consolidated.is_some()
@@ -58,7 +63,7 @@ impl GroupMetadata {
     /// # Errors
     /// [`Error::InvalidArgument`] when they cannot be printed.
     pub fn with_consolidated(mut self, consolidated: Option<&Consolidated>) -> Result<Self> {
-        self.consolidated = consolidated.map(Consolidated::to_raw).transpose()?;
+        self.consolidated = consolidated.map(Consolidated::to_text).transpose()?;
         Ok(self)
     }
 
@@ -81,6 +86,11 @@ impl GroupMetadata {
         self.to_object(self.consolidated.as_deref()).to_document()
     }
 
+    /// Writes the text of the document.
+    pub(super) fn write_to(&self, writer: &mut impl std::io::Write) -> std::io::Result<()> {
+        self.to_object(self.consolidated.as_deref()).write_to(writer)
+    }
+
     fn to_object<'a>(&'a self, consolidated: Option<&'a RawValue>) -> Object<'a> {
         let mut members = vec![("attributes", self.attributes.to_member()), ("zarr_format", Member::Json(json!(3)))];
         if let Some(raw) = consolidated {
@@ -101,9 +111,11 @@ impl PartialEq for GroupMetadata {
 
 /// Consolidated metadata may be ignored, and a group opens only if they say so.
 fn check_consolidated(raw: &RawValue) -> Result<()> {
-    match Members::parse(raw.get())?.take_value("must_understand")? {
-        Some(Value::Bool(false)) => Ok(()),
-        Some(other) => Err(Error::metadata("/must_understand", format!("{}; expected false", json::brief(&other)))),
+    match json::member(raw.get(), "must_understand")? {
+        Some(value) if value.get() == "false" => Ok(()),
+        Some(other) => {
+            Err(Error::metadata("/must_understand", format!("{}; expected false", other.get().chars().take(60).collect::<String>())))
+        }
         None => Err(Error::metadata("/must_understand", "missing; expected false")),
     }
 }
@@ -113,7 +125,7 @@ fn check_consolidated(raw: &RawValue) -> Result<()> {
 /// They are a copy that was true when it was made; the documents in the descendants are what counts.
 #[derive(Clone, Debug, Default)]
 pub struct Consolidated {
-    documents: BTreeMap<String, Box<RawValue>>,
+    documents: BTreeMap<String, Text>,
 }
 
 impl Consolidated {
@@ -139,7 +151,7 @@ impl Consolidated {
     /// Sets the document of the node at `path` to text that is JSON, but means nothing to this build.
     pub(crate) fn insert_text(&mut self, path: &str, text: String) -> Result<()> {
         check_path(path).map_err(Error::invalid)?;
-        self.documents.insert(path.to_owned(), to_raw(text)?);
+        self.documents.insert(path.to_owned(), Text::new(text)?);
         Ok(())
     }
 
@@ -159,18 +171,18 @@ impl Consolidated {
     /// As [`NodeMetadata::from_bytes`].
     pub fn node(&self, path: &str) -> Result<Option<NodeMetadata>> {
         let Some(raw) = self.documents.get(path) else { return Ok(None) };
-        let node = Members::parse(raw.get()).and_then(NodeDocument::from_members).and_then(NodeDocument::build);
+        let node = Members::from_node(raw.get()).and_then(NodeDocument::from_members).and_then(NodeDocument::build);
         node.map(Some).map_err(|error| error.within(&format!("/consolidated_metadata/metadata{}", json::pointer(path))))
     }
 
     /// Reads the member of a group; pointers of errors are relative to it.
     fn from_raw(raw: &RawValue) -> Result<Self> {
-        let mut members = Members::parse(raw.get())?;
-        match members.require("kind")? {
+        let missing = |pointer: &str| Error::metadata(pointer, "missing; this member is mandatory");
+        match json::strict_value(json::member(raw.get(), "kind")?.ok_or_else(|| missing("/kind"))?)? {
             Value::String(kind) if kind == "inline" => {}
             other => return Err(Error::unsupported(format!("consolidated metadata of kind {}; supported is inline", json::brief(&other)))),
         }
-        let listed = members.take("metadata").ok_or_else(|| Error::metadata("/metadata", "missing; this member is mandatory"))?;
+        let listed = json::member(raw.get(), "metadata")?.ok_or_else(|| missing("/metadata"))?;
         let mut documents = BTreeMap::new();
         for (path, document) in Members::parse(listed.get()).map_err(|error| error.within("/metadata"))? {
             check_path(&path).map_err(|fault| Error::metadata(format!("/metadata{}", json::pointer(&path)), fault))?;
@@ -180,24 +192,24 @@ impl Consolidated {
     }
 
     /// The member of a group, indented as it stands there.
-    fn to_raw(&self) -> Result<Box<RawValue>> {
-        let mut documents: Vec<_> =
-            self.documents.iter().map(|(path, raw)| Ok((path, to_raw(indent(raw.get(), 1))?))).collect::<Result<_>>()?;
+    fn to_text(&self) -> Result<Text> {
+        let mut documents: Vec<_> = self.documents.iter().collect();
         // By depth, then by name, as other writers do.
         documents.sort_by_key(|(path, _)| path.matches('/').count());
-        let text = Object(documents.iter().map(|(path, raw)| (path.as_str(), Member::Raw(raw))).collect()).to_text()?;
-        let metadata = to_raw(indent(&text, 1))?;
-        let object = Object(vec![
-            ("kind", Member::Json(json!("inline"))),
-            ("must_understand", Member::Json(json!(false))),
-            ("metadata", Member::Raw(&metadata)),
-        ]);
-        to_raw(indent(&object.to_text()?, 1))
+        let mut text = String::from("{\n    \"kind\": \"inline\",\n    \"must_understand\": false,\n    \"metadata\": {");
+        for (position, (path, document)) in documents.iter().enumerate() {
+            text.push_str(if position == 0 { "\n      " } else { ",\n      " });
+            text.push_str(&Value::from(path.as_str()).to_string());
+            text.push_str(": ");
+            // Line breaks of JSON are always between tokens, so no string changes.
+            for (number, line) in document.get().split('\n').enumerate() {
+                text.push_str(if number == 0 { "" } else { "\n      " });
+                text.push_str(line);
+            }
+        }
+        text.push_str(if documents.is_empty() { "}\n  }" } else { "\n    }\n  }" });
+        Text::new(text)
     }
-}
-
-fn to_raw(text: String) -> Result<Box<RawValue>> {
-    RawValue::from_string(text).map_err(|fault| Error::invalid(format!("metadata that cannot be printed: {fault}")))
 }
 
 /// A path of consolidated metadata is a key below the group, so that it cannot leave it.

@@ -238,6 +238,33 @@ fn foreign_layouts_are_flattened() {
 }
 
 /// FMT-50.
+/// FMT-21, FMT-37: zarr-python's name of a raw type stays where it was, and is the same type.
+#[test]
+fn raw_types_keep_their_name() {
+    let mut named = array();
+    named["data_type"] = json!({"name": "raw_bytes", "configuration": {"length_bytes": 3}});
+    named["fill_value"] = json!("AQID");
+    named["codecs"] = json!(["bytes"]);
+    let NodeMetadata::Array(read) = NodeMetadata::from_bytes(named.to_string().as_bytes()).unwrap() else { panic!("an array") };
+    assert_eq!((read.data_type(), read.fill_value().as_bytes()), (&DataType::Raw { size_bytes: 3 }, &[1, 2, 3][..]));
+    let relaid = read.relaid(&Layout { chunk_shape: vec![1, 1], ..read.layout() }, None).unwrap();
+    let written: Value = serde_json::from_slice(&relaid.to_bytes().unwrap()).unwrap();
+    assert_eq!((&written["data_type"], &written["fill_value"]), (&named["data_type"], &named["fill_value"]));
+    let ours = ArrayMetadata::new([4], DataType::Raw { size_bytes: 3 }, None, &Layout { chunk_shape: vec![4], ..read.layout() }).unwrap();
+    let written: Value = serde_json::from_slice(&ours.to_bytes().unwrap()).unwrap();
+    assert_eq!((&written["data_type"], &written["fill_value"]), (&json!("r24"), &json!("AAAA")));
+    for (configuration, at) in [
+        (json!({}), "/data_type/configuration/length_bytes"),
+        (json!({"length_bytes": 0}), "/data_type/configuration/length_bytes"),
+        (json!({"length_bytes": 131_073}), "/data_type/configuration/length_bytes"),
+        (json!({"length_bytes": 3, "x": 1}), "/data_type/configuration/x"),
+    ] {
+        named["data_type"]["configuration"] = configuration;
+        let error = NodeMetadata::from_bytes(named.to_string().as_bytes());
+        assert!(matches!(&error, Err(Error::Metadata { pointer, .. }) if pointer == at), "{error:?}");
+    }
+}
+
 #[test]
 fn new_arrays() {
     let layout = Layout { chunk_shape: vec![5, 7], shard_shape: Some(vec![10, 7]), codecs: plain_codecs() };

@@ -11,6 +11,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use memmap2::MmapMut;
 use parking_lot::Mutex;
 
 use crate::array::Array;
@@ -152,11 +153,11 @@ impl<S: TileSink> Transfer<'_, S> {
                 let slab_bytes =
                     to_usize(*slots).checked_mul(self.tile_bytes).ok_or_else(|| Error::invalid("a slab over the address space"))?;
                 let mut slab = slab(slab_bytes)?;
-                direct::run(self, plan, super_block, axes, &mut slab)
+                direct::run(self, plan, super_block, axes, &mut slab[..slab_bytes])
             }
             Steps::Shuffle { slab_bytes, slot_bytes } => {
                 let mut slab = slab(to_usize(*slab_bytes))?;
-                shuffled::run(self, plan, to_usize(*slot_bytes), &mut slab)
+                shuffled::run(self, plan, to_usize(*slot_bytes), &mut slab[..to_usize(*slab_bytes)])
             }
             Steps::Move => unreachable!("moved chunks do not pass through a transfer"),
         }
@@ -222,17 +223,14 @@ impl<S: TileSink> Transfer<'_, S> {
     }
 }
 
-/// Zeroed memory, or a typed error where the system has none. Pages are only taken when they are touched.
-fn slab(bytes: usize) -> Result<Vec<u8>> {
-    let mut slab = Vec::new();
-    slab.try_reserve_exact(bytes).map_err(|_| Error::BudgetTooSmall {
+/// Zeroed memory, or a typed error where the system has none. Pages are only taken when they are touched, and all are given back when it is
+/// dropped, which an allocator need not do.
+fn slab(bytes: usize) -> Result<MmapMut> {
+    MmapMut::map_anon(bytes.max(1)).map_err(|_| Error::BudgetTooSmall {
         required_bytes: bytes as u64,
         budget_bytes: 0,
         what: String::from("the system has not so much memory"),
-    })?;
-    drop(slab);
-    slab = vec![0; bytes];
-    Ok(slab)
+    })
 }
 
 /// A region in the index space of a grid of boxes of `edges`, which begins at a box.

@@ -10,7 +10,7 @@ use crate::group::Node;
 use crate::metadata::{ArrayMetadata, GroupMetadata, Layout, NodeMetadata};
 use crate::rechunk::carry::Carried;
 use crate::rechunk::options::{RechunkOptions, Shards};
-use crate::rechunk::plan::{Plan, plan};
+use crate::rechunk::plan::{Plan, plan_beside};
 use crate::rechunk::report::ArrayReport;
 use crate::rechunk::run::problem;
 use crate::store::{FilesystemStore, Key, MemoryStore, ReadMode, Store};
@@ -30,34 +30,71 @@ pub(crate) struct Job {
     /// Nodes that need what this build does not have.
     pub(crate) carried: Vec<Carried>,
     /// Groups, parents first.
-    pub(crate) groups: Vec<(String, GroupMetadata)>,
+    pub(crate) groups: Vec<GroupTask>,
+    /// What is held of documents for the whole run, in bytes.
+    document_bytes: u64,
 }
+
+/// A group of the target: where it is below the root, its document without consolidated metadata, and whether it gets such.
+pub(crate) struct GroupTask {
+    pub(crate) path: String,
+    pub(crate) metadata: GroupMetadata,
+    pub(crate) consolidate: bool,
+}
+
+/// What a node takes beside the text of its document: its plan and open arrays.
+const NODE_BYTES: usize = 4 << 10;
 
 impl Job {
     /// Looks at the source and plans every array, before anything is written.
     pub(crate) fn prepare(source: &Path, options: &RechunkOptions<'_>, budget_bytes: u64) -> Result<Self> {
         let store: Arc<dyn Store> = Arc::new(open_store(source, options.read_mode)?);
-        let mut job = Self { source: store.clone(), tasks: Vec::new(), carried: Vec::new(), groups: Vec::new() };
+        let mut job = Self { source: store.clone(), tasks: Vec::new(), carried: Vec::new(), groups: Vec::new(), document_bytes: 0 };
         match Node::open_in(store.clone(), Key::root())? {
             Node::Array(array) => {
                 let metadata = target_metadata(array.metadata(), options).map_err(|error| named(error, &array))?;
+                job.count_document(metadata.text_bytes());
                 job.add(String::new(), array, metadata, options, budget_bytes)?;
             }
             Node::Group(group) => {
-                job.groups.push((String::new(), group.metadata().clone()));
+                job.add_group_document(String::new(), group.metadata().clone())?;
                 let mut arrays = Vec::new();
                 group.walk_each(&mut |path, node| {
                     match node {
-                        Ok(NodeMetadata::Array(metadata)) => arrays.push((path.to_owned(), *metadata)),
-                        Ok(NodeMetadata::Group(metadata)) => job.groups.push((path.to_owned(), *metadata)),
+                        Ok(NodeMetadata::Array(metadata)) => {
+                            job.count_document(metadata.text_bytes());
+                            arrays.push((path.to_owned(), *metadata));
+                        }
+                        Ok(NodeMetadata::Group(metadata)) => job.add_group_document(path.to_owned(), *metadata)?,
                         Err(error) => job.carry(path, error, budget_bytes)?,
                     }
-                    Ok(())
+                    job.check_documents(budget_bytes)
                 })?;
                 job.add_group(arrays, options, budget_bytes)?;
             }
         }
         Ok(job)
+    }
+
+    fn add_group_document(&mut self, path: String, metadata: GroupMetadata) -> Result<()> {
+        let consolidate = metadata.is_consolidated();
+        let metadata = metadata.with_consolidated(None)?;
+        self.count_document(metadata.text_bytes());
+        self.groups.push(GroupTask { path, metadata, consolidate });
+        Ok(())
+    }
+
+    fn count_document(&mut self, text_bytes: usize) {
+        self.document_bytes = self.document_bytes.saturating_add((text_bytes + NODE_BYTES) as u64);
+    }
+
+    /// Refuses a hierarchy whose documents alone exceed the budget while they are being read (RCK-4).
+    fn check_documents(&self, budget_bytes: u64) -> Result<()> {
+        if self.document_bytes <= budget_bytes {
+            return Ok(());
+        }
+        let what = String::from("the metadata documents of this group are held for the whole run, and more are to come");
+        Err(Error::BudgetTooSmall { required_bytes: self.document_bytes, budget_bytes, what })
     }
 
     /// RCK-15: what is whole, but needs what this build does not have, travels along unread.
@@ -94,9 +131,11 @@ impl Job {
     }
 
     fn add(&mut self, path: String, source: Array, metadata: ArrayMetadata, options: &RechunkOptions<'_>, budget_bytes: u64) -> Result<()> {
+        NodeMetadata::Array(Box::new(metadata.clone())).check_size().map_err(|error| named(error, &source))?;
         // Planning asks the target array for sizes only; nothing is stored here.
         let target = Array::with_metadata(Arc::new(MemoryStore::new()), Key::root(), metadata.clone())?;
-        let plan = plan(&problem(&source, &target), budget_bytes, options.threads).map_err(|error| named(error, &source))?;
+        let plan = plan_beside(&problem(&source, &target), budget_bytes, self.document_bytes, options.threads)
+            .map_err(|error| named(error, &source))?;
         self.tasks.push(Task { path, source, metadata, plan });
         Ok(())
     }

@@ -165,6 +165,31 @@ pub(crate) enum Steps {
     },
 }
 
+/// What documents may take without being counted: it is within the constant of the process.
+const UNCOUNTED_DOCUMENT_BYTES: u64 = 1 << 20;
+
+/// As [`plan`], beside documents that are held in `document_bytes` of memory for the whole run.
+///
+/// # Errors
+/// As [`plan`].
+pub(crate) fn plan_beside(problem: &Problem, budget_bytes: u64, document_bytes: u64, threads: usize) -> Result<Plan> {
+    if document_bytes <= UNCOUNTED_DOCUMENT_BYTES {
+        return plan(problem, budget_bytes, threads);
+    }
+    let mut plan = plan(problem, budget_bytes.saturating_sub(document_bytes), threads).map_err(|error| match error {
+        Error::BudgetTooSmall { required_bytes, what, .. } => {
+            let what = format!("{what}, beside documents of {document_bytes} bytes");
+            Error::BudgetTooSmall { required_bytes: required_bytes.saturating_add(document_bytes), budget_bytes, what }
+        }
+        error => error,
+    })?;
+    plan.memory.push(Share { what: "metadata documents", count: 1, each_bytes: document_bytes });
+    plan.budget_bytes = budget_bytes;
+    plan.memory_bytes = plan.memory_bytes.saturating_add(document_bytes);
+    plan.peak_rss_bytes = plan.peak_rss_bytes.saturating_add(document_bytes);
+    Ok(plan)
+}
+
 impl Plan {
     /// The plan of a node that travels along unread: `files` stored values are copied (RCK-15).
     pub(crate) fn carried(files: u64, budget_bytes: u64) -> Result<Self> {

@@ -86,8 +86,8 @@ pub(crate) fn run(source: &Array, target: &Array, plan: &Plan, spill_dir: &Path,
     // What was missing is fill only if the source is still the array that was opened.
     source.check_current()?;
     sink.writer.finish()?;
-    let document = NodeMetadata::Array(Box::new(target.metadata().clone())).to_bytes()?;
-    target.store().set(&target.prefix().join(DOCUMENT)?, &document)?;
+    let document = NodeMetadata::Array(Box::new(target.metadata().clone()));
+    let document_bytes = document.stage(&**target.store(), &target.prefix().join(DOCUMENT)?)?;
     let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     Ok(Measured {
         seconds: begun.elapsed().as_secs_f64(),
@@ -95,7 +95,7 @@ pub(crate) fn run(source: &Array, target: &Array, plan: &Plan, spill_dir: &Path,
         decoded_bytes: load(&control.decoded_bytes),
         read_bytes: load(&control.read_bytes),
         encoded_bytes: load(&control.delivered_bytes),
-        written_bytes: sink.written_bytes.into_inner() + document.len() as u64,
+        written_bytes: sink.written_bytes.into_inner() + document_bytes,
         files: sink.files.into_inner() + 1,
         spilled_bytes: load(&control.spilled_bytes),
         spill_file_bytes: load(&control.spill_file_bytes),

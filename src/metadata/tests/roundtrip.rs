@@ -40,6 +40,7 @@ fn documents() -> impl Strategy<Value = ArrayDocument> {
                 (name, Value::Object(object))
             });
             ArrayDocument {
+                raw_bytes: false,
                 shape: axes.iter().map(|axis| axis.0).collect(),
                 chunk_shape: axes.iter().map(|axis| axis.1).collect(),
                 dimension_names: named.then(|| axes.iter().map(|axis| axis.2.clone()).collect()),
