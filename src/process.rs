@@ -1,6 +1,7 @@
 //! What the operating system says of this process: memory, time, limits.
 
 use std::fs::read_to_string;
+use std::path::{Component, Path, PathBuf};
 
 /// Peak resident set size of the process so far, in bytes; none where /proc does not say.
 pub(crate) fn peak_rss_bytes() -> Option<u64> {
@@ -20,21 +21,32 @@ pub(crate) fn cpu_seconds() -> Option<f64> {
 
 /// The memory limit of the control group that the process is in, in bytes; none without one.
 pub(crate) fn memory_limit_bytes() -> Option<u64> {
-    let groups = read_to_string("/proc/self/cgroup").ok()?;
-    groups.lines().filter_map(limit_of).min()
+    limit_below(Path::new("/sys/fs/cgroup"), &read_to_string("/proc/self/cgroup").ok()?)
 }
 
-/// The limit of one line of /proc/self/cgroup: `0::/path` (version 2) or `4:memory:/path` (version 1).
-fn limit_of(line: &str) -> Option<u64> {
+/// The least limit that lines of /proc/self/cgroup lead to, where the hierarchies are mounted below `mounts`.
+fn limit_below(mounts: &Path, groups: &str) -> Option<u64> {
+    groups.lines().filter_map(|line| limit_of(mounts, line)).min()
+}
+
+/// The limit of one line: `0::/path` (version 2) or `4:memory:/path` (version 1). A group is bound by all groups above it. In a container the
+/// path may be that outside, which is not there; what is mounted then is the container's own group.
+fn limit_of(mounts: &Path, line: &str) -> Option<u64> {
     let mut fields = line.splitn(3, ':');
     let (_, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
-    let file = match controllers {
-        "" => format!("/sys/fs/cgroup{path}/memory.max"),
-        _ if controllers.split(',').any(|name| name == "memory") => format!("/sys/fs/cgroup/memory{path}/memory.limit_in_bytes"),
+    let (roots, file) = match controllers {
+        // Beside version 1, version 2 is mounted in a directory of its own.
+        "" => ([mounts.to_owned(), mounts.join("unified")], "memory.max"),
+        _ if controllers.split(',').any(|name| name == "memory") => {
+            ([mounts.join("memory"), mounts.join(controllers)], "memory.limit_in_bytes")
+        }
         _ => return None,
     };
+    let names: Vec<_> = Path::new(path).components().filter(|part| matches!(part, Component::Normal(_))).collect();
+    let directories = roots.iter().flat_map(|root| (0..=names.len()).map(|depth| root.join(names[..depth].iter().collect::<PathBuf>())));
     // "max" is no limit, and neither is the huge number of version 1.
-    read_to_string(file).ok()?.trim().parse::<u64>().ok().filter(|limit| *limit < 1 << 60)
+    let limit = |directory: PathBuf| read_to_string(directory.join(file)).ok()?.trim().parse::<u64>().ok().filter(|limit| *limit < 1 << 60);
+    directories.filter_map(limit).min()
 }
 
 #[cfg(test)]
@@ -45,9 +57,33 @@ mod tests {
         assert!(super::cpu_seconds().is_some_and(|seconds| seconds >= 0.0));
     }
 
+    /// RCK-5.
     #[test]
-    fn lines_without_a_memory_controller_have_no_limit() {
-        assert_eq!(super::limit_of("3:cpu,cpuacct:/x"), None);
-        assert_eq!(super::limit_of("nonsense"), None);
+    fn the_least_limit_up_to_the_root_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let limit = |groups: &str| super::limit_below(directory.path(), groups);
+        let set = |file: &str, text: &str| {
+            let path = directory.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        set("system.slice/a.service/memory.max", "max\n");
+        set("system.slice/memory.max", "3000\n");
+        assert_eq!(limit("0::/system.slice/a.service"), Some(3000), "that of the slice");
+        assert_eq!(limit("0::/system.slice/a.service/new"), Some(3000), "a leaf without a file");
+        assert_eq!(limit("0::/user.slice"), None);
+        set("system.slice/a.service/memory.max", "2000\n");
+        assert_eq!(limit("0::/system.slice/a.service"), Some(2000), "that of the leaf");
+        assert_eq!(limit("0::/../other"), None, "a path does not lead out of the hierarchy");
+        // In a container the path is that outside, and its own group is mounted at the root.
+        set("memory.max", "1000\n");
+        assert_eq!(limit("0::/docker/0123"), Some(1000));
+
+        set("memory/memory.limit_in_bytes", "9223372036854771712\n");
+        assert_eq!(limit("4:memory:/x"), None, "the largest number of version 1");
+        set("memory/x/memory.limit_in_bytes", "500\n");
+        set("memory/x/y/memory.limit_in_bytes", "700\n");
+        assert_eq!(limit("4:cpu,memory:/x/y\n3:cpuset:/z\n0::/"), Some(500));
+        assert_eq!(limit("3:cpu,cpuacct:/x\nnonsense\n1:name=systemd:/x"), None);
     }
 }
