@@ -1,6 +1,6 @@
 //! The memory promise where it is the documents that are large: measured on the command line.
 #![cfg(feature = "cli")]
-#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what is wrong by panicking")]
 
 #[path = "support/memory.rs"]
 mod memory;
