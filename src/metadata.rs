@@ -25,8 +25,7 @@ use document::ArrayDocument;
 pub use group::{Consolidated, GroupMetadata};
 pub use layout::Layout;
 
-/// The name of a metadata document.
-pub(crate) const DOCUMENT: &str = "zarr.json";
+pub(crate) use crate::store::DOCUMENT;
 
 /// The document of a node.
 #[derive(Clone, Debug)]

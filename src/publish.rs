@@ -11,7 +11,7 @@ use std::sync::Arc;
 use self::marker::{Found, MARKER_NAME, Marker, is_marker_name};
 use self::settle::Settled;
 use crate::error::{Error, Result};
-use crate::store::{EntryKind, Key, Lock, METADATA_NAME, Store};
+use crate::store::{DOCUMENT, EntryKind, Key, Lock, Store};
 
 mod marker;
 mod settle;
@@ -104,8 +104,8 @@ impl Place {
 
     /// Removes everything in the tree `prefix` but its marker, metadata first.
     fn clear(&self, prefix: &Key) -> Result<()> {
-        if self.store.kind(&prefix.join(METADATA_NAME)?)? == Some(EntryKind::Value) {
-            self.store.erase(&prefix.join(METADATA_NAME)?)?;
+        if self.store.kind(&prefix.join(DOCUMENT)?)? == Some(EntryKind::Value) {
+            self.store.erase(&prefix.join(DOCUMENT)?)?;
         }
         loop {
             let mut found = false;

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::buffer::append;
 use crate::error::{Error, Result};
 
 #[cfg(test)]
@@ -18,8 +19,8 @@ pub use fs::{FilesystemStore, ReadMode};
 pub use memory::MemoryStore;
 pub use mmap::MappedValue;
 
-/// The value that [`Store::erase_prefix`] removes first in every prefix: the metadata document of a node.
-pub(crate) const METADATA_NAME: &str = "zarr.json";
+/// The name of the metadata document of a node: the value that [`Store::erase_prefix`] removes first in every prefix.
+pub(crate) const DOCUMENT: &str = "zarr.json";
 
 /// A validated key: non-empty names joined by `/`; the empty key is the root.
 ///
@@ -247,10 +248,7 @@ pub(crate) fn read_to_vec(store: &dyn Store, key: &Key, limit_bytes: u64) -> Res
         return Err(Error::corrupt(what).at(&store.locate(key)));
     }
     let mut out = Vec::new();
-    value.read(ByteRange::All, &mut |bytes| {
-        out.extend_from_slice(bytes);
-        Ok(())
-    })?;
+    value.read(ByteRange::All, &mut |bytes| append(&mut out, bytes))?;
     Ok(Some(out))
 }
 

@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value};
 
-use crate::codec::configuration;
 use crate::dtype::DataType;
 use crate::error::{Error, Result};
 use crate::json::NamedConfig;
@@ -20,7 +19,7 @@ impl Bytes {
 
     /// Reads the codec object. `endian` may be missing only where byte order does not matter.
     pub(super) fn from_metadata(config: &NamedConfig, data_type: &DataType) -> Result<Self> {
-        configuration::only(config, &["endian"])?;
+        config.only(&["endian"])?;
         let swap_size = data_type.swap_size();
         let accepted = r#"accepted are "little" and "big""#;
         let big = match config.configuration.get("endian") {

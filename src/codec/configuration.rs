@@ -7,21 +7,6 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::json::NamedConfig;
 
-/// Refuses members other than `accepted`.
-pub(super) fn only(config: &NamedConfig, accepted: &[&str]) -> Result<()> {
-    match config.configuration.keys().find(|member| !accepted.contains(&member.as_str())) {
-        None => Ok(()),
-        Some(member) => {
-            let what = if accepted.is_empty() {
-                format!("unknown member; codec {} has no configuration", config.name)
-            } else {
-                format!("unknown member; codec {} accepts {}", config.name, accepted.join(", "))
-            };
-            Err(Error::metadata(format!("/configuration/{}", member.replace('~', "~0").replace('/', "~1")), what))
-        }
-    }
-}
-
 /// The integer member `name`, or `default` if it is missing.
 pub(super) fn integer(config: &NamedConfig, name: &str, range: RangeInclusive<i32>, default: i32) -> Result<i32> {
     let Some(value) = config.configuration.get(name) else { return Ok(default) };

@@ -2,7 +2,7 @@
 
 use serde_json::Map;
 
-use crate::codec::{Sink, configuration};
+use crate::codec::Sink;
 use crate::error::{Error, Result};
 use crate::json::NamedConfig;
 
@@ -17,7 +17,7 @@ impl Crc32c {
     pub(crate) const NAME: &'static str = "crc32c";
 
     pub(super) fn from_metadata(config: &NamedConfig) -> Result<Self> {
-        configuration::only(config, &[])?;
+        config.only(&[])?;
         Ok(Self)
     }
 

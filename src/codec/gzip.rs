@@ -41,7 +41,7 @@ impl Gzip {
 
     /// Reads the codec object.
     pub(super) fn from_metadata(config: &NamedConfig) -> Result<Self> {
-        configuration::only(config, &["level"])?;
+        config.only(&["level"])?;
         let level = configuration::integer(config, "level", 0..=Self::MAX_LEVEL, Self::DEFAULT_LEVEL)?;
         Ok(Self { level: level.unsigned_abs() })
     }

@@ -59,7 +59,7 @@ impl Sharding {
 
     /// Reads the codec object.
     pub(super) fn from_metadata(config: &NamedConfig, around: &Surroundings<'_>) -> Result<Self> {
-        configuration::only(config, &["chunk_shape", "codecs", "index_codecs", "index_location"])?;
+        config.only(&["chunk_shape", "codecs", "index_codecs", "index_location"])?;
         if around.depth >= MAX_DEPTH {
             return Err(Error::unsupported(format!("shards nested more than {MAX_DEPTH} deep")));
         }

@@ -17,7 +17,7 @@ impl Transpose {
 
     /// Reads the codec object for an array of `rank` dimensions.
     pub(super) fn from_metadata(config: &NamedConfig, rank: usize) -> Result<Self> {
-        configuration::only(config, &["order"])?;
+        config.only(&["order"])?;
         let accepted = format!("accepted is a permutation of the axis numbers below {rank}");
         let order = configuration::list(config, "order", &accepted, |value| usize::try_from(value.as_u64()?).ok())?;
         let mut seen = vec![false; rank];

@@ -67,7 +67,7 @@ impl Zstd {
 
     /// Reads the codec object; `level` is 0 (the default of libzstd) if it is missing.
     pub(super) fn from_metadata(config: &NamedConfig) -> Result<Self> {
-        configuration::only(config, &["level", "checksum"])?;
+        config.only(&["level", "checksum"])?;
         let level = configuration::integer(config, "level", Self::MIN_LEVEL..=Self::MAX_LEVEL, 0)?;
         Ok(Self { level, checksum: configuration::boolean(config, "checksum")? })
     }

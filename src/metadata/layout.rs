@@ -2,11 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use crate::codec::Codecs;
+use crate::codec::{Codecs, Sharding};
 use crate::error::{Error, Result};
 use crate::json::NamedConfig;
-
-const SHARDING: &str = "sharding_indexed";
 
 /// How an array is cut and encoded: what a rechunk changes.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +24,7 @@ impl Layout {
         if self.codecs.0.is_empty() {
             return Err(Error::invalid("an empty list of codecs; at least an array-to-bytes codec is needed"));
         }
-        if self.codecs.0.iter().any(|codec| codec.name == SHARDING) {
+        if self.codecs.0.iter().any(|codec| codec.name == Sharding::NAME) {
             return Err(Error::invalid("sharding_indexed in a list of codecs; give the shape of a shard instead"));
         }
         let Some(shard_shape) = &self.shard_shape else { return Ok((self.chunk_shape.clone(), self.codecs.0.clone())) };
@@ -46,7 +44,7 @@ impl Layout {
     /// Shards within shards come out as one level, from the outermost shard to the innermost chunk. Transpositions before a shard come out as
     /// the chunk's own, and so do codecs behind a shard: all that was done to the elements is kept.
     pub(super) fn from_codecs(chunk_shape: &[u64], codecs: &[NamedConfig]) -> Self {
-        let Some(position) = codecs.iter().position(|codec| codec.name == SHARDING) else {
+        let Some(position) = codecs.iter().position(|codec| codec.name == Sharding::NAME) else {
             return Self { chunk_shape: chunk_shape.to_vec(), shard_shape: None, codecs: Codecs(codecs.to_vec()) };
         };
         let (before, sharding, after) = (&codecs[..position], &codecs[position].configuration, &codecs[position + 1..]);

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use self::image::{Change, Image, Link, Node, NodeId, ROOT};
-use super::{ByteRange, Entry, EntryKind, Key, Lock, METADATA_NAME, Store, Value, check_move, obstructed, read_to_vec, resolve};
+use super::{ByteRange, DOCUMENT, Entry, EntryKind, Key, Lock, Store, Value, check_move, obstructed, read_to_vec, resolve};
+use crate::buffer::reserve;
 use crate::error::{Error, Result};
 
 mod crash;
@@ -174,7 +175,8 @@ impl Store for MemoryStore {
         if let (Some(Node::Value(value)), false) = (state.live.nodes.get_mut(&id), bytes.is_empty()) {
             let value = Arc::make_mut(value);
             if value.len() < end {
-                value.try_reserve(end - value.len()).map_err(|_| too_large())?;
+                let missing = end - value.len();
+                reserve(value, missing)?;
                 value.resize(end, 0);
             }
             value[end - bytes.len()..end].copy_from_slice(bytes);
@@ -215,8 +217,8 @@ impl Store for MemoryStore {
         while let Some(&parent) = prefixes.get(next) {
             next += 1;
             let Some(Node::Prefix(entries)) = state.live.nodes.get(&parent) else { continue };
-            let metadata_first = entries.get_key_value(METADATA_NAME).into_iter();
-            for (name, &id) in metadata_first.chain(entries.iter().filter(|(name, _)| *name != METADATA_NAME)) {
+            let metadata_first = entries.get_key_value(DOCUMENT).into_iter();
+            for (name, &id) in metadata_first.chain(entries.iter().filter(|(name, _)| *name != DOCUMENT)) {
                 if let Some(Node::Prefix(_)) = state.live.nodes.get(&id) {
                     prefixes.push(id);
                 }

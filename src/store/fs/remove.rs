@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::{Errno, Result as SysResult, retry_on_intr};
 
-use crate::store::METADATA_NAME;
+use crate::store::DOCUMENT;
 
 /// How many directories are open at a time.
 const LEVELS: usize = 32;
@@ -141,7 +141,7 @@ fn open(at: BorrowedFd<'_>, name: &CStr) -> SysResult<OwnedFd> {
 
 /// Starts on a directory: its metadata document goes before everything else in it.
 fn enter(directory: OwnedFd, name: CString) -> SysResult<Level> {
-    let progress = match rustix::fs::unlinkat(&directory, METADATA_NAME, AtFlags::empty()) {
+    let progress = match rustix::fs::unlinkat(&directory, DOCUMENT, AtFlags::empty()) {
         Ok(()) => true,
         Err(Errno::NOENT | Errno::ISDIR | Errno::PERM) => false,
         Err(errno) => return Err(errno),
