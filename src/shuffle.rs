@@ -355,6 +355,7 @@ mod tests {
         assert!(ShuffleBuffer::new(&mut slab, 1, 1, directory.path()).is_err());
     }
 
+    /// SPL-3: records of the largest size.
     #[test]
     fn all_records_of_one_partition_pass_through_a_small_slab() {
         let directory = tempfile::tempdir().unwrap();

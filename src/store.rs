@@ -128,7 +128,8 @@ pub enum EntryKind {
     Value,
     /// A prefix of further keys.
     Prefix,
-    /// Neither: a link, socket, FIFO or device, which is never opened.
+    /// Neither, so that no value can be read here and no key leads further: a symbolic link (never followed, wherever it points), a socket, FIFO
+    /// or device (never opened), or something whose name is not UTF-8.
     Other,
 }
 

@@ -77,7 +77,7 @@ fn taken<T: std::fmt::Debug>(result: Result<T>, name: &str, advice: &str) {
     }
 }
 
-/// PUB-8 to PUB-10, without faults.
+/// PUB-1, PUB-8, PUB-9 and PUB-10, without faults.
 #[test]
 fn a_tree_is_published_and_nothing_else_is_left() {
     let (_dir, stores) = stores();
@@ -94,6 +94,27 @@ fn a_tree_is_published_and_nothing_else_is_left() {
             }
         }
         drop(store.lock(&key("a")).unwrap());
+    }
+}
+
+/// PUB-2: the marker as it lies in the staged tree while that is being built.
+#[test]
+fn the_marker_is_as_specified() {
+    let (_dir, stores) = stores();
+    for store in &stores {
+        let ids = [false, true].map(|keep| {
+            let existing = if keep { Existing::ReplaceAndKeep } else { Existing::Replace };
+            let stage = Stage::begin(Arc::clone(store), key("g/a"), existing, Durability::NoSync).unwrap();
+            let text = crate::store::read_to_vec(&**store, &key("g/a.rechunked/.rechunk"), 4096).unwrap().unwrap();
+            drop(stage);
+            let marker: serde_json::Value = serde_json::from_slice(&text).unwrap();
+            assert_eq!((&marker["format"], &marker["version"]), (&"rezarr stage".into(), &1.into()));
+            assert_eq!((&marker["target"], &marker["role"], &marker["keep"]), (&"a".into(), &"new".into(), &keep.into()));
+            assert_eq!(marker["pid"], std::process::id());
+            marker["id"].as_str().unwrap().to_owned()
+        });
+        assert!(ids.iter().all(|id| id.len() == 32 && id.bytes().all(|digit| digit.is_ascii_hexdigit())), "{ids:?}");
+        assert_ne!(ids[0], ids[1]);
     }
 }
 

@@ -81,6 +81,7 @@ fn cost_per_byte(problem: &Problem, block: &[u64], units: &[u64]) -> f64 {
 mod tests {
     use super::*;
 
+    /// RCK-12.
     #[test]
     fn counts_divide_the_shard_or_are_multiples_of_it() {
         let mut counts = vec![1];

@@ -501,6 +501,7 @@ mod tests {
         assert_eq!((nested.strategy, nested.spilled_bytes), (Strategy::Direct, 0));
     }
 
+    /// RCK-11.
     #[test]
     fn coprime_edges_need_a_frontier_and_not_their_common_multiple() {
         let coprime = plan(&problem(&[10_000_000], &[1000], &[999]), 32 << 20, 1).unwrap();
@@ -511,6 +512,7 @@ mod tests {
         assert_eq!(frontier(3, 2), 2);
     }
 
+    /// RCK-4.
     #[test]
     fn the_smallest_budget_is_enough_and_less_is_not() {
         for (shape, source, target) in [

@@ -179,6 +179,26 @@ mod tests {
         (directory, spill, first, second)
     }
 
+    /// SPL-1: every byte of a segment, put together here from the rule alone.
+    #[test]
+    fn segments_are_laid_out_as_specified() {
+        let (_directory, spill, first, second) = two_segments();
+        for (link, previous, payload) in [(first, (u64::MAX, 0), &b"abcde"[..]), (second, (first.offset, 5_u32), &[b'x'; 2000][..])] {
+            let mut header = b"RZSG".to_vec();
+            header.extend([3_u32, u32::try_from(payload.len()).unwrap(), 0].iter().flat_map(|number| number.to_le_bytes()));
+            header.extend(previous.0.to_le_bytes());
+            header.extend(previous.1.to_le_bytes());
+            header.extend([0; 4]);
+            let mut expected = [&header[..], payload].concat();
+            let checksum = crc32fast::hash(&expected);
+            expected[12..16].copy_from_slice(&checksum.to_le_bytes());
+            let mut stored = vec![0; 32 + payload.len()];
+            spill.file.read_exact_at(&mut stored, link.offset).unwrap();
+            assert!(stored == expected, "{:?} instead of {:?}", &stored[..32], &expected[..32]);
+        }
+    }
+
+    /// SPL-2.
     #[test]
     fn segments_are_chained() {
         let (_directory, spill, first, second) = two_segments();
@@ -189,6 +209,7 @@ mod tests {
         assert_eq!((payload, previous), (&b"abcde"[..], None));
     }
 
+    /// SPL-5.
     #[test]
     fn every_changed_byte_is_noticed() {
         let (_directory, spill, first, _) = two_segments();

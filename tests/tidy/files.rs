@@ -19,6 +19,10 @@ pub(crate) const FILE_SYSTEM_FILES: &[(&str, &str)] = &[
 /// What counts as touching the file system.
 const FILE_SYSTEM_PATHS: &[&[&str]] = &[&["std", "fs"], &["rustix", "fs"], &["std", "os", "unix", "fs"]];
 
+/// Methods of paths that touch the file system. Of a store they would have other names, so these are looked for by name alone.
+const FILE_SYSTEM_METHODS: &[&str] =
+    &["canonicalize", "symlink_metadata", "is_file", "is_dir", "is_symlink", "try_exists", "read_dir", "read_link"];
+
 const BANNED_NAMES: &[&str] = &["mod", "utils", "util", "common", "helpers", "helper", "types", "prelude", "misc"];
 
 pub(crate) const FILE_LINES: usize = 600;
@@ -79,12 +83,21 @@ pub(crate) fn file_system_violations(path: &str, text: &str) -> Vec<String> {
     let touches = |segments: &[String]| {
         FILE_SYSTEM_PATHS.iter().any(|path| segments.len() >= path.len() && path.iter().zip(segments).all(|(a, b)| a == b))
     };
-    let found = paths(&tokens).into_iter().filter(|found| touches(&found.segments) && !tests.iter().any(|range| range.contains(&found.at)));
-    found
-        .map(|found| {
-            format!("{path}:{}: `{}` in a file that is not listed for it; go through a Store", found.line, found.segments.join("::"))
-        })
-        .collect()
+    let inside_tests = |at: usize| tests.iter().any(|range| range.contains(&at));
+    let report = |line, what: String| format!("{path}:{line}: `{what}` in a file that is not listed for it; go through a Store");
+    let found = paths(&tokens).into_iter().filter(|found| touches(&found.segments) && !inside_tests(found.at));
+    let mut out: Vec<String> = found.map(|found| report(found.line, found.segments.join("::"))).collect();
+    for at in 0..tokens.len().saturating_sub(2) {
+        let [dot, name, open] = &tokens[at..at + 3] else { continue };
+        let method = dot.text == "." && open.text == "(" && FILE_SYSTEM_METHODS.contains(&name.text.as_str());
+        // `exists` of a path takes nothing; that of something else takes a key.
+        let exists =
+            dot.text == "." && name.text == "exists" && open.text == "(" && tokens.get(at + 3).is_some_and(|token| token.text == ")");
+        if (method || exists) && !inside_tests(at) {
+            out.push(report(name.line, format!(".{}()", name.text)));
+        }
+    }
+    out
 }
 
 /// Whatever is longer than its aim: path, function, lines, limit.
@@ -157,6 +170,13 @@ mod tests {
             assert_eq!(file_system_violations("src/store/fs.rs", text), [""; 0]);
             assert_eq!(file_system_violations("src/publish.rs", &format!("#[cfg(test)]\nmod tests {{ {text} }}")), [""; 0]);
         }
+        for method in ["canonicalize", "symlink_metadata", "is_file", "exists", "is_dir"] {
+            let text = format!("fn f(path: &Path) {{ path.{method}() }}");
+            let found = file_system_violations("src/rechunk.rs", &text);
+            assert_eq!(found, [format!("src/rechunk.rs:1: `.{method}()` in a file that is not listed for it; go through a Store")]);
+            assert_eq!(file_system_violations("src/store/fs.rs", &text), [""; 0]);
+        }
+        assert_eq!(file_system_violations("src/publish.rs", "fn f() { self.exists(&key); exists(); x.is_file; }"), [""; 0]);
         assert_eq!(file_system_violations("src/array/tests.rs", "use std::fs;"), [""; 0]);
         assert_eq!(file_system_violations("src/publish.rs", "use crate::store::fs; use std::fmt; // std::fs::read"), [""; 0]);
     }

@@ -134,7 +134,7 @@ fn without_faults_every_scenario_succeeds() {
     }
 }
 
-/// The process is killed at, or the power is cut after, each operation.
+/// PUB-5, PUB-9 and PUB-11, PUB-12, PUB-13, PUB-14: the process is killed at, or the power is cut after, each operation.
 #[test]
 fn stopped_anywhere_nothing_is_lost_and_the_next_run_succeeds() {
     for scenario in scenarios() {
