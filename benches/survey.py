@@ -18,6 +18,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -56,9 +57,13 @@ def measured(command):
     """
     begun = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        printed = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        try:
+            printed = process.stdout.read()
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        except BaseException:
+            process.terminate()
+            raise
     wall = time.perf_counter() - begun
     if process.returncode != 0:
         raise SystemExit(f"{command} ended with {process.returncode}")
@@ -147,6 +152,8 @@ def bench(options):
     if not (target / "release/rezarr").exists():
         raise SystemExit(f"{target}/release/rezarr is missing: cargo build --release --features cli")
     data = target / "bench/survey"
+    # So that the data are deleted then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir(parents=True)
     try:
