@@ -119,7 +119,6 @@ fn place(source: &Path, target: &Path) -> Result<(PathBuf, String)> {
     })?;
     let from = crate::store::resolved(source)?;
     let to = resolved.join(name);
-    refuse_inside_array(target, &resolved)?;
     if [".rechunked", ".backup"].iter().any(|suffix| from.starts_with(resolved.join(format!("{name}{suffix}")))) {
         return Err(Error::invalid(format!(
             "{}: this name is used while {} is made; move the source away first",
@@ -134,6 +133,7 @@ fn place(source: &Path, target: &Path) -> Result<(PathBuf, String)> {
             source.display()
         )));
     }
+    refuse_inside_array(target, &resolved)?;
     Ok((resolved, name.to_owned()))
 }
 

@@ -93,7 +93,7 @@ fn codecs_and_types_that_are_not_known() {
     }
     edit(root.path(), "float32", "float8");
     let types = "bool, int8, int16, int32, int64, uint8, uint16, uint32, uint64, float16, float32, float64, complex64, complex128, and r8, r16, \
-                 ... r1048576";
+                 ... r1048576 (raw_bytes)";
     refuses(root.path(), "rechunk a b --chunks 1,1", 4, &format!("a/zarr.json: unsupported: data type \"float8\"; supported are {types}"));
 }
 
