@@ -18,7 +18,9 @@ use crate::metadata::{ArrayMetadata, NodeMetadata};
 use crate::rechunk::carry::first_difference;
 use crate::rechunk::execute::{Control, Missing, TileSink, Transfer};
 use crate::rechunk::plan::{Plan, Problem, plan_beside};
-use crate::rechunk::{DEFAULT_MEMORY_BYTES, Progress, default_threads, named, open_store, side, watched, within_limit};
+use crate::rechunk::{
+    COMPRESSED_DECODE_NS, DEFAULT_MEMORY_BYTES, Progress, default_threads, named, open_store, side, watched, within_limit,
+};
 use crate::region::{Region, to_usize};
 use crate::store::{Key, ReadMode, Store};
 
@@ -280,10 +282,11 @@ fn comparison_plan(a: &Array, b: &Array, document_bytes: u64, options: &VerifyOp
         target: side(b),
         reader_bytes: UnitReader::memory_bytes(a),
         writer_bytes: UnitReader::memory_bytes(b),
+        held_shard_bytes: UnitReader::held_bytes(a),
         open_shard_bytes: 0,
         identical: false,
-        decode_ns: 0.7,
-        encode_ns: 0.7,
+        decode_ns: COMPRESSED_DECODE_NS,
+        encode_ns: COMPRESSED_DECODE_NS,
     };
     plan_beside(&problem, options.memory_bytes, document_bytes, options.threads)
 }

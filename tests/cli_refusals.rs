@@ -148,7 +148,7 @@ fn targets_that_cannot_be() {
     refuses(at, "rechunk a --chunks 1,1", 2, "a: rechunking in place is not there yet; give a target");
     refuses(at, "rechunk a no/b --chunks 1,1", 3, "no: not found: the directory of the target; make it first");
     for target in ["a", "a/b", "./a/../a", ".."] {
-        let shown = if target == ".." { "the target must end in a name of UTF-8 characters" } else { INSIDE };
+        let shown = if target == ".." { "the target must end in a name for what is made" } else { INSIDE };
         refuses(at, &format!("rechunk a {target} --chunks 1,1"), 2, &format!("{target}: {shown}"));
         refuses(at, &format!("rechunk a {target} --chunks 1,1 --overwrite"), 2, &format!("{target}: {shown}"));
     }

@@ -1,4 +1,6 @@
 //! Rechunking as a property: any array from any layout to any other and back, within any budget that is accepted.
+//!
+//! Each case holds RCK-1 (every unit once, by the counts of the report) and RCK-3 (nothing is taken that was not leased).
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
 #[path = "support/arrays.rs"]

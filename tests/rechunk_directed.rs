@@ -208,6 +208,7 @@ fn the_smallest_budget_works_and_the_one_below_is_refused() {
     assert_eq!(files(&target("c")), files(&from), "there and back, file by file");
 }
 
+/// RCK-6.
 #[test]
 fn threads_and_budgets_change_nothing_in_the_result() {
     let root = directory();

@@ -78,6 +78,7 @@ fn is_consolidated(path: &Path) -> bool {
     Group::open(path).unwrap().metadata().is_consolidated()
 }
 
+/// RCK-8.
 #[test]
 fn arrays_with_the_named_dimensions_change_and_the_others_travel_along() {
     let root = directory();
@@ -141,6 +142,7 @@ fn other_codecs_alone_are_for_all_but_coordinates_and_scalars() {
     assert!(verify(&from, &to, VerifyOptions::new().spill_dir(root.path())).unwrap().equal);
 }
 
+/// RCK-7.
 #[test]
 fn attributes_names_and_members_to_be_ignored_are_kept_as_text() {
     let root = directory();
@@ -258,6 +260,7 @@ fn chunks_shards_codecs_and_fill_change_in_one_pass_and_back() {
     assert_eq!(files(&path("a")), files(&path("c")));
 }
 
+/// RCK-2.
 #[test]
 fn what_becomes_the_new_fill_value_is_not_stored() {
     let root = directory();
@@ -296,6 +299,7 @@ fn shards_are_kept_unless_told_otherwise() {
     }
 }
 
+/// RCK-10.
 #[test]
 fn chunks_that_stay_the_same_are_moved_byte_by_byte() {
     let root = directory();

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::rechunk::execute::{TileSink, Transfer, spans};
 use crate::rechunk::order::TiledIndices;
 use crate::rechunk::pieces::for_each_piece;
-use crate::rechunk::plan::Plan;
+use crate::rechunk::plan::{Plan, Walk};
 use crate::region::{BoxLayout, Region, copy_box, element_count, ravel};
 
 /// A target unit in the making.
@@ -66,13 +66,8 @@ struct Work<'t, 's, S> {
 }
 
 /// Runs a direct plan in `slab`.
-pub(super) fn run<S: TileSink>(
-    transfer: &Transfer<'_, S>,
-    plan: &Plan,
-    super_block: &[u64],
-    axes: &[usize],
-    slab: &mut [u8],
-) -> Result<()> {
+pub(super) fn run<S: TileSink>(transfer: &Transfer<'_, S>, plan: &Plan, walk: &Walk, slab: &mut [u8]) -> Result<()> {
+    let Walk { super_block, axes, shards_held } = walk;
     let source = transfer.source.unit_grid();
     let (edges, shape) = (source.chunk_shape(), source.counts());
     let tiles = [spans(super_block, edges), spans(&plan.block, edges)];
@@ -88,7 +83,7 @@ pub(super) fn run<S: TileSink>(
         }),
         freed: Condvar::new(),
     };
-    let readers: Vec<_> = (0..plan.threads).map(|_| UnitReader::new(transfer.source)).collect();
+    let readers: Vec<_> = (0..plan.threads).map(|_| UnitReader::holding(transfer.source, *shards_held)).collect();
     transfer.on_threads(readers, |reader| work.worker(reader))
 }
 

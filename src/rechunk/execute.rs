@@ -149,11 +149,11 @@ impl<S: TileSink> Transfer<'_, S> {
         let leases: Result<Vec<_>> = plan.memory.iter().map(|share| budget.lease(share.what, share.bytes())).collect();
         let _leases = leases?;
         match &plan.steps {
-            Steps::Direct { super_block, axes, slots } => {
+            Steps::Direct { walk, slots } => {
                 let slab_bytes =
                     to_usize(*slots).checked_mul(self.tile_bytes).ok_or_else(|| Error::invalid("a slab over the address space"))?;
                 let mut slab = slab(slab_bytes)?;
-                direct::run(self, plan, super_block, axes, &mut slab[..slab_bytes])
+                direct::run(self, plan, walk, &mut slab[..slab_bytes])
             }
             Steps::Shuffle { slab_bytes, slot_bytes } => {
                 let mut slab = slab(to_usize(*slab_bytes))?;

@@ -24,13 +24,17 @@ const PROCESS_BYTES: u64 = 10 << 20;
 /// The window in which stored chunks are moved where the kernel cannot do it alone.
 const MOVE_WINDOW_BYTES: u64 = 1 << 20;
 
+/// Shards that all readers together hold open at most: each is a file.
+const HELD_SHARDS: u64 = 256;
+
 /// Room for headers beside a segment's payload.
 const SEGMENT_READ_BYTES: u64 = SEGMENT_BYTES as u64 + 4096;
 
 // Cost model, in nanoseconds a byte on one core, from measurements on one server of 2025; only ratios matter, they choose between strategies.
-const CUT_NS: f64 = 0.5;
-const SPILL_NS: f64 = 0.4;
-const WRITE_NS: f64 = 0.3;
+const CUT_NS: f64 = 0.6;
+const SPILL_NS: f64 = 0.6;
+const WRITE_NS: f64 = 0.4;
+const INDEX_NS: f64 = 0.5;
 
 /// One side of a rechunk, as far as planning goes.
 #[derive(Clone, Debug)]
@@ -54,6 +58,8 @@ pub(crate) struct Problem {
     pub(crate) reader_bytes: u64,
     /// What one writer of target units holds at most, in bytes, beside the unit.
     pub(crate) writer_bytes: u64,
+    /// What a reader holds for each further source shard whose index it keeps; 0 where the source is not sharded.
+    pub(crate) held_shard_bytes: u64,
     /// What a shard that is being written holds, in bytes; 0 where the target is not sharded.
     pub(crate) open_shard_bytes: u64,
     /// Stored chunks are the same on both sides, and can be moved without being decoded.
@@ -150,10 +156,7 @@ pub struct Plan {
 pub(crate) enum Steps {
     Move,
     Direct {
-        /// Blocks whose shards are completed together, in elements.
-        super_block: Vec<u64>,
-        /// Axes from the slowest to the fastest in the walk of a block.
-        axes: Vec<usize>,
+        walk: Walk,
         /// Target units in memory at most.
         slots: u64,
     },
@@ -217,6 +220,17 @@ impl Plan {
             steps: Steps::Move,
         })
     }
+}
+
+/// The order in which the direct strategy takes source units.
+#[derive(Clone, Debug)]
+pub(crate) struct Walk {
+    /// Blocks whose shards are completed together, in elements.
+    pub(crate) super_block: Vec<u64>,
+    /// Axes from the slowest to the fastest in the walk of a block.
+    pub(crate) axes: Vec<usize>,
+    /// Source shards that each reader holds open, since the walk comes back to them.
+    pub(crate) shards_held: usize,
 }
 
 /// Plans a rechunk.
@@ -327,6 +341,11 @@ fn direct(problem: &Problem, budget: u64, n: usize) -> Option<Plan> {
         let count = together.saturating_mul(n as u64 + 1).min(counts(&problem.shape, &target.chunk));
         shares.push(Share { what: "indexes of shards in the making", count, each_bytes: problem.open_shard_bytes });
     }
+    let (shards_held, index_seconds) = held_shards(problem, budget, n, &block, slow);
+    if shards_held > 1 {
+        let count = (shards_held as u64 - 1).saturating_mul(n as u64);
+        shares.push(Share { what: "indexes of source shards", count, each_bytes: problem.held_shard_bytes });
+    }
     let room = budget.checked_sub(total(&shares))?;
     let each_bytes = target.unit_bytes.checked_add(TILE_OVERHEAD_BYTES)?;
     let useful =
@@ -338,11 +357,29 @@ fn direct(problem: &Problem, budget: u64, n: usize) -> Option<Plan> {
     shares.push(Share { what: "target chunks in the making", count: slots, each_bytes });
     let mut axes: Vec<usize> = slow.into_iter().collect();
     axes.extend((0..rank).filter(|axis| Some(*axis) != slow));
-    let mut plan = assemble(problem, Strategy::Direct, budget, (n, n), shares, Steps::Direct { super_block, axes, slots })?;
+    let walk = Walk { super_block, axes, shards_held };
+    let mut plan = assemble(problem, Strategy::Direct, budget, (n, n), shares, Steps::Direct { walk, slots })?;
     plan.block = block;
-    plan.estimated_seconds =
-        seconds(plan.decoded_bytes, problem.decode_ns + CUT_NS, n) + seconds(plan.encoded_bytes, problem.encode_ns + WRITE_NS, n);
+    plan.estimated_seconds = seconds(plan.decoded_bytes, problem.decode_ns + CUT_NS, n)
+        + seconds(plan.encoded_bytes, problem.encode_ns + WRITE_NS, n)
+        + index_seconds;
     Some(plan)
+}
+
+/// How many source shards a reader should hold in the walk of a block, and the time in seconds that reading indexes again takes. A walk that
+/// crosses shards comes back to each of them once for every step along the slow axis; fewer than all of them are of no use.
+fn held_shards(problem: &Problem, budget: u64, n: usize, block: &[u64], slow: Option<usize>) -> (usize, f64) {
+    let shard = &problem.source.chunk;
+    // A block that does not begin with a shard meets one more.
+    let across = |axis: usize| block[axis].div_ceil(shard[axis]) + u64::from(!block[axis].is_multiple_of(shard[axis]) && block[axis] > 1);
+    let crossed = (0..block.len()).filter(|axis| Some(*axis) != slow).map(across).fold(1, u64::saturating_mul);
+    let cost = problem.held_shard_bytes.saturating_mul(n as u64);
+    let affordable = (budget / 4).checked_div(cost).unwrap_or(0).min(HELD_SHARDS / n as u64);
+    match usize::try_from(crossed) {
+        Ok(crossed) if problem.held_shard_bytes > 0 && crossed as u64 <= affordable => (crossed, 0.0),
+        _ if problem.held_shard_bytes == 0 || crossed == 1 => (1, 0.0),
+        _ => (1, seconds(counts(&problem.shape, &problem.source.unit).saturating_mul(problem.held_shard_bytes), INDEX_NS, n)),
+    }
 }
 
 /// RCK-12.
@@ -483,6 +520,7 @@ mod tests {
             writer_bytes: 4 << 20,
             source,
             target,
+            held_shard_bytes: 0,
             open_shard_bytes: 0,
             identical: false,
             decode_ns: 0.7,
@@ -530,7 +568,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1000))]
 
-        /// What the search for the smallest budget rests on.
+        /// What the search for the smallest budget rests on (RCK-4).
         #[test]
         fn what_fits_in_a_budget_fits_in_a_larger_one(
             axes in prop::collection::vec((1_u64..5000, 1_u64..600, 1_u64..600, 1_u64..5), 1..4),
@@ -555,6 +593,19 @@ mod tests {
                 prop_assert!(plan.unwrap().memory_bytes <= budget);
             }
         }
+    }
+
+    #[test]
+    fn a_walk_across_shards_holds_them_where_the_budget_allows() {
+        let mut across = problem(&[4096, 65536], &[1, 1024], &[1, 65536]);
+        across.source.chunk = vec![4096, 1024];
+        across.held_shard_bytes = 192 << 10;
+        let Steps::Direct { walk, .. } = plan(&across, 256 << 20, 1).unwrap().steps else { panic!("no direct plan") };
+        assert_eq!(walk.shards_held, 64);
+        // Where they cannot be held, reading indexes again and again is dearer than the spill file.
+        assert_eq!(plan(&across, 16 << 20, 1).unwrap().strategy, Strategy::Shuffle);
+        across.target = across.source.clone();
+        assert_eq!(held_shards(&across, 256 << 20, 1, &[1, 1024], Some(0)).0, 1);
     }
 
     #[test]

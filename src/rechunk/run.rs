@@ -17,8 +17,8 @@ use crate::rechunk::report::Measured;
 use crate::region::Region;
 
 // Rough costs of codecs in nanoseconds a byte on one core; they choose between strategies and give the estimate of time.
-const COMPRESSED_DECODE_NS: f64 = 0.7;
-const COMPRESSED_ENCODE_NS: f64 = 2.4;
+pub(crate) const COMPRESSED_DECODE_NS: f64 = 1.0;
+const COMPRESSED_ENCODE_NS: f64 = 5.0;
 const PLAIN_NS: f64 = 0.1;
 
 /// What planning needs to know to bring `source` into the layout of `target`.
@@ -26,6 +26,7 @@ pub(crate) fn problem(source: &Array, target: &Array) -> Problem {
     Problem {
         reader_bytes: UnitReader::memory_bytes(source),
         writer_bytes: UnitWriter::memory_bytes_per_thread(target),
+        held_shard_bytes: UnitReader::held_bytes(source),
         open_shard_bytes: UnitWriter::memory_bytes_per_open_shard(target),
         identical: can_move(source, target),
         shape: source.shape().to_vec(),

@@ -4,7 +4,7 @@
 //! 1. All that is read of a chunk for a unit, its indexes and the unit itself, is read through one handle, so that it belongs together
 //!    whatever writers do to the key meanwhile.
 //! 2. An index is used again only with the handle that it was read through.
-//! 3. A reader has at most one handle.
+//! 3. A reader has at most as many handles as it was made to hold.
 
 use crate::array::Array;
 use crate::array::units::{boxes_around, levels, stored_limit};
@@ -12,12 +12,14 @@ use crate::codec::{CodecPipeline, Scratch, ShardIndex, Sharding};
 use crate::error::{Error, Result};
 use crate::store::{ByteRange, Key, Value};
 
-/// Reads units one after another; one reader per thread. Keeps the shard that it read last open, with its indexes.
+/// Reads units one after another; one reader per thread. Keeps the shards that it read last open, with their indexes.
 pub(crate) struct UnitReader {
     array: Array,
     scratch: Scratch,
     decoded: Vec<u8>,
-    held: Option<Held>,
+    /// The one used last comes last.
+    held: Vec<Held>,
+    most_held: usize,
 }
 
 /// A chunk as it was when the reader came to it.
@@ -41,14 +43,19 @@ pub(in crate::array) struct Place<'r> {
 
 impl UnitReader {
     pub(crate) fn new(array: &Array) -> Self {
-        Self { array: array.clone(), scratch: Scratch::default(), decoded: Vec::new(), held: None }
+        Self::holding(array, 1)
+    }
+
+    /// A reader that keeps up to `most_held` shards, for walks that come back to them.
+    pub(crate) fn holding(array: &Array, most_held: usize) -> Self {
+        Self { array: array.clone(), scratch: Scratch::default(), decoded: Vec::new(), held: Vec::new(), most_held: most_held.max(1) }
     }
 
     /// Shows `visit` the decoded bytes of a unit (`chunk_bytes()` bytes of the unit pipeline, laid out by its strides), or `None` if the unit
     /// is missing. Returns the stored bytes read: 0 if missing; those of a shard index are not counted.
     pub(crate) fn read(&mut self, unit: &[u64], visit: &mut dyn FnMut(Option<&[u8]>) -> Result<()>) -> Result<u64> {
-        let Self { array, scratch, decoded, held } = self;
-        let Some(place) = place(array, held, unit)? else {
+        let Self { array, scratch, decoded, held, most_held } = self;
+        let Some(place) = place(array, held, *most_held, unit)? else {
             visit(None)?;
             return Ok(0);
         };
@@ -66,7 +73,7 @@ impl UnitReader {
 
     /// Where a unit is stored; none if it is missing. A unit of more bytes than its codecs can make is refused.
     pub(in crate::array) fn place(&mut self, unit: &[u64]) -> Result<Option<Place<'_>>> {
-        place(&self.array, &mut self.held, unit)
+        place(&self.array, &mut self.held, self.most_held, unit)
     }
 
     /// Upper bound in bytes of what one reader of this array holds at any time: the mapped encoded unit, the decoded unit unless it is a part
@@ -74,21 +81,31 @@ impl UnitReader {
     pub(crate) fn memory_bytes(array: &Array) -> u64 {
         let pipeline = array.unit_pipeline();
         let decoded = if pipeline.decodes_in_place() { 0 } else { pipeline.chunk_bytes() as u64 };
-        let indexes = levels(array).map(index_memory).fold(0, u64::saturating_add);
-        stored_limit(pipeline).saturating_add(decoded).saturating_add(pipeline.decode_memory()).saturating_add(indexes)
+        stored_limit(pipeline).saturating_add(decoded).saturating_add(pipeline.decode_memory()).saturating_add(Self::held_bytes(array))
+    }
+
+    /// Upper bound in bytes of what each further shard that a reader holds takes; 0 where the array is not sharded.
+    pub(crate) fn held_bytes(array: &Array) -> u64 {
+        levels(array).map(index_memory).fold(0, u64::saturating_add)
     }
 }
 
-/// Where a unit is stored, found through `held`, which is replaced if it is another chunk.
-fn place<'r>(array: &'r Array, held: &'r mut Option<Held>, unit: &[u64]) -> Result<Option<Place<'r>>> {
+/// Where a unit is stored, found through its chunk among those in `held`, which takes the place of the one used longest ago if it is not there.
+fn place<'r>(array: &'r Array, held: &'r mut Vec<Held>, most_held: usize, unit: &[u64]) -> Result<Option<Place<'r>>> {
     let boxes = boxes_around(array, unit);
     let Some(chunk) = boxes.first() else { return Ok(None) };
     // A chunk without index gains nothing from an older handle.
-    let found = match held.take() {
-        Some(found) if found.chunk == *chunk && !found.indexes.is_empty() => found,
-        _ => Held::open(array, chunk)?,
+    let found = match held.iter().position(|held| held.chunk == *chunk && !held.indexes.is_empty()) {
+        Some(position) => held.remove(position),
+        None => {
+            if held.len() >= most_held {
+                held.remove(0);
+            }
+            Held::open(array, chunk)?
+        }
     };
-    let Held { key, value, indexes, .. } = held.insert(found);
+    held.push(found);
+    let Some(Held { key, value, indexes, .. }) = held.last_mut() else { return Ok(None) };
     let Some(value) = value.as_deref() else { return Ok(None) };
     let (mut offset, mut len) = (0, value.size());
     for (level, (sharding, pair)) in levels(array).zip(boxes.windows(2)).enumerate() {
