@@ -182,7 +182,7 @@ impl Place {
     /// Refuses a target that exists, where it may not be replaced.
     fn check_target(&self, existing: Existing) -> Result<()> {
         if existing == Existing::Refuse && self.exists(&self.target)? {
-            return self.taken(&self.target, "choose another name, or ask for it to be replaced");
+            return self.taken(&self.target, "choose another name, or have it replaced (--overwrite)");
         }
         Ok(())
     }

@@ -157,11 +157,11 @@ fn targets_that_cannot_be() {
     fs::write(at.join("directory/precious"), "precious").unwrap();
     create(&at.join("b"), metadata(&[3], "int8", "0", &layout(&[1], None, "none")), &[1, 2, 3]);
     for target in ["b", "file", "directory"] {
-        let message = format!("{shown}/{target}: already exists; choose another name, or ask for it to be replaced");
+        let message = format!("{shown}/{target}: already exists; choose another name, or have it replaced (--overwrite)");
         refuses(at, &format!("rechunk a {target} --chunks 1,1"), 2, &message);
     }
     for target in ["file", "directory"] {
-        let message = format!("{target}: already exists; it holds no zarr.json, and only Zarr arrays and groups are overwritten");
+        let message = format!("{shown}/{target}: already exists; it holds no zarr.json, and only Zarr arrays and groups are overwritten");
         refuses(at, &format!("rechunk a {target} --chunks 1,1 --overwrite"), 2, &message);
     }
 }
