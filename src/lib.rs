@@ -1,5 +1,32 @@
-//! rezarr: an embedded storage engine for chunked arrays whose on-disk format is Zarr v3, and an out-of-core rechunker that keeps its
-//! memory budget.
+//! An embedded storage engine for chunked arrays whose on-disk format is Zarr v3, and an out-of-core rechunker that keeps its memory budget.
+//!
+//! * [`Array`] and [`Group`] create, open, read and write; [`ArrayMetadata`] and [`Layout`] say what an array is and how it is cut.
+//! * [`rechunk`] rewrites an array, or the arrays of a group, under another chunk grid; [`plan_rechunk`] says beforehand how, and what it costs;
+//!   [`verify`] compares two trees bit by bit. What they may use and how they act is in [`RechunkOptions`] and [`VerifyOptions`].
+//! * [`Store`] is the small trait underneath, with [`FilesystemStore`] and [`MemoryStore`].
+//!
+//! ```
+//! use rezarr::{Array, ArrayMetadata, ChunkSpec, Codecs, DataType, Layout, RechunkOptions, Region};
+//!
+//! # let directory = tempfile::tempdir().unwrap();
+//! # let (maps, series) = (directory.path().join("maps.zarr"), directory.path().join("series.zarr"));
+//! // Twelve maps of 100 x 200, one map a chunk ...
+//! let layout = Layout { chunk_shape: vec![1, 100, 200], shard_shape: None, codecs: Codecs::zstd(3)? };
+//! let metadata = ArrayMetadata::new([12, 100, 200], DataType::Float32, None, &layout)?;
+//! let array = Array::create(&maps, metadata)?;
+//! for month in 0..12_u8 {
+//!     array.write(&Region::new([month.into(), 0, 0], [1, 100, 200])?, &vec![f32::from(month); 20_000])?;
+//! }
+//!
+//! // ... become time series of 10 x 10 places, within 32 MiB.
+//! let chunks: ChunkSpec = "all,10,10".parse()?;
+//! rezarr::rechunk(&maps, Some(&series), RechunkOptions::new().chunks(chunks).memory(32 << 20))?;
+//! let place: Vec<f32> = Array::open(&series)?.read(&Region::new([0, 41, 7], [12, 1, 1])?)?;
+//! assert_eq!(place[11], 11.0);
+//! # Ok::<(), rezarr::Error>(())
+//! ```
+//!
+//! Every fallible call gives [`Error`], sorted by what the caller can do about it. Nothing is global: no thread pool, no registry, no configuration.
 
 #![cfg_attr(test, allow(clippy::cast_possible_truncation))]
 
@@ -38,3 +65,8 @@ pub use rechunk::{
 pub use region::{MAX_RANK, Region};
 pub use store::{ByteRange, Entry, EntryKind, FilesystemStore, Key, Lock, MappedValue, MemoryStore, ReadMode, Store, Value};
 pub use verify::{Verdict, VerifyOptions, verify};
+
+// The program of README.md compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
