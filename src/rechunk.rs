@@ -63,7 +63,7 @@ pub fn plan_rechunk(source: impl AsRef<Path>, options: &RechunkOptions<'_>) -> R
 /// [`Error::InvalidArgument`] without a target (in place is not there yet); later [`Error::Corrupt`] and the like for what the
 /// source turns out to hold, [`Error::DiskFull`], [`Error::Cancelled`]. After an error nothing is left at or beside the target.
 pub fn rechunk(source: impl AsRef<Path>, target: Option<&Path>, mut options: RechunkOptions<'_>) -> Result<Report> {
-    let begun = Instant::now();
+    let (begun, cpu_begun) = (Instant::now(), process::cpu_seconds());
     let source = source.as_ref();
     let Some(target) = target else {
         return Err(Error::invalid(format!("{}: rechunking in place is not there yet; give a target", source.display())));
@@ -94,7 +94,7 @@ pub fn rechunk(source: impl AsRef<Path>, target: Option<&Path>, mut options: Rec
     Ok(Report {
         arrays,
         seconds: begun.elapsed().as_secs_f64(),
-        cpu_seconds: process::cpu_seconds(),
+        cpu_seconds: process::cpu_seconds().zip(cpu_begun).map(|(now, begun)| now - begun),
         peak_rss_bytes: process::peak_rss_bytes(),
         warnings,
     })

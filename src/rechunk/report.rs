@@ -54,7 +54,7 @@ pub struct Report {
     pub arrays: Vec<ArrayReport>,
     /// Wall time in seconds, publication and sync included.
     pub seconds: f64,
-    /// Processor time in seconds, where the system tells.
+    /// Processor time of the process during the run in seconds, where the system tells.
     pub cpu_seconds: Option<f64>,
     /// Peak resident set size of the process in bytes, where the system tells.
     pub peak_rss_bytes: Option<u64>,

@@ -83,7 +83,7 @@ fn read_curve(store: &Path, object: u64, name: &str) -> Result<Vec<f32>, Error> 
 
 fn write_survey(path: &Path, objects: u64, epochs: u64) -> Result<(), Error> {
     let attributes = json!({"title": "Light curves of a synthetic survey of variable stars"});
-    let survey = Group::create(path, attributes_of(attributes)?)?;
+    let mut survey = Group::create(path, attributes_of(attributes)?)?;
     coordinate(&survey, "object", &(0..objects).map(|object| object as f64).collect::<Vec<_>>(), "identifier of the object", "1")?;
     coordinate(
         &survey,
@@ -98,7 +98,8 @@ fn write_survey(path: &Path, objects: u64, epochs: u64) -> Result<(), Error> {
     let names = ["object", "epoch", "band", "value"].map(|name| Some(name.to_owned())).to_vec();
     let metadata = ArrayMetadata::new(shape, DataType::Float32, Some(fill), &layout)?.with_dimension_names(Some(names))?;
     let array = survey.create_array("lightcurves", metadata)?;
-    write_epochs(&array, objects, epochs)
+    write_epochs(&array, objects, epochs)?;
+    survey.consolidate()
 }
 
 fn attributes_of(value: serde_json::Value) -> Result<Attributes, Error> {
