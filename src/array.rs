@@ -69,7 +69,8 @@ impl Array {
     /// # Errors
     /// [`Error::InvalidArgument`] when the metadata contradict themselves.
     pub(crate) fn with_metadata(store: Arc<dyn Store>, prefix: Key, metadata: ArrayMetadata) -> Result<Self> {
-        Self::with_document(store, prefix, metadata, &[])
+        // No document begins with this byte, so what is stored is compared by what it says.
+        Self::with_document(store, prefix, metadata, &[0xFF])
     }
 
     /// As [`Array::with_metadata`], and remembers the stored document.

@@ -13,9 +13,9 @@ use rezarr::{
     Array, ArrayMetadata, Attributes, ChunkSpec, Codecs, Edge, Error, Group, RechunkOptions, Region, Shards, Strategy, VerifyOptions,
     plan_rechunk, rechunk, verify,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use arrays::{elements, layout, metadata, read};
+use arrays::{edited, elements, layout, metadata, read};
 use trees::{directory, files, names};
 
 /// Attributes that a parser and a printer would change: names out of order, integers and floats that no binary type holds, escapes.
@@ -315,4 +315,29 @@ fn chunks_that_stay_the_same_are_moved_byte_by_byte() {
         assert_eq!(report.arrays[0].plan.strategy, Strategy::PassThrough);
         assert_eq!(files(&path(name)), files(&copy));
     }
+}
+
+/// RCK-8: what travels along may be stored in ways that we do not write.
+#[test]
+fn shards_within_shards_travel_along() {
+    let root = directory();
+    let group = Group::create(root.path().join("g"), Attributes::default()).unwrap();
+    let plain = metadata(&[8, 8], "int32", "0", &layout(&[2, 8], None, "none"));
+    let named = plain.with_dimension_names(Some(vec![Some("x".into()), Some("y".into())])).unwrap();
+    group.create_array("a", named).unwrap().write(&Region::whole(&[8, 8]), &(1..=64).collect::<Vec<i32>>()).unwrap();
+    let sharding = |chunk: [u64; 2], codecs: Value| {
+        let index = json!([{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]);
+        json!([{"name": "sharding_indexed", "configuration": {"chunk_shape": chunk, "codecs": codecs, "index_codecs": index}}])
+    };
+    let bytes = json!([{"name": "bytes", "configuration": {"endian": "little"}}]);
+    let nested = edited(&metadata(&[8, 8], "int32", "0", &layout(&[8, 8], None, "none")), |document| {
+        document["codecs"] = sharding([4, 4], sharding([2, 2], bytes));
+    });
+    group.create_array("n", nested).unwrap().write(&Region::whole(&[8, 8]), &(1..=64).collect::<Vec<i32>>()).unwrap();
+    let options = RechunkOptions::new().chunks("x=8,y=1".parse::<ChunkSpec>().unwrap()).memory(32 << 20).sync(false);
+    let target = root.path().join("t");
+    rezarr::rechunk(root.path().join("g"), Some(&target), options).unwrap();
+    let stored = |tree: &str| fs::read(root.path().join(tree).join("n/c/0/0")).unwrap();
+    assert_eq!(stored("g"), stored("t"));
+    assert!(rezarr::verify(root.path().join("g"), &target, VerifyOptions::new().spill_dir(root.path())).unwrap().equal);
 }

@@ -102,3 +102,21 @@ fn source_chunks_wait_for_slots() {
         assert!(target.read_bytes(&Region::whole(&[400_000])).unwrap() == elements(array.metadata(), 5));
     }
 }
+
+/// Most shards of a row are missing, and none of them drives the others out of what a reader holds.
+#[test]
+fn missing_shards_do_not_drive_out_the_others() {
+    let directory = directory();
+    let root = directory.path();
+    let metadata = metadata(&[64, 64], "uint8", "9", &layout(&[1, 8], Some(&[64, 16]), "none"));
+    let array = Array::create(root.join("source"), metadata).unwrap();
+    for column in [0, 32] {
+        array.write(&Region::new([0, column], [64, 16]).unwrap(), &(0..=255).cycle().take(1024).collect::<Vec<u8>>()).unwrap();
+    }
+    let options = RechunkOptions::new().chunks([1, 64]).shards(rezarr::Shards::Remove).memory(64 << 20).threads(1).sync(false);
+    let report = rezarr::rechunk(root.join("source"), Some(&root.join("target")), options).unwrap();
+    let measured = report.arrays[0].measured.clone().unwrap();
+    assert_eq!((measured.decoded_chunks, measured.decoded_bytes), (256, 2048));
+    let verdict = rezarr::verify(root.join("source"), root.join("target"), rezarr::VerifyOptions::new().spill_dir(root)).unwrap();
+    assert!(verdict.equal);
+}

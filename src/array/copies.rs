@@ -79,9 +79,12 @@ fn refresh_group(store: &dyn Store, prefix: &Key, below: &str, refreshed: &mut R
         return Ok(true);
     }
     let write = |group: GroupMetadata| store.set(&prefix.join(DOCUMENT)?, &NodeMetadata::Group(Box::new(group)).to_bytes()?);
-    let updated = updated_copies(store, prefix, below, &group).and_then(|copies| group.clone().with_consolidated(Some(&copies)));
+    let copies = updated_copies(store, prefix, below, &group);
+    // Copies can be most of a large document: from here on only the new ones are held.
+    let bare = group.with_consolidated(None)?;
+    let updated = copies.and_then(|copies| bare.clone().with_consolidated(Some(&copies)));
     if let Err(error) = updated.and_then(write) {
-        write(group.with_consolidated(None)?)?;
+        write(bare)?;
         let path = store.locate(prefix);
         refreshed.removed.push(format!("{path}: its consolidated metadata were removed, as they could not be brought up to date: {error}"));
     }

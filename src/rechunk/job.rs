@@ -78,8 +78,10 @@ impl Job {
 
     fn add_group_document(&mut self, path: String, metadata: GroupMetadata) -> Result<()> {
         let consolidate = metadata.is_consolidated();
+        // Copies that are written anew are held twice then: as documents, and as text.
+        let copies_bytes = if consolidate { 2 * metadata.text_bytes() } else { 0 };
         let metadata = metadata.with_consolidated(None)?;
-        self.count_document(metadata.text_bytes());
+        self.count_document(metadata.text_bytes().saturating_add(copies_bytes));
         self.groups.push(GroupTask { path, metadata, consolidate });
         Ok(())
     }

@@ -63,7 +63,8 @@ fn can_move(source: &Array, target: &Array) -> bool {
 pub(crate) fn run(source: &Array, target: &Array, plan: &Plan, spill_dir: &Path, control: &Control<'_>) -> Result<Measured> {
     let begun = Instant::now();
     let sink = EncodeSink {
-        writer: UnitWriter::new(target),
+        // Stored chunks that are moved may be shards within shards, which are not written unit by unit.
+        writer: if let Steps::Move = plan.steps { None } else { Some(UnitWriter::new(target)) },
         target,
         same_fill: source.metadata().fill_value() == target.metadata().fill_value(),
         written_bytes: AtomicU64::new(0),
@@ -86,7 +87,7 @@ pub(crate) fn run(source: &Array, target: &Array, plan: &Plan, spill_dir: &Path,
     }
     // What was missing is fill only if the source is still the array that was opened.
     source.check_current()?;
-    sink.writer.finish()?;
+    sink.writer.map_or(Ok(()), UnitWriter::finish)?;
     let document = NodeMetadata::Array(Box::new(target.metadata().clone()));
     let document_bytes = document.stage(&**target.store(), &target.prefix().join(DOCUMENT)?)?;
     let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -105,7 +106,8 @@ pub(crate) fn run(source: &Array, target: &Array, plan: &Plan, spill_dir: &Path,
 
 /// Encodes and writes target units.
 struct EncodeSink<'a> {
-    writer: UnitWriter,
+    /// None where stored chunks are moved.
+    writer: Option<UnitWriter>,
     target: &'a Array,
     /// What is missing in the source may be missing in the target (RCK-2).
     same_fill: bool,
@@ -114,6 +116,11 @@ struct EncodeSink<'a> {
 }
 
 impl EncodeSink<'_> {
+    fn writer(&self) -> &UnitWriter {
+        let Some(writer) = &self.writer else { unreachable!("moved chunks are not units") };
+        writer
+    }
+
     fn count(&self, stored_bytes: u64, files: u64) {
         add(&self.written_bytes, stored_bytes);
         add(&self.files, files);
@@ -132,7 +139,7 @@ impl TileSink for EncodeSink<'_> {
     }
 
     fn tile(&self, unit: &[u64], tile: &mut [u8], scratch: &mut WriteScratch) -> Result<()> {
-        let written = self.writer.write(unit, tile, scratch)?;
+        let written = self.writer().write(unit, tile, scratch)?;
         self.count(written.stored_bytes, written.files);
         Ok(())
     }
@@ -141,7 +148,7 @@ impl TileSink for EncodeSink<'_> {
         if !self.same_fill {
             return Ok(Missing::Wanted);
         }
-        let written = self.writer.skip(unit)?;
+        let written = self.writer().skip(unit)?;
         self.count(written.stored_bytes, written.files);
         Ok(Missing::Done)
     }

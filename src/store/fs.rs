@@ -43,6 +43,8 @@ pub enum ReadMode {
 #[derive(Debug)]
 pub struct FilesystemStore {
     root: Root,
+    /// Where the root was when it was opened, whatever becomes of the working directory; none where the system does not say.
+    place: Option<PathBuf>,
     read_mode: ReadMode,
     drop_behind: bool,
     /// Whether a sync has failed: the system reports a failure once, and may have given up the data.
@@ -56,7 +58,8 @@ impl FilesystemStore {
     /// [`Error::NotFound`] if there is nothing, [`Error::Unsupported`] if it is no directory.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let root = Root::open(path.as_ref())?;
-        Ok(Self { root, read_mode: ReadMode::default(), drop_behind: false, sync_failed: AtomicBool::new(false) })
+        let place = resolved(path.as_ref()).ok();
+        Ok(Self { root, place, read_mode: ReadMode::default(), drop_behind: false, sync_failed: AtomicBool::new(false) })
     }
 
     /// Opens the directory at `path`, making it and its parents if there is nothing.
@@ -76,7 +79,7 @@ impl FilesystemStore {
     /// The directory that holds the root, as a store, and the name of the root in it; none at the top of the file system, where the name is not
     /// UTF-8, or where the directory may not be read.
     pub(crate) fn enclosing(&self) -> Result<Option<(Self, String)>> {
-        let path = resolved(self.root.path())?;
+        let Some(path) = &self.place else { return Ok(None) };
         let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else { return Ok(None) };
         match Self::open(parent) {
             Ok(store) => Ok(Some((store, name.to_owned()))),

@@ -94,15 +94,18 @@ impl UnitReader {
 fn place<'r>(array: &'r Array, held: &'r mut Vec<Held>, most_held: usize, unit: &[u64]) -> Result<Option<Place<'r>>> {
     let boxes = boxes_around(array, unit);
     let Some(chunk) = boxes.first() else { return Ok(None) };
-    // A chunk without index gains nothing from an older handle.
-    let found = match held.iter().position(|held| held.chunk == *chunk && !held.indexes.is_empty()) {
-        Some(position) => held.remove(position),
-        None => {
-            if held.len() >= most_held {
-                held.remove(0);
-            }
-            Held::open(array, chunk)?
+    let found = match held.iter().position(|held| held.chunk == *chunk) {
+        Some(position) => Some(held.remove(position)),
+        None if held.len() >= most_held => {
+            held.remove(0);
+            None
         }
+        None => None,
+    };
+    // A chunk without index gains nothing from an older handle; that a shard is missing is worth knowing.
+    let found = match found.filter(|_| levels(array).next().is_some()) {
+        Some(found) => found,
+        None => Held::open(array, chunk)?,
     };
     held.push(found);
     let Some(Held { key, value, indexes, .. }) = held.last_mut() else { return Ok(None) };

@@ -7,6 +7,7 @@ use crate::array::{Array, UnitReader, UnitWriter, WriteScratch, Written};
 use crate::error::{Error, Result};
 use crate::metadata::{ArrayMetadata, NodeMetadata};
 use crate::region::{BoxLayout, Region, c_strides, copy_box};
+use crate::store::faulty::{Fault, FaultyStore};
 use crate::store::{Key, MemoryStore};
 
 const FILL: u16 = 7;
@@ -245,4 +246,31 @@ fn decoded_units_are_laid_out_by_the_strides() {
         .unwrap();
     assert_eq!(bytemuck::cast_slice::<u16, u8>(&data), got);
     assert_eq!(strides, [2, 8]);
+}
+
+#[test]
+fn a_reader_comes_back_to_the_shards_that_it_holds() {
+    let store = Arc::new(FaultyStore::new(Arc::new(MemoryStore::new()), Fault::Never));
+    let array = Array::create_in(store.clone(), Key::new("a").unwrap(), metadata(&[8, 64], &[8, 16], &sharded(&[1, 8], "end"))).unwrap();
+    // Of four shards side by side, the first and the third are there.
+    for column in [0, 32] {
+        array.write(&Region::new([0, column], [8, 16]).unwrap(), &[1_u16; 128]).unwrap();
+    }
+    let mut operations = Vec::new();
+    for most_held in [1, 4] {
+        let (mut reader, before) = (UnitReader::holding(&array, most_held), store.operation_count());
+        let mut missing = 0;
+        for unit in Region::whole(&[8, 8]).indices() {
+            reader
+                .read(&unit, &mut |data| {
+                    missing += u32::from(data.is_none());
+                    Ok(())
+                })
+                .unwrap();
+        }
+        assert_eq!(missing, 32);
+        operations.push(store.operation_count() - before);
+    }
+    // A reader that holds all: four opens, two indexes, 32 units. One that holds the last: opens and indexes again in each of eight rows.
+    assert_eq!(operations, [8 * 4 + 8 * 2 + 32, 4 + 2 + 32]);
 }

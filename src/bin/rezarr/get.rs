@@ -4,6 +4,7 @@ use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use rezarr::{Array, DataType, Error, FillValue, Region};
 use tempfile::NamedTempFile;
@@ -11,6 +12,7 @@ use tempfile::NamedTempFile;
 use crate::Answer;
 use crate::args::GetArgs;
 use crate::selection::{resolve, split};
+use crate::stop;
 
 /// Reads the box in slabs of whole trailing axes that fit the budget, and writes them one after another.
 pub(crate) fn run(args: &GetArgs) -> Answer {
@@ -28,7 +30,11 @@ pub(crate) fn run(args: &GetArgs) -> Answer {
     })?;
     let out = output.writer();
     let item = array.data_type().item_size();
+    let stop = stop::flag()?;
     let result = for_each_slab(&region, &array, args.memory / 2 / item as u64, &mut |slab| {
+        if stop.load(Ordering::Relaxed) {
+            return Err(Error::Cancelled);
+        }
         let bytes = array.read_bytes(slab)?;
         let written =
             if args.raw { out.write_all(&little_endian(bytes, array.data_type())) } else { text(&bytes, array.data_type(), slab, out) };
@@ -53,14 +59,14 @@ impl Output {
         if path.as_os_str() == "-" {
             return Ok(Self::Stream(Box::new(BufWriter::new(io::stdout().lock()))));
         }
-        if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        // Only a plain file is replaced, or a name that is free: what a link leads to may be open elsewhere, as /dev/stdout is.
+        if std::fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
             return Ok(Self::Stream(Box::new(BufWriter::new(File::create(path)?))));
         }
-        // A link to a file stays a link.
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(parent)?;
-        Ok(Self::File(BufWriter::new(file), path))
+        let prefix = format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy());
+        let file = tempfile::Builder::new().prefix(&prefix).permissions(Permissions::from_mode(0o666)).tempfile_in(parent)?;
+        Ok(Self::File(BufWriter::new(file), path.to_owned()))
     }
 
     fn writer(&mut self) -> &mut dyn Write {

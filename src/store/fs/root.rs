@@ -52,11 +52,6 @@ impl Root {
         &self.handle
     }
 
-    /// The path that it was opened at.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
     pub(super) fn locate(&self, key: &Key) -> String {
         if key.is_root() { self.path.display().to_string() } else { self.path.join(key.as_str()).display().to_string() }
     }
