@@ -2,10 +2,13 @@
 //!
 //! In memory an element is in the byte order of the machine; files say theirs in the `bytes` codec.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::json::{self, NamedConfig};
+use crate::ragged::ENTRY_BYTES;
 
 mod fill;
 mod float;
@@ -60,6 +63,32 @@ pub enum DataType {
         /// Size of an element in bytes.
         size_bytes: usize,
     },
+    /// `struct`: named fields, packed in this order without padding.
+    Struct(Arc<[Field]>),
+    /// `string`: text of any length, UTF-8.
+    String,
+    /// `bytes` (`variable_length_bytes`): byte strings of any length.
+    Bytes,
+}
+
+/// A field of a [`DataType::Struct`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Field {
+    /// Its name; unique within the struct.
+    pub name: String,
+    /// Its data type, of fixed size.
+    pub data_type: DataType,
+}
+
+/// Adjacent numbers of one width within an element, whose bytes are reversed between byte orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ByteUnits {
+    /// First byte within the element.
+    pub(crate) offset: usize,
+    /// Width of a number in bytes; at least 2.
+    pub(crate) width: usize,
+    /// How many numbers.
+    pub(crate) count: usize,
 }
 
 /// How the bits of an element are to be understood; sizes in bytes.
@@ -98,6 +127,8 @@ impl DataType {
             Self::Complex64 => Kind::Complex(4),
             Self::Complex128 => Kind::Complex(8),
             Self::Raw { size_bytes } => Kind::Raw(*size_bytes),
+            Self::Struct(fields) => Kind::Raw(fields.iter().map(|field| field.data_type.item_size()).sum()),
+            Self::String | Self::Bytes => Kind::Raw(ENTRY_BYTES),
         }
     }
 
@@ -116,6 +147,36 @@ impl DataType {
         match self.kind() {
             Kind::Bool | Kind::Raw(_) => 1,
             Kind::Int(size) | Kind::UInt(size) | Kind::Float(size) | Kind::Complex(size) => size,
+        }
+    }
+
+    /// Whether elements have a size of their own: [`DataType::item_size`] is then that of an entry in a table of them.
+    pub fn is_variable_length(&self) -> bool {
+        matches!(self, Self::String | Self::Bytes)
+    }
+
+    /// The numbers within an element whose bytes are reversed between byte orders, in order, adjacent ones of one width as one.
+    #[allow(dead_code)]
+    pub(crate) fn byte_units(&self) -> Vec<ByteUnits> {
+        let mut units: Vec<ByteUnits> = Vec::new();
+        self.add_byte_units(0, &mut units);
+        units
+    }
+
+    fn add_byte_units(&self, offset: usize, units: &mut Vec<ByteUnits>) {
+        if let Self::Struct(fields) = self {
+            let mut offset = offset;
+            for field in fields.iter() {
+                field.data_type.add_byte_units(offset, units);
+                offset += field.data_type.item_size();
+            }
+            return;
+        }
+        let (width, count) = (self.swap_size(), self.item_size() / self.swap_size());
+        match units.last_mut() {
+            _ if width < 2 => {}
+            Some(last) if last.width == width && last.offset + width * last.count == offset => last.count += count,
+            _ => units.push(ByteUnits { offset, width, count }),
         }
     }
 

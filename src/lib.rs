@@ -45,6 +45,8 @@ mod json;
 mod metadata;
 mod process;
 mod publish;
+#[allow(dead_code)]
+mod ragged;
 mod rechunk;
 mod region;
 mod shuffle;

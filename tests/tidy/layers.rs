@@ -10,6 +10,7 @@ pub(crate) const LEVELS: &[(&str, u32)] = &[
     ("buffer", 0),
     ("json", 0),
     ("process", 0),
+    ("ragged", 1),
     ("region", 1),
     ("dtype", 1),
     ("store", 1),
