@@ -35,9 +35,8 @@ mod write;
 pub(crate) use copies::{refresh_copies, unsupported_document};
 pub use element::Element;
 pub(crate) use open::{check_node_name, child_names, create_directory, read_child, read_node, read_optional_node, reserve_prefix};
-#[cfg(test)]
-pub(crate) use units::Written;
-pub(crate) use units::{UnitReader, UnitWriter, WriteScratch};
+pub(crate) use read::ReadCounts;
+pub(crate) use units::{UnitReader, UnitWriter, WriteScratch, Written};
 
 /// Number of locks that the chunks of one array share; more than threads that write one array.
 const LOCK_COUNT: usize = 64;
@@ -61,6 +60,8 @@ struct Inner {
     grown_digest: AtomicU64,
     /// A chunk that is being changed holds the lock at the hash of its index.
     locks: Vec<Mutex<()>>,
+    /// For a chunk of a rectilinear grid that is seen as an array of one chunk: the array, and its index there.
+    whole: Option<(Array, Vec<u64>)>,
 }
 
 impl Array {
@@ -75,13 +76,32 @@ impl Array {
 
     /// As [`Array::with_metadata`], and remembers the stored document.
     pub(crate) fn with_document(store: Arc<dyn Store>, prefix: Key, metadata: ArrayMetadata, document: &[u8]) -> Result<Self> {
-        let codecs = &metadata.codecs;
-        let part_shape = codecs.sharding().map_or(codecs.chunk_shape(), Sharding::unit_shape);
-        let part_grid = ChunkGrid::regular(metadata.grid.array_shape(), part_shape)?;
-        let unit_grid = ChunkGrid::regular(metadata.grid.array_shape(), codecs.unit_pipeline().chunk_shape())?;
-        let locks = (0..LOCK_COUNT).map(|_| Mutex::new(())).collect();
+        Self::build(store, prefix, metadata, document, None)
+    }
+
+    fn build(
+        store: Arc<dyn Store>,
+        prefix: Key,
+        metadata: ArrayMetadata,
+        document: &[u8],
+        whole: Option<(Self, Vec<u64>)>,
+    ) -> Result<Self> {
+        let (codecs, grid) = (&metadata.codecs, &metadata.grid);
+        let cut = |shape: Option<&[u64]>| shape.map_or_else(|| Ok(grid.clone()), |shape| ChunkGrid::regular(grid.array_shape(), shape));
+        let sharding = codecs.sharding();
+        let part_grid = cut(sharding.map(Sharding::unit_shape))?;
+        let unit_grid = cut(sharding.map(|_| codecs.unit_pipeline().chunk_shape()))?;
+        let locks = (0..if whole.is_some() { 0 } else { LOCK_COUNT }).map(|_| Mutex::new(())).collect();
         let (digest, grown_digest) = (AtomicU64::new(digest(document)), AtomicU64::new(digest(document)));
-        Ok(Self { inner: Arc::new(Inner { store, prefix, metadata, unit_grid, part_grid, digest, grown_digest, locks }) })
+        Ok(Self { inner: Arc::new(Inner { store, prefix, metadata, unit_grid, part_grid, digest, grown_digest, locks, whole }) })
+    }
+
+    /// A chunk seen as an array of that one chunk: chunks of a rectilinear grid are read and written through this, since each has a shape, and
+    /// so codecs, of its own.
+    pub(crate) fn chunk_view(&self, chunk: &[u64]) -> Result<Self> {
+        let metadata = self.metadata().of_chunk(chunk)?;
+        let (store, prefix) = (self.inner.store.clone(), self.inner.prefix.clone());
+        Self::build(store, prefix, metadata, &[0xFF], Some((self.clone(), chunk.to_vec())))
     }
 
     /// The array's document.
@@ -110,7 +130,7 @@ impl Array {
     }
 
     /// Grid of the boxes that can be decoded on their own: inner chunks where the array is sharded (the innermost, where shards lie within
-    /// shards), chunks otherwise.
+    /// shards), chunks otherwise. Inner chunks are regular, also where shards are rectilinear.
     pub fn unit_grid(&self) -> &ChunkGrid {
         &self.inner.unit_grid
     }
@@ -137,7 +157,12 @@ impl Array {
     /// # Errors
     /// As [`Array::chunk_key`], and [`Error::Corrupt`] when more is stored than such a chunk can take.
     pub fn encoded_chunk(&self, chunk: &[u64]) -> Result<Option<Vec<u8>>> {
-        let limit = units::stored_limit(&self.inner.metadata.codecs);
+        self.check_chunk(chunk)?;
+        let limit = if self.grid().is_regular() {
+            units::stored_limit(&self.inner.metadata.codecs)
+        } else {
+            units::stored_limit(&self.chunk_view(chunk)?.inner.metadata.codecs)
+        };
         read_to_vec(&*self.inner.store, &self.chunk_key(chunk)?, limit)
     }
 
@@ -203,11 +228,17 @@ impl Array {
 
     /// The key of a chunk inside the grid.
     fn key_of(&self, chunk: &[u64]) -> Result<Key> {
+        if let Some((whole, index)) = &self.inner.whole {
+            return whole.key_of(index);
+        }
         self.inner.prefix.join(&self.inner.metadata.key_encoding.key(chunk))
     }
 
     /// The lock of a chunk.
     fn lock_chunk(&self, chunk: &[u64]) -> MutexGuard<'_, ()> {
+        if let Some((whole, index)) = &self.inner.whole {
+            return whole.lock_chunk(index);
+        }
         let mut hasher = DefaultHasher::new();
         chunk.hash(&mut hasher);
         let locks = &self.inner.locks;

@@ -57,7 +57,7 @@ pub use array::{Array, Element};
 pub use codec::Codecs;
 pub use dtype::{DataType, FillValue};
 pub use error::{Error, Result};
-pub use grid::{ChunkGrid, ChunkKeyEncoding};
+pub use grid::{ChunkGrid, ChunkKeyEncoding, EdgeRuns, Edges};
 pub use group::{Group, MAX_GROUP_DEPTH, Node};
 pub use metadata::{ArrayMetadata, Attributes, Consolidated, GroupMetadata, Layout, NodeMetadata};
 pub use rechunk::{

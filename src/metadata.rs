@@ -15,6 +15,7 @@ use crate::json::{self, Members};
 mod array;
 mod attributes;
 mod document;
+mod grid;
 mod group;
 mod layout;
 mod staged;

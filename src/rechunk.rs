@@ -21,6 +21,7 @@ mod budget;
 pub(crate) mod carry;
 mod direct;
 pub(crate) mod execute;
+pub(crate) mod gather;
 mod job;
 mod options;
 mod order;

@@ -17,12 +17,15 @@ use crate::group::Node;
 use crate::metadata::{ArrayMetadata, NodeMetadata};
 use crate::rechunk::carry::first_difference;
 use crate::rechunk::execute::{Control, Missing, TileSink, Transfer};
-use crate::rechunk::plan::{Plan, Problem, plan_beside};
+use crate::rechunk::gather::Gathered;
+use crate::rechunk::plan::{Plan, Problem, Steps, plan_beside};
 use crate::rechunk::{
     COMPRESSED_DECODE_NS, DEFAULT_MEMORY_BYTES, Progress, default_threads, named, open_store, side, watched, within_limit,
 };
 use crate::region::{Region, to_usize};
 use crate::store::{Key, ReadMode, Store};
+
+mod boxes;
 
 /// What a comparison may use, and how it talks.
 #[must_use]
@@ -241,6 +244,7 @@ fn compare(
 ) -> Result<()> {
     let plan = comparison_plan(a, b, document_bytes, options).map_err(|error| named(error, b))?;
     let control = Control::new(options.cancel);
+    let boxes = if let Steps::Gather { shape } = &plan.steps { Some(shape.clone()) } else { None };
     let sink = CompareSink { other: b, first: Mutex::new(None) };
     let spill_dir = options.spill_dir.clone();
     let transfer = Transfer {
@@ -255,7 +259,10 @@ fn compare(
     };
     let total_bytes = plan.work_bytes;
     watched(
-        || transfer.run(&plan),
+        || match boxes {
+            Some(shape) => boxes::compare(a, b, &shape, plan.threads, &control).map(|found| *sink.first.lock() = found),
+            None => transfer.run(&plan),
+        },
         || {
             if let Some(progress) = options.progress.as_mut() {
                 progress(&Progress { array: path.to_owned(), done_bytes: control.done_bytes.load(Ordering::Relaxed), total_bytes });
@@ -285,6 +292,7 @@ fn comparison_plan(a: &Array, b: &Array, document_bytes: u64, options: &VerifyOp
         held_shard_bytes: UnitReader::held_bytes(a),
         open_shard_bytes: 0,
         identical: false,
+        gathered: Gathered::of(a, b),
         decode_ns: COMPRESSED_DECODE_NS,
         encode_ns: COMPRESSED_DECODE_NS,
     };

@@ -79,6 +79,9 @@ impl Array {
     }
 
     fn check_document(&self, may_have_grown: bool) -> Result<()> {
+        if let Some((whole, _)) = &self.inner.whole {
+            return whole.check_document(may_have_grown);
+        }
         let inner = &*self.inner;
         let mut current = false;
         // Nothing larger is a document, and so no larger file is looked at.
@@ -105,7 +108,7 @@ impl Array {
         let same = ours.data_type == theirs.data_type
             && ours.fill == theirs.fill
             && ours.key_encoding == theirs.key_encoding
-            && ours.chunk_shape() == theirs.chunk_shape()
+            && ours.grid.edges() == theirs.grid.edges()
             && ours.shape().len() == theirs.shape().len()
             && ours.shape().iter().zip(theirs.shape()).all(|(before, now)| before <= now)
             && ours.codecs.to_metadata() == theirs.codecs.to_metadata();

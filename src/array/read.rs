@@ -2,11 +2,11 @@
 
 use crate::array::window::windows;
 use crate::array::{Array, Element, Frame, UnitReader};
-use crate::buffer::zeroed;
+use crate::buffer::{resize, zeroed};
 use crate::codec::CodecPipeline;
 use crate::dtype::FillValue;
 use crate::error::{Error, Result};
-use crate::region::{BoxLayout, Region, copy_box, to_usize};
+use crate::region::{BoxLayout, Region, c_strides, copy_box, to_usize};
 
 impl Array {
     /// The elements of a region, in C order. Elements that were never written are the fill value.
@@ -57,7 +57,7 @@ impl Array {
         if bytes == 0 {
             return Ok(());
         }
-        let read = self.read_units(region, out);
+        let read = self.read_chunks(region, out, &mut ReadCounts::default());
         // A swap of the array explains a missing or an undecodable chunk better than the chunk does.
         match (self.check_current(), read) {
             (Err(stale @ Error::Stale { .. }), _) => Err(stale),
@@ -70,8 +70,27 @@ impl Array {
         T::receive(out, &mut |bytes| self.read_bytes_into(region, bytes)).map_err(|error| error.at(&self.path()))
     }
 
+    /// As [`Array::read_bytes_into`] for a region inside the array and a buffer of its size, without looking whether the array is still there.
+    pub(crate) fn read_chunks(&self, region: &Region, out: &mut [u8], counts: &mut ReadCounts) -> Result<()> {
+        if self.grid().is_regular() {
+            return self.read_units(region, out, counts);
+        }
+        let item_size = self.data_type().item_size();
+        let frame = Frame::new(region, item_size);
+        let mut part = Vec::new();
+        for chunk in self.grid().chunks_over(region).indices() {
+            let Some(common) = self.grid().region(&chunk).intersect(region) else { continue };
+            resize(&mut part, self.check_region(&common)?)?;
+            self.chunk_view(&chunk)?.read_units(&common.relative_to(&self.grid().origin(&chunk)), &mut part, counts)?;
+            let (from, at) = (c_strides(common.shape(), item_size), common.relative_to(region.start()));
+            let to = BoxLayout::at(at.start(), &frame.strides);
+            copy_box(common.shape(), item_size, &part, BoxLayout { offset: 0, strides: &from }, out, to);
+        }
+        Ok(())
+    }
+
     /// Goes chunk by chunk, and unit by unit within a chunk, so that each shard index is read once.
-    fn read_units(&self, region: &Region, out: &mut [u8]) -> Result<()> {
+    fn read_units(&self, region: &Region, out: &mut [u8], counts: &mut ReadCounts) -> Result<()> {
         let item_size = self.data_type().item_size();
         let pipeline = self.unit_pipeline();
         let mut target = Target {
@@ -82,6 +101,7 @@ impl Array {
             frame: Frame::new(region, item_size),
             reader: UnitReader::new(self),
             out,
+            counts,
         };
         for chunk in self.grid().chunks_over(region).indices() {
             if let Some(part) = self.grid().region(&chunk).intersect(region) {
@@ -103,6 +123,17 @@ struct Target<'a> {
     frame: Frame<'a>,
     reader: UnitReader,
     out: &'a mut [u8],
+    counts: &'a mut ReadCounts,
+}
+
+/// What reading took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ReadCounts {
+    /// Units decoded, and their size in bytes; of units that are stored as they are, the bytes that were read.
+    pub(crate) decoded_units: u64,
+    pub(crate) decoded_bytes: u64,
+    /// Stored bytes read.
+    pub(crate) read_bytes: u64,
 }
 
 impl Target<'_> {
@@ -116,11 +147,13 @@ impl Target<'_> {
             return self.take_windows(unit, &within, offset);
         }
         let (unit_strides, item_size, strides) = (&self.unit_strides, self.item_size, &self.frame.strides);
-        let (fill, out) = (&self.array.metadata().fill, &mut *self.out);
-        self.reader.read(unit, &mut |data| {
+        let (fill, out, counts) = (&self.array.metadata().fill, &mut *self.out, &mut *self.counts);
+        counts.read_bytes += self.reader.read(unit, &mut |data| {
             match data {
                 None => fill_box(within.shape(), item_size, fill, out, BoxLayout { offset, strides }),
                 Some(data) => {
+                    counts.decoded_units += 1;
+                    counts.decoded_bytes += data.len() as u64;
                     let from = BoxLayout::at(within.start(), unit_strides);
                     copy_box(within.shape(), item_size, data, from, out, BoxLayout { offset, strides });
                 }
@@ -138,7 +171,11 @@ impl Target<'_> {
             fill_box(within.shape(), item_size, fill, out, BoxLayout { offset, strides });
             return Ok(());
         };
+        self.counts.decoded_units += 1;
+        let counts = &mut *self.counts;
         windows(within, unit_strides, item_size, &mut |window| {
+            counts.decoded_bytes += window.len as u64;
+            counts.read_bytes += window.len as u64;
             let offset = offset + BoxLayout::at(window.region.relative_to(within.start()).start(), strides).offset;
             place.read_part(window.offset, window.len, &mut |bytes| {
                 let from = BoxLayout { offset: 0, strides: unit_strides };

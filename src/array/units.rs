@@ -13,9 +13,7 @@ mod writer;
 
 pub(crate) use reader::UnitReader;
 pub(super) use reader::{check_stored_len, read_index};
-#[cfg(test)]
-pub(crate) use writer::Written;
-pub(crate) use writer::{UnitWriter, WriteScratch};
+pub(crate) use writer::{UnitWriter, WriteScratch, Written};
 
 /// The most bytes that a stored value of this pipeline may have: what encoding gives at most, and some room for the framing of other writers.
 pub(super) fn stored_limit(pipeline: &CodecPipeline) -> u64 {

@@ -6,7 +6,7 @@ use crate::buffer::{append, resize, zeroed};
 use crate::codec::{CodecPipeline, Scratch, ShardIndex, Sharding};
 use crate::dtype::DataType;
 use crate::error::{Error, Result};
-use crate::region::{BoxLayout, Region, copy_box, to_usize};
+use crate::region::{BoxLayout, Region, c_strides, copy_box, to_usize};
 use crate::store::{ByteRange, Value};
 
 impl Array {
@@ -45,6 +45,25 @@ impl Array {
             return Ok(());
         }
         self.check_unchanged()?;
+        if self.grid().is_regular() {
+            return self.rewrite(region, data);
+        }
+        let item_size = self.data_type().item_size();
+        let frame = Frame::new(region, item_size);
+        let mut part = Vec::new();
+        for chunk in self.grid().chunks_over(region).indices() {
+            let Some(common) = self.grid().region(&chunk).intersect(region) else { continue };
+            resize(&mut part, self.check_region(&common)?)?;
+            let (to, at) = (c_strides(common.shape(), item_size), common.relative_to(region.start()));
+            let from = BoxLayout::at(at.start(), &frame.strides);
+            copy_box(common.shape(), item_size, data, from, &mut part, BoxLayout { offset: 0, strides: &to });
+            self.chunk_view(&chunk)?.rewrite(&common.relative_to(&self.grid().origin(&chunk)), &part)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a region inside an array with a regular grid.
+    fn rewrite(&self, region: &Region, data: &[u8]) -> Result<()> {
         let pipeline = self.part_pipeline();
         let mut rewrite = Rewrite {
             array: self,

@@ -1,11 +1,12 @@
 //! The document of an array as the rest of the crate uses it: checked, with its codecs built.
 
-use super::document::{ArrayDocument, check_chunk_bytes};
+use super::document::ArrayDocument;
+use super::grid::check_chunk_bytes;
 use super::{Attributes, Layout, as_argument};
 use crate::codec::CodecPipeline;
 use crate::dtype::{DataType, FillValue};
 use crate::error::{Error, Result};
-use crate::grid::{ChunkGrid, ChunkKeyEncoding};
+use crate::grid::{ChunkGrid, ChunkKeyEncoding, Edges};
 use crate::json::Members;
 
 /// The document of an array (Zarr v3 core specification, "Array metadata").
@@ -84,30 +85,65 @@ impl ArrayMetadata {
         Ok(self)
     }
 
+    /// The same array with its chunks (its shards, where it is sharded) cut by another grid of the same extent.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when the grid is that of another shape, or a shard could not be cut into the array's inner chunks.
+    pub fn with_chunk_grid(mut self, grid: ChunkGrid) -> Result<Self> {
+        if grid.array_shape() != self.shape() {
+            return Err(Error::invalid(format!("a grid for the shape {:?}; the array has {:?}", grid.array_shape(), self.shape())));
+        }
+        check_chunk_bytes(grid.chunk_shape(), self.data_type.item_size())
+            .map_err(|fault| Error::invalid(format!("chunk shape {fault}")))?;
+        if let (Some(sharding), false) = (self.codecs.sharding(), grid.is_regular()) {
+            check_divides(&grid, sharding.unit_shape())?;
+        }
+        let rebuilt = CodecPipeline::from_metadata(&self.codecs.to_metadata(), grid.chunk_shape(), &self.data_type, &self.fill);
+        self.codecs = rebuilt.map_err(|error| as_argument("codecs that do not fit", error))?;
+        self.grid = grid;
+        Ok(self)
+    }
+
+    /// What a chunk of a rectilinear grid is for itself: an array of one chunk, with nothing else that the document says.
+    pub(crate) fn of_chunk(&self, chunk: &[u64]) -> Result<Self> {
+        let shape = self.grid.stored_shape(chunk);
+        let codecs = CodecPipeline::from_metadata(&self.codecs.to_metadata(), &shape, &self.data_type, &self.fill)
+            .map_err(|error| error.within("/codecs"))?;
+        let grid = ChunkGrid::regular(self.grid.region(chunk).shape(), shape)?;
+        let (attributes, extra) = (Attributes::default(), Members::default());
+        let (data_type, fill) = (self.data_type.clone(), self.fill.clone());
+        let (raw_bytes, key_encoding) = (self.raw_bytes, self.key_encoding);
+        Ok(Self { data_type, raw_bytes, grid, key_encoding, fill, codecs, attributes, dimension_names: None, extra })
+    }
+
     /// The same array with another extent, of the same rank.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] when the rank differs.
     pub fn with_shape(mut self, shape: impl Into<Vec<u64>>) -> Result<Self> {
-        self.grid = ChunkGrid::regular(shape, self.chunk_shape())?;
+        self.grid = self.grid.with_array_shape(shape)?;
         Ok(self)
     }
 
     /// Builds the codecs of a document.
     pub(super) fn from_document(document: ArrayDocument) -> Result<Self> {
-        let ArrayDocument { shape, data_type, raw_bytes, chunk_shape, key_encoding, fill, codecs, attributes, dimension_names, extra } =
-            document;
-        let codecs = CodecPipeline::from_metadata(&codecs, &chunk_shape, &data_type, &fill).map_err(|error| error.within("/codecs"))?;
-        let grid = ChunkGrid::regular(shape, chunk_shape)?;
+        let ArrayDocument { grid, data_type, raw_bytes, key_encoding, fill, codecs, attributes, dimension_names, extra } = document;
+        let codecs =
+            CodecPipeline::from_metadata(&codecs, grid.chunk_shape(), &data_type, &fill).map_err(|error| error.within("/codecs"))?;
+        if let (Some(sharding), false) = (codecs.sharding(), grid.is_regular()) {
+            check_divides(&grid, sharding.unit_shape()).map_err(|error| match error {
+                Error::InvalidArgument { what } => Error::metadata("/chunk_grid", what),
+                other => other,
+            })?;
+        }
         Ok(Self { data_type, raw_bytes, grid, key_encoding, fill, codecs, attributes, dimension_names, extra })
     }
 
     fn to_document(&self) -> ArrayDocument {
         ArrayDocument {
-            shape: self.shape().to_vec(),
+            grid: self.grid.clone(),
             data_type: self.data_type.clone(),
             raw_bytes: self.raw_bytes,
-            chunk_shape: self.chunk_shape().to_vec(),
             key_encoding: self.key_encoding,
             fill: self.fill.clone(),
             codecs: self.codecs.to_metadata(),
@@ -177,16 +213,15 @@ impl ArrayMetadata {
 pub(super) fn new_document(shape: Vec<u64>, data_type: DataType, fill: Option<FillValue>, layout: &Layout) -> Result<ArrayDocument> {
     let (chunk_shape, codecs) = layout.to_codecs(shape.len())?;
     check_chunk_bytes(&chunk_shape, data_type.item_size()).map_err(|fault| Error::invalid(format!("chunk shape {fault}")))?;
-    ChunkGrid::regular(&*shape, &*chunk_shape)?;
+    let grid = ChunkGrid::regular(shape, chunk_shape)?;
     let fill = match fill {
         Some(fill) => FillValue::from_bytes(&data_type, fill.as_bytes())?,
         None => FillValue::zero(&data_type),
     };
     Ok(ArrayDocument {
-        shape,
+        grid,
         data_type,
         raw_bytes: false,
-        chunk_shape,
         key_encoding: ChunkKeyEncoding::default(),
         fill,
         codecs,
@@ -194,6 +229,20 @@ pub(super) fn new_document(shape: Vec<u64>, data_type: DataType, fill: Option<Fi
         dimension_names: None,
         extra: Members::default(),
     })
+}
+
+/// Every shard of a rectilinear grid is cut into whole inner chunks.
+fn check_divides(grid: &ChunkGrid, inner: &[u64]) -> Result<()> {
+    for (axis, (edges, &inner)) in grid.edges().iter().zip(inner).enumerate() {
+        let odd = match edges {
+            Edges::Repeat(edge) => Some(*edge).filter(|edge| !edge.is_multiple_of(inner)),
+            Edges::List(list) => list.runs().map(|(edge, _)| edge).find(|edge| !edge.is_multiple_of(inner)),
+        };
+        if let Some(edge) = odd {
+            return Err(Error::invalid(format!("axis {axis}: a chunk of {inner} does not divide a shard of {edge}")));
+        }
+    }
+    Ok(())
 }
 
 /// Names to be written are as many as dimensions, and unique.

@@ -2,28 +2,27 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Attributes, Member, Object, check_extra};
+use super::{Attributes, Member, Object, check_extra, grid};
 use crate::dtype::{DataType, FillValue};
 use crate::error::{Error, Result};
-use crate::grid::ChunkKeyEncoding;
+use crate::grid::{ChunkGrid, ChunkKeyEncoding};
 use crate::json::{self, Members, NamedConfig, brief};
-use crate::region::{MAX_RANK, element_count};
+use crate::region::MAX_RANK;
 
 /// What the document of an array says.
 ///
 /// Invariants
-/// 1. `shape` and `chunk_shape` have the same rank, at most [`MAX_RANK`]; no chunk edge is 0; a chunk has at most `isize::MAX` bytes.
+/// 1. The rank is at most [`MAX_RANK`]; a chunk has at most `isize::MAX` bytes.
 /// 2. `fill` is one element of `data_type`.
 /// 3. `codecs` is not empty; what is in it has not been looked at.
 /// 4. There are as many `dimension_names` as dimensions, if there are any.
 /// 5. Each of `extra` is an object with `must_understand: false`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ArrayDocument {
-    pub(super) shape: Vec<u64>,
+    pub(super) grid: ChunkGrid,
     pub(super) data_type: DataType,
     /// Whether the type is a raw one that the document calls `raw_bytes`.
     pub(super) raw_bytes: bool,
-    pub(super) chunk_shape: Vec<u64>,
     pub(super) key_encoding: ChunkKeyEncoding,
     pub(super) fill: FillValue,
     pub(super) codecs: Vec<NamedConfig>,
@@ -37,7 +36,7 @@ impl ArrayDocument {
     pub(super) fn from_members(mut members: Members) -> Result<Self> {
         let shape = read(&mut members, "shape", read_shape)?;
         let (data_type, raw_bytes) = read(&mut members, "data_type", DataType::from_json)?;
-        let chunk_shape = read(&mut members, "chunk_grid", |grid| read_grid(grid, &shape, data_type.item_size()))?;
+        let grid = read(&mut members, "chunk_grid", |grid| grid::read(grid, &shape, data_type.item_size()))?;
         let key_encoding = read(&mut members, "chunk_key_encoding", read_key_encoding)?;
         let fill = read(&mut members, "fill_value", |value| FillValue::from_json(&data_type, value))?;
         let codecs = read(&mut members, "codecs", read_codecs)?;
@@ -53,16 +52,16 @@ impl ArrayDocument {
             check_transformers(&transformers)?;
         }
         check_extra(&members)?;
-        Ok(Self { shape, data_type, raw_bytes, chunk_shape, key_encoding, fill, codecs, attributes, dimension_names, extra: members })
+        Ok(Self { grid, data_type, raw_bytes, key_encoding, fill, codecs, attributes, dimension_names, extra: members })
     }
 
     /// The document in the order in which zarr-python writes it.
     pub(super) fn to_object(&self) -> Object<'_> {
         let data_type = if self.raw_bytes { self.data_type.to_raw_bytes_json() } else { self.data_type.to_json() };
         let mut members = vec![
-            ("shape", Member::Json(json!(self.shape))),
+            ("shape", Member::Json(json!(self.grid.array_shape()))),
             ("data_type", Member::Json(data_type)),
-            ("chunk_grid", Member::Json(json!({"name": "regular", "configuration": {"chunk_shape": self.chunk_shape}}))),
+            ("chunk_grid", Member::Json(grid::to_json(&self.grid))),
             ("chunk_key_encoding", Member::Json(write_key_encoding(self.key_encoding))),
             ("fill_value", Member::Json(self.fill.to_json(&self.data_type))),
             ("codecs", Member::Json(self.codecs.iter().map(NamedConfig::to_json).collect())),
@@ -89,35 +88,6 @@ fn read_shape(value: &Value) -> Result<Vec<u64>> {
         return Err(Error::unsupported(format!("an array of rank {}; at most {MAX_RANK} is supported", shape.len())));
     }
     Ok(shape)
-}
-
-/// Reads a `regular` chunk grid: the shape of a chunk.
-fn read_grid(value: &Value, shape: &[u64], item_size: usize) -> Result<Vec<u64>> {
-    let grid = NamedConfig::from_json_mandatory(value)?;
-    if grid.name != "regular" {
-        return Err(Error::unsupported(format!("chunk grid {:?}; supported is \"regular\"", grid.name)));
-    }
-    grid.only(&["chunk_shape"])?;
-    let at = "/configuration/chunk_shape";
-    let value = grid.configuration.get("chunk_shape").ok_or_else(|| Error::metadata(at, "missing; this member is mandatory"))?;
-    let chunk_shape = json::u64_list(value).map_err(|error| error.within(at))?;
-    if chunk_shape.len() != shape.len() {
-        return Err(Error::metadata(at, format!("{chunk_shape:?} has rank {}, but the array has rank {}", chunk_shape.len(), shape.len())));
-    }
-    if let Some(axis) = chunk_shape.iter().position(|&edge| edge == 0) {
-        return Err(Error::metadata(format!("{at}/{axis}"), "0; a chunk has at least one element along each axis"));
-    }
-    check_chunk_bytes(&chunk_shape, item_size).map_err(|fault| Error::metadata(at, fault))?;
-    Ok(chunk_shape)
-}
-
-/// A chunk must be addressable; an array need not be, since chunks that were never written take no space.
-pub(super) fn check_chunk_bytes(chunk_shape: &[u64], item_size: usize) -> Result<(), String> {
-    let bytes = element_count(chunk_shape).and_then(|count| count.checked_mul(item_size as u64));
-    match bytes {
-        Some(bytes) if isize::try_from(bytes).is_ok() => Ok(()),
-        _ => Err(format!("{chunk_shape:?} elements of {item_size} bytes; a chunk has at most {} bytes", isize::MAX)),
-    }
 }
 
 fn read_key_encoding(value: &Value) -> Result<ChunkKeyEncoding> {

@@ -67,8 +67,8 @@ fn with(member: &str, value: Value) -> ArrayDocument {
 #[test]
 fn optional_members_default() {
     let plain = read_array(&array());
-    assert_eq!(plain.shape, [10, 7]);
-    assert_eq!(plain.chunk_shape, [4, 7]);
+    assert_eq!(plain.grid.array_shape(), [10, 7]);
+    assert_eq!(plain.grid.chunk_shape(), [4, 7]);
     assert_eq!(plain.data_type, DataType::Float32);
     assert_eq!(plain.key_encoding, ChunkKeyEncoding::Default { separator: '/' });
     assert_eq!(plain.dimension_names, None);
@@ -97,18 +97,18 @@ fn key_encodings() {
 #[test]
 fn extreme_shapes() {
     let mut document = changed(array(), "shape", Some(json!([u64::MAX, u64::MAX])));
-    assert_eq!(read_array(&document).shape, [u64::MAX; 2]);
+    assert_eq!(read_array(&document).grid.array_shape(), [u64::MAX; 2]);
     document["shape"] = json!([0, 7]);
-    assert_eq!(read_array(&document).shape, [0, 7]);
+    assert_eq!(read_array(&document).grid.array_shape(), [0, 7]);
     document["shape"] = json!([]);
     document["chunk_grid"]["configuration"]["chunk_shape"] = json!([]);
-    assert_eq!(read_array(&document).chunk_shape, [0_u64; 0]);
+    assert_eq!(read_array(&document).grid.chunk_shape(), [0_u64; 0]);
     document["shape"] = json!(vec![1; 32]);
     document["chunk_grid"]["configuration"]["chunk_shape"] = json!(vec![1; 32]);
-    assert_eq!(read_array(&document).shape.len(), 32);
+    assert_eq!(read_array(&document).grid.array_shape().len(), 32);
     document["shape"] = json!([1]);
     document["chunk_grid"]["configuration"]["chunk_shape"] = json!([isize::MAX / 4]);
-    assert_eq!(read_array(&document).chunk_shape, [isize::MAX as u64 / 4]);
+    assert_eq!(read_array(&document).grid.chunk_shape(), [isize::MAX as u64 / 4]);
 }
 
 /// FMT-15, FMT-18.
@@ -270,7 +270,7 @@ fn new_arrays() {
     let layout = Layout { chunk_shape: vec![5, 7], shard_shape: Some(vec![10, 7]), codecs: plain_codecs() };
     let document = new_document(vec![100, 7], DataType::Int16, None, &layout).unwrap();
     assert_eq!(document.fill.as_bytes(), [0, 0]);
-    assert_eq!(document.chunk_shape, [10, 7]);
+    assert_eq!(document.grid.chunk_shape(), [10, 7]);
     let fill = FillValue::parse(&DataType::Int16, "-7").unwrap();
     let filled = new_document(vec![100, 7], DataType::Int16, Some(fill.clone()), &layout).unwrap();
     assert_eq!(filled.fill, fill);

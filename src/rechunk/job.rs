@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::array::{Array, unsupported_document};
 use crate::dtype::FillValue;
 use crate::error::{Error, Result};
+use crate::grid::{ChunkGrid, Edges};
 use crate::group::Node;
 use crate::metadata::{ArrayMetadata, GroupMetadata, Layout, NodeMetadata};
 use crate::rechunk::carry::Carried;
@@ -13,6 +14,7 @@ use crate::rechunk::options::{RechunkOptions, Shards};
 use crate::rechunk::plan::{Plan, plan_beside};
 use crate::rechunk::report::ArrayReport;
 use crate::rechunk::run::problem;
+use crate::rechunk::spec::Edge;
 use crate::store::{FilesystemStore, Key, MemoryStore, ReadMode, Store};
 
 /// An array to be rechunked: where it is below the root, what it becomes, and how.
@@ -239,12 +241,38 @@ fn target_metadata(source: &ArrayMetadata, options: &RechunkOptions<'_>) -> Resu
         layout.codecs = codecs.clone();
     }
     let fill = options.fill.as_deref().map(|text| FillValue::parse(source.data_type(), text)).transpose()?;
-    source.relaid(&layout, fill)
+    let laid = source.relaid(&layout, fill)?;
+    match rectilinear(source, options, &layout)? {
+        Some(grid) => laid.with_chunk_grid(grid),
+        None => Ok(laid),
+    }
+}
+
+/// The grid of the target's stored chunks (its shards, where it is sharded) where a list of edges is asked for, or kept.
+fn rectilinear(source: &ArrayMetadata, options: &RechunkOptions<'_>, layout: &Layout) -> Result<Option<ChunkGrid>> {
+    let stored = layout.shard_shape.as_ref().unwrap_or(&layout.chunk_shape);
+    let spec = match (&options.shards, &layout.shard_shape, &options.chunks) {
+        (_, Some(_), Some(chunks)) if chunks.has_lists() => {
+            return Err(Error::invalid(format!("chunks {chunks}: inner chunks are all alike; give the list as edges of the shards")));
+        }
+        (Shards::Of(spec), ..) => Some(spec),
+        (_, None, chunks) => chunks.as_ref(),
+        _ => None,
+    };
+    let kept = if source.layout().shard_shape.is_some() == layout.shard_shape.is_some() { source.grid.edges() } else { Vec::new() };
+    let edges = |(axis, &edge): (usize, &u64)| match (spec.and_then(|spec| spec.edge(source, axis)), kept.get(axis)) {
+        (Some(Edge::List(list)), _) => Edges::List(list.clone()),
+        (None, Some(kept @ Edges::List(_))) => kept.clone(),
+        _ => Edges::Repeat(edge),
+    };
+    let grid = ChunkGrid::rectilinear(source.shape(), stored.iter().enumerate().map(edges).collect::<Vec<_>>())?;
+    Ok((!grid.is_regular()).then_some(grid))
 }
 
 /// Shards that stay must hold the new chunks whole.
 fn check_kept_shards(layout: &Layout) -> Result<()> {
     let Some(shard) = &layout.shard_shape else { return Ok(()) };
+    // Of a rectilinear grid these are the largest shards; all are looked at when the grid is taken over.
     match (0..shard.len()).find(|&axis| !shard[axis].is_multiple_of(layout.chunk_shape[axis])) {
         Some(axis) => Err(Error::invalid(format!(
             "axis {axis}: chunks of {} do not divide the array's shards of {}; give shards, or `none` to store chunks singly",

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::grid::ChunkGrid;
+use crate::rechunk::gather::{Gathered, box_shape, decoded_along};
 use crate::rechunk::partition::{partition_bytes, partition_shape};
 use crate::region::element_count;
 use crate::shuffle::{PARTITION_OVERHEAD_BYTES, RECORD_BYTES, SEGMENT_BYTES, smallest_slab_bytes};
@@ -64,6 +65,8 @@ pub(crate) struct Problem {
     pub(crate) open_shard_bytes: u64,
     /// Stored chunks are the same on both sides, and can be moved without being decoded.
     pub(crate) identical: bool,
+    /// For what only the gather strategy can do.
+    pub(crate) gathered: Option<Gathered>,
     /// Nanoseconds a byte for decoding, and for encoding.
     pub(crate) decode_ns: f64,
     pub(crate) encode_ns: f64,
@@ -80,6 +83,9 @@ pub enum Strategy {
     Direct,
     /// Source chunks are decoded once and their pieces sorted by target through the spill file.
     Shuffle,
+    /// The target is filled box by box, each read from the source on its own: for rectilinear grids and elements of variable length. Source
+    /// chunks that several boxes meet are decoded for each.
+    Gather,
 }
 
 impl fmt::Display for Strategy {
@@ -88,6 +94,7 @@ impl fmt::Display for Strategy {
             Self::PassThrough => "pass-through",
             Self::Direct => "direct",
             Self::Shuffle => "shuffle",
+            Self::Gather => "gather",
         })
     }
 }
@@ -128,7 +135,8 @@ pub struct Plan {
     pub memory_bytes: u64,
     /// Predicted peak resident set size of a process that does nothing else, in bytes: the shares, and what code and stacks take.
     pub peak_rss_bytes: u64,
-    /// Decoded size of all source chunks that will be decoded, each once, in bytes (missing chunks are not decoded).
+    /// Decoded size of all source chunks that will be decoded, each once, in bytes (missing chunks are not decoded). An upper bound where
+    /// the target is gathered, and an estimate for elements of variable length.
     pub decoded_bytes: u64,
     /// Size before encoding of all target chunks, in bytes (chunks that are all fill are not encoded).
     pub encoded_bytes: u64,
@@ -165,6 +173,10 @@ pub(crate) enum Steps {
         slab_bytes: u64,
         /// Size of a partition with whole units.
         slot_bytes: u64,
+    },
+    Gather {
+        /// Shape of the boxes, in elements.
+        shape: Vec<u64>,
     },
 }
 
@@ -262,6 +274,9 @@ pub(crate) fn plan(problem: &Problem, budget_bytes: u64, threads: usize) -> Resu
 fn cheapest(problem: &Problem, budget: u64, threads: usize) -> Option<Plan> {
     if let Some(plan) = moved(problem, budget, threads) {
         return Some(plan);
+    }
+    if let Some(gathered) = &problem.gathered {
+        return halves(threads).find_map(|n| gather(problem, gathered, budget, n));
     }
     let mut best: Option<Plan> = None;
     for n in halves(threads) {
@@ -436,6 +451,34 @@ fn shuffle_within(
     (plan.block, plan.partition, plan.partition_count) = (block.to_vec(), partition, partition_count);
     plan.estimated_seconds = seconds(plan.decoded_bytes, problem.decode_ns + CUT_NS + SPILL_NS, n)
         + seconds(plan.encoded_bytes, problem.encode_ns + CUT_NS + WRITE_NS, m);
+    Some(plan)
+}
+
+/// RCK-17.
+fn gather(problem: &Problem, gathered: &Gathered, budget: u64, n: usize) -> Option<Plan> {
+    let (source, target) = (&problem.source, &problem.target);
+    let base = [
+        Share { what: "decoding source chunks", count: n as u64, each_bytes: problem.reader_bytes },
+        Share { what: "encoding target chunks", count: n as u64, each_bytes: problem.writer_bytes.saturating_add(target.unit_bytes) },
+    ];
+    let room = budget.checked_sub(total(&base))?;
+    let bounds = if gathered.within_chunks.is_some() { &target.chunk } else { &problem.shape };
+    let shape = box_shape(gathered, &source.unit, &target.unit, bounds, room / n as u64)?;
+    let each_bytes = element_count(&shape)?.checked_mul(gathered.element_bytes.checked_mul(gathered.copies)?)?;
+    let mut shares = base.to_vec();
+    shares.push(Share { what: "boxes of target chunks", count: n as u64, each_bytes });
+    if problem.open_shard_bytes > 0 {
+        let together = counts(&shape, &target.chunk).saturating_mul(n as u64 + 1).min(counts(&problem.shape, &target.chunk));
+        shares.push(Share { what: "indexes of shards in the making", count: together, each_bytes: problem.open_shard_bytes });
+    }
+    let mut plan = assemble(problem, Strategy::Gather, budget, (n, n), shares, Steps::Gather { shape: shape.clone() })?;
+    let along = |axis: usize| decoded_along(gathered, axis, problem.shape[axis], (shape[axis], target.chunk[axis]), source.unit[axis]);
+    let decoded = (0..shape.len()).map(along).fold(problem.item_size as u64, u64::saturating_mul);
+    plan.decoded_bytes = if problem.shape.contains(&0) { 0 } else { decoded };
+    plan.work_bytes = plan.encoded_bytes;
+    plan.block = shape;
+    plan.estimated_seconds =
+        seconds(plan.decoded_bytes, problem.decode_ns + CUT_NS, n) + seconds(plan.encoded_bytes, problem.encode_ns + WRITE_NS, n);
     Some(plan)
 }
 

@@ -6,12 +6,13 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use crate::array::{Array, UnitReader, UnitWriter, WriteScratch};
+use crate::array::{Array, UnitReader, UnitWriter, WriteScratch, Written};
 use crate::codec::CodecPipeline;
 use crate::dtype::FillValue;
 use crate::error::Result;
 use crate::metadata::{DOCUMENT, NodeMetadata};
 use crate::rechunk::execute::{Control, Missing, TileSink, Transfer, add};
+use crate::rechunk::gather::{self, Gathered};
 use crate::rechunk::plan::{Plan, Problem, Side, Steps};
 use crate::rechunk::report::Measured;
 use crate::region::Region;
@@ -29,6 +30,7 @@ pub(crate) fn problem(source: &Array, target: &Array) -> Problem {
         held_shard_bytes: UnitReader::held_bytes(source),
         open_shard_bytes: UnitWriter::memory_bytes_per_open_shard(target),
         identical: can_move(source, target),
+        gathered: Gathered::of(source, target),
         shape: source.shape().to_vec(),
         item_size: source.metadata().data_type().item_size(),
         source: side(source),
@@ -53,7 +55,7 @@ fn encode_ns(pipeline: &CodecPipeline) -> f64 {
 /// Whether a stored chunk of one array is, as it stands, a stored chunk of the other.
 fn can_move(source: &Array, target: &Array) -> bool {
     let (a, b) = (source.metadata(), target.metadata());
-    a.chunk_shape() == b.chunk_shape()
+    a.grid == b.grid
         && a.data_type() == b.data_type()
         && a.fill_value() == b.fill_value()
         && a.codecs.to_metadata() == b.codecs.to_metadata()
@@ -63,8 +65,8 @@ fn can_move(source: &Array, target: &Array) -> bool {
 pub(crate) fn run(source: &Array, target: &Array, plan: &Plan, spill_dir: &Path, control: &Control<'_>) -> Result<Measured> {
     let begun = Instant::now();
     let sink = EncodeSink {
-        // Stored chunks that are moved may be shards within shards, which are not written unit by unit.
-        writer: if let Steps::Move = plan.steps { None } else { Some(UnitWriter::new(target)) },
+        // Stored chunks that are moved may be shards within shards, which are not written unit by unit; boxes have writers of their own.
+        writer: if let Steps::Move | Steps::Gather { .. } = plan.steps { None } else { Some(UnitWriter::new(target)) },
         target,
         same_fill: source.metadata().fill_value() == target.metadata().fill_value(),
         written_bytes: AtomicU64::new(0),
@@ -72,6 +74,9 @@ pub(crate) fn run(source: &Array, target: &Array, plan: &Plan, spill_dir: &Path,
     };
     if let Steps::Move = plan.steps {
         move_chunks(source, target, plan, &sink, control)?;
+    } else if let Steps::Gather { shape } = &plan.steps {
+        let count = |written: Written| sink.count(written.stored_bytes, written.files);
+        gather::run(source, target, shape, plan.threads, control, &count)?;
     } else {
         let transfer = Transfer {
             source,
@@ -106,7 +111,7 @@ pub(crate) fn run(source: &Array, target: &Array, plan: &Plan, spill_dir: &Path,
 
 /// Encodes and writes target units.
 struct EncodeSink<'a> {
-    /// None where stored chunks are moved.
+    /// None where stored chunks are moved, and where boxes are gathered.
     writer: Option<UnitWriter>,
     target: &'a Array,
     /// What is missing in the source may be missing in the target (RCK-2).

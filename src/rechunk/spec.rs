@@ -4,20 +4,23 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
+use crate::grid::EdgeRuns;
 use crate::metadata::ArrayMetadata;
 
-/// The length of a chunk along one axis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The length of the chunks along one axis.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edge {
     /// The whole axis.
     All,
     /// So many elements.
     Elements(u64),
+    /// One edge after the other, for a rectilinear grid.
+    List(EdgeRuns),
 }
 
 /// Chunk edges by position or by dimension name.
 ///
-/// Parsed from `1000,all,2,2` or `object=1000,epoch=all`; `all` and `-1` are the whole axis.
+/// Parsed from `1000,all,2,2` or `object=1000,epoch=all`; `all` and `-1` are the whole axis, and `31+28+31+30x2` are chunks of 31, 28, 31, 30 and 30.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChunkSpec {
     /// One edge an axis, in order.
@@ -31,6 +34,17 @@ impl fmt::Display for Edge {
         match self {
             Self::All => f.write_str("all"),
             Self::Elements(edge) => edge.fmt(f),
+            Self::List(list) => {
+                for (position, (edge, count)) in list.runs().enumerate() {
+                    f.write_str(if position == 0 { "" } else { "+" })?;
+                    write!(f, "{edge}")?;
+                    // A single run would read as an edge that repeats.
+                    if count > 1 || list.runs().len() == 1 {
+                        write!(f, "x{count}")?;
+                    }
+                }
+                Ok(())
+            }
         }
     }
 }
@@ -52,12 +66,26 @@ impl FromStr for Edge {
     fn from_str(text: &str) -> Result<Self> {
         match text.trim() {
             "all" | "-1" => Ok(Self::All),
+            list if list.contains(['+', 'x']) => edge_list(list).map(Self::List),
             number => match number.parse::<u64>() {
                 Ok(edge) if edge > 0 => Ok(Self::Elements(edge)),
-                _ => Err(Error::invalid(format!("chunk edge {text:?}: accepted are whole numbers from 1 on, and `all`"))),
+                _ => Err(Error::invalid(format!(
+                    "chunk edge {text:?}: accepted are whole numbers from 1 on, `all`, and lists such as 31+28+31 or 30x12"
+                ))),
             },
         }
     }
+}
+
+/// A list of edges, joined by `+`; `30x12` is twelve edges of 30.
+fn edge_list(text: &str) -> Result<EdgeRuns> {
+    let run = |part: &str| {
+        let (edge, count) = part.split_once('x').unwrap_or((part, "1"));
+        edge.trim().parse::<u64>().ok().zip(count.trim().parse::<u64>().ok())
+    };
+    let runs: Option<Vec<_>> = text.split('+').map(run).collect();
+    let runs = runs.ok_or_else(|| Error::invalid(format!("chunk edges {text:?}: accepted are lists such as 31+28+31 or 30x12")))?;
+    EdgeRuns::new(runs).map_err(|error| Error::invalid(format!("chunk edges {text:?}: {error}")))
 }
 
 impl FromStr for ChunkSpec {
@@ -96,11 +124,29 @@ impl From<Vec<u64>> for ChunkSpec {
 }
 
 impl ChunkSpec {
-    /// The edges for an array. `kept` are the edges of axes that are not named; the whole of an axis is rounded up to a multiple of `within`.
+    /// What is said of an axis of an array.
+    pub(crate) fn edge(&self, metadata: &ArrayMetadata, axis: usize) -> Option<&Edge> {
+        match self {
+            Self::Positions(edges) => edges.get(axis),
+            Self::Names(names) => names.iter().find(|(name, _)| axis_of(metadata, name) == Some(axis)).map(|(_, edge)| edge),
+        }
+    }
+
+    /// Whether the edges of any axis are a list.
+    pub(crate) fn has_lists(&self) -> bool {
+        let is_list = |edge: &Edge| matches!(edge, Edge::List(_));
+        match self {
+            Self::Positions(edges) => edges.iter().any(is_list),
+            Self::Names(names) => names.iter().any(|(_, edge)| is_list(edge)),
+        }
+    }
+
+    /// The edges for an array; of a list, the largest. `kept` are the edges of axes that are not named; the whole of an axis is rounded up to a multiple of `within`.
     pub fn resolve(&self, metadata: &ArrayMetadata, kept: &[u64], within: Option<&[u64]>) -> Result<Vec<u64>> {
         let shape = metadata.shape();
-        let length = |axis: usize, edge: Edge| match edge {
-            Edge::Elements(edge) => edge,
+        let length = |axis: usize, edge: &Edge| match edge {
+            Edge::Elements(edge) => *edge,
+            Edge::List(list) => list.runs().map(|(edge, _)| edge).max().unwrap_or(1),
             Edge::All => {
                 let multiple = within.map_or(1, |within| within[axis]);
                 shape[axis].max(1).checked_next_multiple_of(multiple).unwrap_or(u64::MAX)
@@ -108,7 +154,7 @@ impl ChunkSpec {
         };
         match self {
             Self::Positions(edges) if edges.len() == shape.len() => {
-                Ok(edges.iter().enumerate().map(|(axis, edge)| length(axis, *edge)).collect())
+                Ok(edges.iter().enumerate().map(|(axis, edge)| length(axis, edge)).collect())
             }
             Self::Positions(edges) => Err(Error::invalid(format!(
                 "chunks of rank {} for an array of rank {} and shape {shape:?}; accepted is one edge an axis, or names as in {}",
@@ -122,7 +168,7 @@ impl ChunkSpec {
                     let axis = axis_of(metadata, name).ok_or_else(|| {
                         Error::invalid(format!("chunks name a dimension {name:?}; this array has {}", known_names(metadata)))
                     })?;
-                    edges[axis] = length(axis, *edge);
+                    edges[axis] = length(axis, edge);
                 }
                 Ok(edges)
             }
@@ -166,11 +212,34 @@ mod tests {
             "object=1000,epoch=all".parse::<ChunkSpec>().unwrap(),
             ChunkSpec::Names(vec![("object".into(), Edge::Elements(1000)), ("epoch".into(), Edge::All)])
         );
+        for (text, again) in [("31+28+31x2,5", "31+28+31x2,5"), ("time=30 x 3 + 30", "time=30x4"), ("7x1", "7x1")] {
+            let spec = text.parse::<ChunkSpec>().unwrap();
+            assert!(spec.has_lists());
+            assert_eq!(spec.to_string(), again);
+            assert_eq!(again.parse::<ChunkSpec>().unwrap(), spec);
+        }
     }
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        for text in ["", "0", "1,,2", "a=1,2", "a=1,a=2", "a=", "-2", "1.5", "99999999999999999999"] {
+        for text in [
+            "",
+            "0",
+            "1,,2",
+            "a=1,2",
+            "a=1,a=2",
+            "a=",
+            "-2",
+            "1.5",
+            "99999999999999999999",
+            "1+",
+            "+",
+            "0+1",
+            "3x0",
+            "x",
+            "1x2x3",
+            "9999999999x9999999999",
+        ] {
             assert!(matches!(text.parse::<ChunkSpec>(), Err(Error::InvalidArgument { .. })), "{text}");
         }
     }

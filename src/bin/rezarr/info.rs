@@ -1,6 +1,6 @@
 //! `rezarr info`: an array as `zarr.Array.info` describes it, or a group.
 
-use rezarr::{Array, Error, Group, Node, Region};
+use rezarr::{Array, Edge, Edges, Error, Group, Node, Region};
 use serde_json::{Map, Value, json};
 
 use crate::Answer;
@@ -59,6 +59,10 @@ fn array_rows(array: &Array) -> Result<Vec<Row>, Error> {
         rows.push(row("Shard shape", tuple(shard), "shard_shape", shard.clone()));
     }
     rows.push(row("Chunk shape", tuple(&layout.chunk_shape), "chunk_shape", layout.chunk_shape.clone()));
+    if !array.grid().is_regular() {
+        let edges: Vec<String> = array.grid().edges().into_iter().map(|edges| edges_text(edges).to_string()).collect();
+        rows.push(row("Chunk edges", edges.join(", "), "chunk_edges", edges.clone()));
+    }
     if let Some(names) = metadata.dimension_names() {
         let text: Vec<&str> = names.iter().map(|name| name.as_deref().unwrap_or("-")).collect();
         rows.push(row("Dimensions", text.join(", "), "dimension_names", json!(names)));
@@ -69,6 +73,14 @@ fn array_rows(array: &Array) -> Result<Vec<Row>, Error> {
     rows.push(row("No. bytes", format!("{raw} ({})", human(raw)), "bytes", raw));
     rows.extend(stored_rows(array, raw)?);
     Ok(rows)
+}
+
+/// The edges of an axis as `--chunks` takes them.
+fn edges_text(edges: Edges) -> Edge {
+    match edges {
+        Edges::Repeat(edge) => Edge::Elements(edge),
+        Edges::List(list) => Edge::List(list),
+    }
 }
 
 fn stored_rows(array: &Array, raw: u64) -> Result<Vec<Row>, Error> {

@@ -43,7 +43,7 @@ fn written_as_they_were_read() {
 #[test]
 fn arrays_say_what_was_meant() {
     let plain = golden_array("plain");
-    assert_eq!((&*plain.shape, &*plain.chunk_shape, &plain.data_type), (&[10, 7][..], &[4, 7][..], &DataType::Float32));
+    assert_eq!((plain.grid.array_shape(), plain.grid.chunk_shape(), &plain.data_type), (&[10, 7][..], &[4, 7][..], &DataType::Float32));
     assert_eq!(plain.fill.as_bytes(), 0x7fc0_0000_u32.to_ne_bytes());
     assert_eq!(plain.codecs.iter().map(|codec| codec.name.as_str()).collect::<Vec<_>>(), ["bytes", "zstd"]);
     assert_eq!(golden_array("bytes").dimension_names, Some(vec![Some("x".to_owned())]));
@@ -56,9 +56,9 @@ fn arrays_say_what_was_meant() {
     let sharded = golden_array("sharded");
     assert_eq!(sharded.fill.as_bytes(), i64::MIN.to_ne_bytes());
     assert_eq!(sharded.attributes.to_map().unwrap()["deep"]["a"][3], json!("é"));
-    let layout = Layout::from_codecs(&sharded.chunk_shape, &sharded.codecs);
+    let layout = Layout::from_codecs(sharded.grid.chunk_shape(), &sharded.codecs);
     assert_eq!((layout.chunk_shape.clone(), layout.shard_shape.clone()), (vec![10, 20], Some(vec![50, 100])));
-    assert_eq!(layout.to_codecs(2).unwrap(), (sharded.chunk_shape, sharded.codecs));
+    assert_eq!(layout.to_codecs(2).unwrap(), (sharded.grid.chunk_shape().to_vec(), sharded.codecs));
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn values_of_members() {
         ("data_type", json!({"name": 4}), At("/data_type/name")),
         ("chunk_grid", json!("regular"), At("/chunk_grid/configuration/chunk_shape")),
         ("chunk_grid", json!(null), At("/chunk_grid")),
-        ("chunk_grid", json!({"name": "rectilinear", "configuration": {}}), Unsupported("rectilinear")),
+        ("chunk_grid", json!({"name": "hexagonal", "configuration": {}}), Unsupported("hexagonal")),
         ("chunk_grid", json!({"name": "regular", "configuration": {"chunk_shape": [4, 7], "x": 0}}), At("/chunk_grid/configuration/x")),
         ("chunk_grid", json!({"name": "regular", "configuration": []}), At("/chunk_grid/configuration")),
         ("chunk_grid", json!({"name": "regular", "must_understand": false}), At("/chunk_grid/must_understand")),

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::dtype::tests::elements;
+use crate::grid::{ChunkGrid, EdgeRuns, Edges};
 
 fn json_object() -> impl Strategy<Value = serde_json::Map<String, Value>> {
     let leaf = prop_oneof![
@@ -23,7 +24,15 @@ fn key_encodings() -> impl Strategy<Value = ChunkKeyEncoding> {
 }
 
 fn documents() -> impl Strategy<Value = ArrayDocument> {
-    let axis = || (prop_oneof![0_u64..1000, any::<u64>()], 1_u64..1000, prop::option::of(".{0,4}"));
+    let edges = prop_oneof![
+        (1_u64..1000).prop_map(Edges::Repeat),
+        // Runs that reach as far as any axis does.
+        (prop::collection::vec((1_u64..9, 1_u64..9), 0..4), 1_u64..1000).prop_map(|(mut runs, edge)| {
+            runs.push((edge, (u64::MAX - 1000) / edge));
+            Edges::List(EdgeRuns::new(runs).unwrap())
+        }),
+    ];
+    let axis = || (prop_oneof![0_u64..1000, 0..u64::MAX - 2000], edges.clone(), prop::option::of(".{0,4}"));
     let codec = ("[a-z][a-z0-9_.-]{0,8}", json_object()).prop_map(|(name, configuration)| NamedConfig::new(&name, configuration));
     (
         prop::collection::vec(axis(), 0..4),
@@ -41,8 +50,11 @@ fn documents() -> impl Strategy<Value = ArrayDocument> {
             });
             ArrayDocument {
                 raw_bytes: false,
-                shape: axes.iter().map(|axis| axis.0).collect(),
-                chunk_shape: axes.iter().map(|axis| axis.1).collect(),
+                grid: ChunkGrid::rectilinear(
+                    axes.iter().map(|axis| axis.0).collect::<Vec<_>>(),
+                    axes.iter().map(|axis| axis.1.clone()).collect::<Vec<_>>(),
+                )
+                .unwrap(),
                 dimension_names: named.then(|| axes.iter().map(|axis| axis.2.clone()).collect()),
                 fill: FillValue::from_bytes(&data_type, &bytes).unwrap(),
                 data_type,

@@ -18,6 +18,7 @@ fn problem(shape: &[u64], source: &[u64], target: &[u64]) -> Problem {
         held_shard_bytes: 0,
         open_shard_bytes: 0,
         identical: false,
+        gathered: None,
         decode_ns: 0.7,
         encode_ns: 2.4,
     }

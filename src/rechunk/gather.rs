@@ -1,0 +1,235 @@
+//! The gather strategy, for what the others have no arithmetic for: rectilinear grids, and elements of variable length.
+//!
+//! The target is filled box by box. Each box is read from the source on its own, so a source chunk that several boxes meet is decoded for each
+//! of them; boxes are as large as the budget allows, and grown along the axes where that saves most.
+//!
+//! Invariants
+//! 1. A box is made of whole target units, and lies in one chunk where the target's grid is rectilinear.
+//! 2. Every target unit is in exactly one box.
+
+use std::sync::atomic::Ordering;
+
+use parking_lot::Mutex;
+
+use crate::array::{Array, ReadCounts, UnitWriter, WriteScratch, Written};
+use crate::buffer::resize;
+use crate::error::{Error, Result};
+use crate::grid::ChunkGrid;
+use crate::rechunk::execute::{Control, add};
+use crate::region::{BoxLayout, Region, c_strides, copy_box, element_count, to_usize};
+
+/// What the planner knows of a rechunk that is gathered.
+#[derive(Clone, Debug)]
+pub(crate) struct Gathered {
+    /// Number of chunks of the target along each axis, where boxes may not cross them.
+    pub(crate) within_chunks: Option<Vec<u64>>,
+    /// The source's chunks are all alike.
+    pub(crate) even_source: bool,
+    /// How often the elements of a box are in memory at one time.
+    pub(crate) copies: u64,
+    /// What an element of a box takes; an estimate where elements are of variable length.
+    pub(crate) element_bytes: u64,
+}
+
+/// What an element of variable length is taken to have in bytes, when nothing of it is known yet.
+const ASSUMED_TEXT_BYTES: u64 = 64;
+
+/// Boxes that are so many source chunks long gain little from being longer.
+const ENOUGH_SOURCE_CHUNKS: u64 = 16;
+
+impl Gathered {
+    /// None where the other strategies do.
+    pub(crate) fn of(source: &Array, target: &Array) -> Option<Self> {
+        let data_type = source.data_type();
+        let regular = source.grid().is_regular() && target.grid().is_regular();
+        if regular && !data_type.is_variable_length() {
+            return None;
+        }
+        let text = if data_type.is_variable_length() { ASSUMED_TEXT_BYTES } else { 0 };
+        Some(Self {
+            within_chunks: (!target.grid().is_regular()).then(|| target.grid().counts()),
+            even_source: source.grid().is_regular(),
+            copies: 2,
+            element_bytes: data_type.item_size() as u64 + text,
+        })
+    }
+}
+
+/// The largest box of whole `unit`s that `limit_bytes` hold, grown where source chunks of `source` are cut most often; within `bounds`.
+/// None if not even one unit fits.
+pub(super) fn box_shape(gathered: &Gathered, source: &[u64], unit: &[u64], bounds: &[u64], limit_bytes: u64) -> Option<Vec<u64>> {
+    let bytes = |shape: &[u64]| element_count(shape).and_then(|count| count.checked_mul(gathered.element_bytes * gathered.copies));
+    let fits = |shape: &[u64]| bytes(shape).is_some_and(|bytes| bytes <= limit_bytes);
+    let mut shape = unit.to_vec();
+    if !fits(&shape) {
+        return None;
+    }
+    let mut open: Vec<usize> = (0..unit.len()).collect();
+    loop {
+        // How often the chunks of an axis are decoded again is about the source edge over the box edge.
+        let gain = |&axis: &usize| source[axis] as f64 / shape[axis] as f64;
+        let Some(axis) = open.iter().copied().max_by(|a, b| gain(a).total_cmp(&gain(b))) else { return Some(shape) };
+        let mut longer = shape.clone();
+        longer[axis] = shape[axis].saturating_mul(2).min(bounds[axis].checked_next_multiple_of(unit[axis]).unwrap_or(u64::MAX));
+        let enough = shape[axis] / ENOUGH_SOURCE_CHUNKS >= source[axis];
+        if enough || longer[axis] <= shape[axis] || !fits(&longer) {
+            open.retain(|&other| other != axis);
+        } else {
+            shape = longer;
+        }
+    }
+}
+
+/// Elements that are decoded along one axis of `len`, at most, by boxes of `edge` over source chunks of at most `source`.
+pub(super) fn decoded_along(gathered: &Gathered, axis: usize, len: u64, (edge, chunk): (u64, u64), source: u64) -> u64 {
+    let even = gathered.even_source && gathered.within_chunks.is_none();
+    let boxes = match &gathered.within_chunks {
+        Some(counts) => counts[axis].saturating_mul(chunk.div_ceil(edge)),
+        None => len.div_ceil(edge),
+    };
+    if even && edge.is_multiple_of(source) {
+        len.div_ceil(source).saturating_mul(source)
+    } else if even && source.is_multiple_of(edge) {
+        boxes.saturating_mul(source)
+    } else {
+        // Source chunks inside of the box, and one at either end.
+        boxes.saturating_mul(edge.saturating_add(2 * (source - 1)))
+    }
+}
+
+/// Calls `work` for every box of `target`, on as many threads as there are states: the target or the view of the chunk that the box lies in,
+/// the box in it, and the same box in the whole array. `open` makes what belongs to one array or view, `close` takes it back.
+pub(crate) fn each_box<S: Send, V: Sync>(
+    target: &Array,
+    shape: &[u64],
+    states: impl IntoIterator<Item = S>,
+    control: &Control<'_>,
+    (open, close): (impl Fn(&Array) -> V + Sync, impl Fn(V) -> Result<()> + Sync),
+    work: impl Fn(&mut S, &V, &Task<'_>) -> Result<()> + Sync,
+) -> Result<()> {
+    let boxes_of = |array: &Array| {
+        let grid = ChunkGrid::regular(array.shape(), shape)?;
+        Ok::<_, Error>((Region::whole(&grid.counts()).indices(), grid))
+    };
+    let regular = target.grid().is_regular();
+    let whole = boxes_of(target)?;
+    let (queue, shared) = (Mutex::new(whole.0), regular.then(|| open(target)));
+    let chunks = Mutex::new(Region::whole(&target.grid().counts()).indices());
+    let one = |state: &mut S| -> Result<()> {
+        let origin = vec![0; target.shape().len()];
+        if let Some(shared) = &shared {
+            loop {
+                control.check()?;
+                let Some(index) = queue.lock().next() else { return Ok(()) };
+                let inside = whole.1.region(&index);
+                work(state, shared, &Task { array: target, origin: &origin, inside })?;
+            }
+        }
+        loop {
+            control.check()?;
+            let Some(chunk) = chunks.lock().next() else { return Ok(()) };
+            let (view, origin) = (target.chunk_view(&chunk)?, target.grid().origin(&chunk));
+            let own = open(&view);
+            let (indices, grid) = boxes_of(&view)?;
+            for index in indices {
+                control.check()?;
+                work(state, &own, &Task { array: &view, origin: &origin, inside: grid.region(&index) })?;
+            }
+            close(own)?;
+        }
+    };
+    std::thread::scope(|scope| {
+        for mut state in states {
+            let one = &one;
+            scope.spawn(move || control.guarded(|| one(&mut state)));
+        }
+    });
+    control.outcome()?;
+    shared.map_or(Ok(()), close)
+}
+
+/// A box to be filled or compared.
+pub(crate) struct Task<'a> {
+    /// The target, or the view of one of its chunks.
+    pub(crate) array: &'a Array,
+    /// Where that begins in the whole array.
+    origin: &'a [u64],
+    /// The box, relative to that.
+    pub(crate) inside: Region,
+}
+
+impl Task<'_> {
+    /// The box in the whole array.
+    pub(crate) fn region(&self) -> Result<Region> {
+        let start: Vec<u64> = self.inside.start().iter().zip(self.origin).map(|(start, origin)| start + origin).collect();
+        Region::new(start, self.inside.shape())
+    }
+}
+
+/// What one thread reuses from box to box.
+#[derive(Default)]
+struct Worker {
+    data: Vec<u8>,
+    tile: Vec<u8>,
+    scratch: WriteScratch,
+}
+
+/// Fills `target` from `source`; `count` is told what was written.
+pub(super) fn run(
+    source: &Array,
+    target: &Array,
+    shape: &[u64],
+    threads: usize,
+    control: &Control<'_>,
+    count: &(dyn Fn(Written) + Sync),
+) -> Result<()> {
+    let workers = std::iter::repeat_with(Worker::default).take(threads);
+    each_box(target, shape, workers, control, (UnitWriter::new, UnitWriter::finish), |worker, writer, task| {
+        worker.fill(source, writer, task, control, count)
+    })
+}
+
+impl Worker {
+    fn fill(
+        &mut self,
+        source: &Array,
+        writer: &UnitWriter,
+        task: &Task<'_>,
+        control: &Control<'_>,
+        count: &(dyn Fn(Written) + Sync),
+    ) -> Result<()> {
+        let (array, item_size) = (task.array, source.data_type().item_size());
+        let (pipeline, fill) = (array.unit_pipeline(), array.metadata().fill_value());
+        let box_strides = c_strides(task.inside.shape(), item_size);
+        resize(&mut self.data, to_usize(element_count(task.inside.shape()).unwrap_or(u64::MAX)).saturating_mul(item_size))?;
+        let mut counts = ReadCounts::default();
+        source.read_chunks(&task.region()?, &mut self.data, &mut counts)?;
+        count_reads(control, counts);
+        for unit in array.unit_grid().chunks_over(&task.inside).indices() {
+            control.check()?;
+            let within = array.unit_grid().region(&unit);
+            resize(&mut self.tile, pipeline.chunk_bytes())?;
+            if within.shape() != pipeline.chunk_shape() {
+                fill.fill(&mut self.tile);
+            }
+            let from = BoxLayout::at(within.relative_to(task.inside.start()).start(), &box_strides);
+            let to = BoxLayout { offset: 0, strides: &pipeline.strides() };
+            copy_box(within.shape(), item_size, &self.data, from, &mut self.tile, to);
+            count(writer.write(&unit, &mut self.tile, &mut self.scratch)?);
+            deliver(control, self.tile.len() as u64);
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn count_reads(control: &Control<'_>, counts: ReadCounts) {
+    add(&control.decoded_units, counts.decoded_units);
+    add(&control.decoded_bytes, counts.decoded_bytes);
+    add(&control.read_bytes, counts.read_bytes);
+}
+
+/// Counts a target unit of so many bytes as done.
+pub(crate) fn deliver(control: &Control<'_>, bytes: u64) {
+    control.delivered_bytes.fetch_add(bytes, Ordering::Relaxed);
+    control.done_bytes.fetch_add(bytes, Ordering::Relaxed);
+}
