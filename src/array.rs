@@ -27,6 +27,7 @@ mod copies;
 mod element;
 mod map;
 mod open;
+mod ragged;
 mod read;
 mod units;
 mod window;
@@ -271,6 +272,15 @@ impl Array {
         bytes.and_then(|bytes| isize::try_from(bytes).ok()).map(isize::unsigned_abs).ok_or_else(|| {
             Error::invalid(format!("{}: region {region} takes more bytes than this machine can address; read smaller regions", self.path()))
         })
+    }
+
+    /// Refuses elements of variable length where bytes of fixed size are wanted.
+    fn check_fixed_length(&self) -> Result<()> {
+        if !self.data_type().is_variable_length() {
+            return Ok(());
+        }
+        let (path, stored) = (self.path(), self.data_type());
+        Err(Error::invalid(format!("{path}: elements are {stored}, of variable length; use the calls on strings or byte strings")))
     }
 
     fn check_element<T: Element>(&self) -> Result<()> {

@@ -244,7 +244,7 @@ fn compare(
 ) -> Result<()> {
     let plan = comparison_plan(a, b, document_bytes, options).map_err(|error| named(error, b))?;
     let control = Control::new(options.cancel);
-    let boxes = if let Steps::Gather { shape } = &plan.steps { Some(shape.clone()) } else { None };
+    let boxes = if let Steps::Gather { shape, share_bytes } = &plan.steps { Some((shape.clone(), *share_bytes)) } else { None };
     let sink = CompareSink { other: b, first: Mutex::new(None) };
     let spill_dir = options.spill_dir.clone();
     let transfer = Transfer {
@@ -260,7 +260,9 @@ fn compare(
     let total_bytes = plan.work_bytes;
     watched(
         || match boxes {
-            Some(shape) => boxes::compare(a, b, &shape, plan.threads, &control).map(|found| *sink.first.lock() = found),
+            Some((shape, share_bytes)) => {
+                boxes::compare(a, b, (&shape, share_bytes), plan.threads, &control).map(|found| *sink.first.lock() = found)
+            }
             None => transfer.run(&plan),
         },
         || {

@@ -74,9 +74,9 @@ pub(crate) fn run(source: &Array, target: &Array, plan: &Plan, spill_dir: &Path,
     };
     if let Steps::Move = plan.steps {
         move_chunks(source, target, plan, &sink, control)?;
-    } else if let Steps::Gather { shape } = &plan.steps {
+    } else if let Steps::Gather { shape, share_bytes } = &plan.steps {
         let count = |written: Written| sink.count(written.stored_bytes, written.files);
-        gather::run(source, target, shape, plan.threads, control, &count)?;
+        gather::run(source, target, (shape, *share_bytes), plan.threads, control, &count)?;
     } else {
         let transfer = Transfer {
             source,
