@@ -1,9 +1,10 @@
 //! Tests of data types and fill values.
 
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
+use crate::error::Error;
 
 /// Every data type of the core specification.
 pub(crate) fn all_types() -> Vec<DataType> {
