@@ -106,7 +106,7 @@ impl Sharding {
     }
 
     /// A codec object in the form that every reader accepts: inner chunks of `inner_shape` through `codecs`, checked index at the end.
-    pub(super) fn conservative(inner_shape: &[u64], codecs: &[NamedConfig]) -> NamedConfig {
+    pub(crate) fn conservative(inner_shape: &[u64], codecs: &[NamedConfig]) -> NamedConfig {
         let list = |codecs: &[NamedConfig]| Value::Array(codecs.iter().map(NamedConfig::to_json).collect());
         let mut configuration = Map::new();
         configuration.insert("chunk_shape".to_owned(), Value::from(inner_shape));

@@ -11,6 +11,7 @@ use crate::codec::checksum::Checksum;
 use crate::codec::gzip::Gzip;
 use crate::codec::sharding::Sharding;
 use crate::codec::transpose::Transpose;
+use crate::codec::vlen::Vlen;
 use crate::codec::zstd::Zstd;
 use crate::dtype::{DataType, FillValue};
 use crate::error::{Error, Result};
@@ -107,9 +108,15 @@ impl Codecs {
         self.checked()
     }
 
-    /// The codecs of shards of these chunks: the `codecs` member for chunks that are shards, with inner chunks of `inner_shape`.
-    pub(crate) fn in_shards(&self, inner_shape: &[u64]) -> Vec<NamedConfig> {
-        vec![Sharding::conservative(inner_shape, &self.0)]
+    /// The codecs for elements of a data type: `bytes` gives way to the codec of strings where they are of variable length.
+    pub(crate) fn for_type(&self, data_type: &DataType) -> Vec<NamedConfig> {
+        let strings = match data_type {
+            DataType::String => Vlen::TEXT_NAME,
+            DataType::Bytes => Vlen::BYTES_NAME,
+            _ => return self.0.clone(),
+        };
+        let fitting = |codec: &NamedConfig| if codec.name == Bytes::NAME { NamedConfig::new(strings, Map::new()) } else { codec.clone() };
+        self.0.iter().map(fitting).collect()
     }
 
     /// Codec objects as they stand in metadata, where single-byte elements have no byte order: here they have one, for use with any type.
@@ -137,7 +144,15 @@ impl Codecs {
             return Err(explain(format!("{} is not asked for here, but by the shape of shards", Sharding::NAME)));
         }
         let rank = self.0.iter().find_map(|codec| codec.configuration.get("order")?.as_array().map(Vec::len)).unwrap_or(0);
-        let (data_type, shape) = (DataType::Int16, vec![1; rank.min(MAX_RANK)]);
+        let named = |name: &str| self.0.iter().any(|codec| codec.name == name);
+        let data_type = if named(Vlen::TEXT_NAME) {
+            DataType::String
+        } else if named(Vlen::BYTES_NAME) {
+            DataType::Bytes
+        } else {
+            DataType::Int16
+        };
+        let shape = vec![1; rank.min(MAX_RANK)];
         match CodecPipeline::from_metadata(&self.0, &shape, &data_type, &FillValue::zero(&data_type)) {
             Ok(_) => Ok(self),
             Err(Error::Metadata { pointer, what, .. }) => Err(explain(format!("at {pointer}: {what}"))),
@@ -285,7 +300,9 @@ mod tests {
     fn shards_hold_the_same_codecs() {
         let codecs = "transpose:1-0,big,zstd:7,crc32c".parse::<Codecs>().unwrap();
         let data_type = DataType::Float32;
-        let sharded = CodecPipeline::from_metadata(&codecs.in_shards(&[2, 3]), &[4, 6], &data_type, &FillValue::zero(&data_type)).unwrap();
+        let sharded =
+            CodecPipeline::from_metadata(&[Sharding::conservative(&[2, 3], &codecs.0)], &[4, 6], &data_type, &FillValue::zero(&data_type))
+                .unwrap();
         assert_eq!(sharded.sharding().unwrap().unit_shape(), [2, 3]);
         assert_eq!(sharded.codecs(), codecs);
     }
