@@ -21,16 +21,24 @@ use crate::region::to_usize;
 
 mod build;
 mod bytes;
+mod bz2;
 mod chain;
+mod checksum;
 mod configuration;
-mod crc32c;
+mod deflate;
+mod foreign;
 mod gzip;
+mod lz4;
+#[cfg(feature = "lzma")]
+mod lzma;
 mod scratch;
 mod sharding;
+mod shuffle;
 mod spec;
 #[cfg(test)]
 mod tests;
 mod transpose;
+mod zlib;
 mod zstd;
 
 pub(crate) use scratch::Scratch;

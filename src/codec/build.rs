@@ -3,12 +3,10 @@
 use std::fmt::Write as _;
 
 use crate::codec::bytes::Bytes;
-use crate::codec::chain::BytesToBytes;
-use crate::codec::crc32c::Crc32c;
-use crate::codec::gzip::Gzip;
+use crate::codec::chain::{self, BytesToBytes};
+use crate::codec::foreign;
 use crate::codec::sharding::{Sharding, Surroundings};
 use crate::codec::transpose::Transpose;
-use crate::codec::zstd::Zstd;
 use crate::codec::{ArrayToBytes, CodecPipeline};
 use crate::error::{Error, Result};
 use crate::json::NamedConfig;
@@ -46,6 +44,9 @@ pub(super) fn pipeline(codecs: &[NamedConfig], around: &Surroundings<'_>) -> Res
         let what = format!("no array->bytes codec; exactly one of {} and {} is needed", Bytes::NAME, Sharding::NAME);
         return Err(Error::metadata("", what));
     };
+    let size = matches!(array_to_bytes, ArrayToBytes::Bytes(_)).then_some(chunk_bytes as u64);
+    let first = codecs.len() - kinds.bytes_to_bytes.len();
+    chain::check_sizes(&kinds.bytes_to_bytes, first, size)?;
     let order = Transpose::compose(&kinds.transposes, shape.len());
     let encoded_shape: Vec<u64> = order.iter().map(|&axis| shape[axis]).collect();
     let mut strides = vec![0; shape.len()];
@@ -82,7 +83,7 @@ fn add(kinds: &mut Kinds, config: &NamedConfig, around: &Surroundings<'_>) -> Re
             let codec = Sharding::from_metadata(config, &Surroundings { transposes: &kinds.transposes, ..*around })?;
             kinds.array_to_bytes = Some((name.to_owned(), ArrayToBytes::Sharding(Box::new(codec))));
         }
-        _ => match (BytesToBytes::from_metadata(config)?, before) {
+        _ => match (BytesToBytes::from_metadata(config, around.data_type.item_size())?, before) {
             (Some(codec), Some(_)) => kinds.bytes_to_bytes.push(codec),
             (Some(_), None) => {
                 let what =
@@ -96,8 +97,12 @@ fn add(kinds: &mut Kinds, config: &NamedConfig, around: &Surroundings<'_>) -> Re
 }
 
 fn unknown(name: &str) -> Error {
-    let mut what = format!("codec {name:?}; supported are ");
-    for (i, name) in [Bytes::NAME, Transpose::NAME, Gzip::NAME, Zstd::NAME, Crc32c::NAME, Sharding::NAME].iter().enumerate() {
+    let mut what = format!("codec {name:?}");
+    if let Some(explanation) = foreign::explain(name) {
+        let _ = write!(what, ": {explanation}");
+    }
+    what.push_str("; supported are ");
+    for (i, name) in [Bytes::NAME, Transpose::NAME, Sharding::NAME].iter().chain(&BytesToBytes::NAMES).enumerate() {
         let _ = write!(what, "{}{name}", if i == 0 { "" } else { ", " });
     }
     Error::unsupported(what)
