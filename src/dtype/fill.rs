@@ -16,9 +16,10 @@ pub struct FillValue {
 }
 
 impl FillValue {
-    /// The zero of a data type, Zarr's customary default.
+    /// The zero of a data type, Zarr's customary default: all bits 0, the empty string.
     pub fn zero(data_type: &DataType) -> Self {
-        Self { bytes: vec![0; data_type.item_size()].into() }
+        let size = if data_type.is_variable_length() { 0 } else { data_type.item_size() };
+        Self { bytes: vec![0; size].into() }
     }
 
     /// A fill value from one element in the machine's byte order.
@@ -26,7 +27,7 @@ impl FillValue {
     /// # Errors
     /// [`Error::InvalidArgument`] when the length is not that of one element, or a bool is neither 0 nor 1.
     pub fn from_bytes(data_type: &DataType, bytes: &[u8]) -> Result<Self> {
-        if bytes.len() != data_type.item_size() {
+        if bytes.len() != data_type.item_size() && !data_type.is_variable_length() {
             return Err(Error::invalid(format!(
                 "a fill value of {} bytes; an element of {data_type} has {}",
                 bytes.len(),
