@@ -8,7 +8,7 @@ use crate::array::{
 };
 use crate::error::{Error, Result};
 use crate::metadata::{ArrayMetadata, Attributes, Consolidated, DOCUMENT, GroupMetadata, NodeMetadata};
-use crate::store::{FilesystemStore, Key, Store};
+use crate::store::{Key, Reads, Store, open_path};
 
 /// How deep groups may be nested below the one that is walked.
 pub const MAX_GROUP_DEPTH: usize = 64;
@@ -33,12 +33,12 @@ pub enum Node {
 }
 
 impl Node {
-    /// Opens the array or group whose directory is `path`.
+    /// Opens the array or group at `path`: a directory, a zip file, or what lies in one.
     ///
     /// # Errors
     /// As [`Array::open`], but for the wrong kind of node.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_in(Arc::new(FilesystemStore::open(path.as_ref())?), Key::root())
+        Self::open_in(open_path(path.as_ref(), Reads::default())?, Key::root())
     }
 
     /// Opens the array or group at `prefix` in `store`.
@@ -62,12 +62,12 @@ impl Node {
 }
 
 impl Group {
-    /// Opens the group whose directory is `path`.
+    /// Opens the group at `path`: a directory, a zip file, or what lies in one.
     ///
     /// # Errors
     /// As [`Array::open`]; [`Error::InvalidArgument`] when an array is there.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_in(Arc::new(FilesystemStore::open(path.as_ref())?), Key::root())
+        Self::open_in(open_path(path.as_ref(), Reads::default())?, Key::root())
     }
 
     /// Opens the group at `prefix` in `store`.

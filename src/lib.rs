@@ -3,7 +3,7 @@
 //! * [`Array`] and [`Group`] create, open, read and write; [`ArrayMetadata`] and [`Layout`] say what an array is and how it is cut.
 //! * [`rechunk`] rewrites an array, or the arrays of a group, under another chunk grid; [`plan_rechunk`] says beforehand how, and what it costs;
 //!   [`verify`] compares two trees bit by bit. What they may use and how they act is in [`RechunkOptions`] and [`VerifyOptions`].
-//! * [`Store`] is the small trait underneath, with [`FilesystemStore`] and [`MemoryStore`].
+//! * [`Store`] is the small trait underneath, with [`FilesystemStore`], [`ZipStore`] (read; [`pack`] makes one) and [`MemoryStore`].
 //!
 //! ```
 //! use rezarr::{Array, ArrayMetadata, ChunkSpec, Codecs, DataType, Layout, RechunkOptions, Region};
@@ -65,7 +65,10 @@ pub use rechunk::{
     Strategy, plan_rechunk, rechunk,
 };
 pub use region::{MAX_RANK, Region};
-pub use store::{ByteRange, Entry, EntryKind, FilesystemStore, Key, Lock, MappedValue, MemoryStore, ReadMode, Store, Value};
+pub use store::{
+    ByteRange, Entry, EntryKind, FilesystemStore, Key, Lock, MappedValue, MemoryStore, PackOptions, PackReport, ReadMode, Store, Value,
+    ZipStore, pack,
+};
 pub use verify::{Verdict, VerifyOptions, verify};
 
 // The program of README.md compiles.

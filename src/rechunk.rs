@@ -15,7 +15,7 @@ use crate::metadata::{DOCUMENT, NodeMetadata};
 use crate::process;
 use crate::publish::{Durability, Existing, Stage};
 use crate::shuffle::check_spill_directory;
-use crate::store::{EntryKind, FilesystemStore, Key, Store};
+use crate::store::{EntryKind, FilesystemStore, Key, Store, open_directory};
 
 mod budget;
 pub(crate) mod carry;
@@ -141,7 +141,7 @@ fn place(source: &Path, target: &Path) -> Result<(PathBuf, String)> {
 /// What lies below an array are its chunks: no node may be made there.
 fn refuse_inside_array(target: &Path, parent: &Path) -> Result<()> {
     for above in parent.ancestors() {
-        let store = FilesystemStore::open(above)?;
+        let store = open_directory(above)?;
         match read_optional_node(&store, &Key::root()) {
             Ok(Some((NodeMetadata::Array(_), _))) => {
                 let what = format!("{}: lies inside the array {}; a target must be outside of arrays", target.display(), above.display());

@@ -13,11 +13,15 @@ pub(crate) mod faulty;
 mod fs;
 mod memory;
 mod mmap;
+mod path;
+mod zip;
 
-pub(crate) use fs::resolved;
+pub(crate) use fs::Reads;
 pub use fs::{FilesystemStore, ReadMode};
 pub use memory::MemoryStore;
 pub use mmap::MappedValue;
+pub(crate) use path::{open_directory, open_path, resolved};
+pub use zip::{PackOptions, PackReport, ZipStore, pack};
 
 /// The name of the metadata document of a node: the value that [`Store::erase_prefix`] removes first in every prefix.
 pub(crate) const DOCUMENT: &str = "zarr.json";

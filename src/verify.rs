@@ -173,7 +173,7 @@ enum Found {
 
 impl Tree {
     fn open(path: &Path, read_mode: ReadMode) -> Result<Self> {
-        let store: Arc<dyn Store> = Arc::new(open_store(path, read_mode)?);
+        let store = open_store(path, read_mode)?;
         let mut nodes = BTreeMap::new();
         match Node::open_in(store.clone(), Key::root())? {
             Node::Array(array) => {

@@ -8,19 +8,19 @@ use crate::array::{Array, digest, refresh_copies};
 use crate::error::{Error, Result};
 use crate::json::MAX_DOCUMENT_BYTES;
 use crate::metadata::{ArrayMetadata, DOCUMENT, NodeMetadata};
-use crate::store::{ByteRange, EntryKind, FilesystemStore, Key, Store, read_to_vec};
+use crate::store::{ByteRange, EntryKind, FilesystemStore, Key, Reads, Store, open_directory, open_path, read_to_vec};
 
 /// How many children an error message names.
 const NAMED_CHILDREN: usize = 5;
 
 impl Array {
-    /// Opens the array whose directory is `path`.
+    /// Opens the array at `path`: a directory, a zip file, or what lies in one, as in `maps.zip/temperature`.
     ///
     /// # Errors
     /// [`Error::NotFound`] when nothing is there or it has no `zarr.json`; [`Error::InvalidArgument`] when it is a group;
     /// [`Error::Metadata`] or [`Error::Unsupported`] when its document is wrong or needs what this build does not have, or it is a file.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_in(Arc::new(FilesystemStore::open(path.as_ref())?), Key::root())
+        Self::open_in(open_path(path.as_ref(), Reads::default())?, Key::root())
     }
 
     /// Opens the array at `prefix` in `store`.
@@ -136,7 +136,7 @@ pub(crate) fn create_directory(path: &Path) -> Result<Arc<dyn Store>> {
 
 /// Refuses the directory `parent` for a new node at `path` if it is an array.
 fn check_parent(path: &Path, parent: &Path) -> Result<()> {
-    let store = match FilesystemStore::open(parent) {
+    let store = match open_directory(parent) {
         Err(Error::NotFound { .. }) => return Ok(()),
         opened => opened?,
     };

@@ -15,7 +15,7 @@ use crate::rechunk::plan::{Plan, plan_beside};
 use crate::rechunk::report::ArrayReport;
 use crate::rechunk::run::problem;
 use crate::rechunk::spec::Edge;
-use crate::store::{FilesystemStore, Key, MemoryStore, ReadMode, Store};
+use crate::store::{Key, MemoryStore, ReadMode, Reads, Store, open_path};
 
 /// An array to be rechunked: where it is below the root, what it becomes, and how.
 pub(crate) struct Task {
@@ -50,7 +50,7 @@ const NODE_BYTES: usize = 4 << 10;
 impl Job {
     /// Looks at the source and plans every array, before anything is written.
     pub(crate) fn prepare(source: &Path, options: &RechunkOptions<'_>, budget_bytes: u64) -> Result<Self> {
-        let store: Arc<dyn Store> = Arc::new(open_store(source, options.read_mode)?);
+        let store: Arc<dyn Store> = open_store(source, options.read_mode)?;
         let mut job = Self { source: store.clone(), tasks: Vec::new(), carried: Vec::new(), groups: Vec::new(), document_bytes: 0 };
         match Node::open_in(store.clone(), Key::root())? {
             Node::Array(array) => {
@@ -184,8 +184,8 @@ impl Job {
 }
 
 /// A store for the whole of a run: what was read is not read again, so it need not stay in the page cache.
-pub(crate) fn open_store(path: &Path, read_mode: ReadMode) -> Result<FilesystemStore> {
-    Ok(FilesystemStore::open(path)?.with_read_mode(read_mode).with_drop_behind(true))
+pub(crate) fn open_store(path: &Path, read_mode: ReadMode) -> Result<Arc<dyn Store>> {
+    open_path(path, Reads { mode: read_mode, drop_behind: true })
 }
 
 /// Of two budgets that are too small, the one that needs more.

@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Create(CreateArgs),
     /// Read a box of an array
     Get(GetArgs),
+    /// Pack an array or group into a zip file, as the last step: zip files are read like directories, and not changed
+    Pack(PackArgs),
     /// Make a light-curve survey, rechunk it for reading by object, verify it, and read one light curve
     Demo(DemoArgs),
 }
@@ -199,6 +201,26 @@ pub(crate) struct GetArgs {
     /// Memory budget for the elements held at one time
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = size)]
     pub(crate) memory: u64,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PackArgs {
+    /// Array or group
+    pub(crate) source: PathBuf,
+    /// The zip file to be made
+    pub(crate) zip: PathBuf,
+    /// Replace an existing zip file, in one step and once the new one is complete
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Do not wait until the result would survive a power cut
+    #[arg(long)]
+    pub(crate) no_sync: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print nothing but errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }
 
 #[derive(Args, Debug)]

@@ -6,6 +6,7 @@ mod demo;
 mod get;
 mod info;
 mod output;
+mod pack;
 mod progress;
 mod rechunk;
 mod selection;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => verify::run(args),
         Command::Create(args) => create::run(args),
         Command::Get(args) => get::run(args),
+        Command::Pack(args) => pack::run(args),
         Command::Demo(args) => demo::run(args),
     };
     match answer {
