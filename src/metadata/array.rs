@@ -1,6 +1,7 @@
 //! The document of an array as the rest of the crate uses it: checked, with its codecs built.
 
 use super::document::{ArrayDocument, check_chunk_bytes};
+use super::v2::Origin;
 use super::{Attributes, Layout, as_argument};
 use crate::codec::CodecPipeline;
 use crate::dtype::{DataType, FillValue};
@@ -22,6 +23,8 @@ pub struct ArrayMetadata {
     pub(crate) dimension_names: Option<Vec<Option<String>>>,
     /// Members that we do not know and that may be ignored (`must_understand: false`), kept as they came.
     pub(crate) extra: Members,
+    /// Set where the array was read from Zarr v2.
+    v2: Option<Origin>,
 }
 
 impl ArrayMetadata {
@@ -42,7 +45,7 @@ impl ArrayMetadata {
     pub fn relaid(&self, layout: &Layout, fill: Option<FillValue>) -> Result<Self> {
         let fill = fill.unwrap_or_else(|| self.fill.clone());
         let laid = Self::new(self.shape(), self.data_type.clone(), Some(fill), layout)?;
-        Ok(Self { grid: laid.grid, fill: laid.fill, codecs: laid.codecs, ..self.clone() })
+        Ok(Self { grid: laid.grid, fill: laid.fill, codecs: laid.codecs, ..self.clone().into_v3() })
     }
 
     /// How the array is cut and encoded: the inverse of [`ArrayMetadata::new`], so that a part of it can be changed and the rest kept.
@@ -68,6 +71,29 @@ impl ArrayMetadata {
     #[must_use]
     pub fn with_attributes(mut self, attributes: Attributes) -> Self {
         self.attributes = attributes;
+        self.v2 = self.v2.map(|_| Origin { v3_attributes: None });
+        self
+    }
+
+    /// The version of the format that the array was read from: 2 or 3. What is written is Zarr v3.
+    pub fn zarr_format(&self) -> u8 {
+        if self.v2.is_some() { 2 } else { 3 }
+    }
+
+    pub(super) fn with_origin(mut self, origin: Origin) -> Self {
+        self.v2 = Some(origin);
+        self
+    }
+
+    /// The attributes as Zarr v3 has them: without those that are members of its document.
+    pub(crate) fn v3_attributes(&self) -> &Attributes {
+        self.v2.as_ref().and_then(|origin| origin.v3_attributes.as_ref()).unwrap_or(&self.attributes)
+    }
+
+    /// The same array as one of Zarr v3, whose chunks are stored in the same way.
+    pub(crate) fn into_v3(mut self) -> Self {
+        self.attributes = self.v3_attributes().clone();
+        self.v2 = None;
         self
     }
 
@@ -99,7 +125,7 @@ impl ArrayMetadata {
             document;
         let codecs = CodecPipeline::from_metadata(&codecs, &chunk_shape, &data_type, &fill).map_err(|error| error.within("/codecs"))?;
         let grid = ChunkGrid::regular(shape, chunk_shape)?;
-        Ok(Self { data_type, raw_bytes, grid, key_encoding, fill, codecs, attributes, dimension_names, extra })
+        Ok(Self { data_type, raw_bytes, grid, key_encoding, fill, codecs, attributes, dimension_names, extra, v2: None })
     }
 
     fn to_document(&self) -> ArrayDocument {
@@ -111,7 +137,7 @@ impl ArrayMetadata {
             key_encoding: self.key_encoding,
             fill: self.fill.clone(),
             codecs: self.codecs.to_metadata(),
-            attributes: self.attributes.clone(),
+            attributes: self.v3_attributes().clone(),
             dimension_names: self.dimension_names.clone(),
             extra: self.extra.clone(),
         }

@@ -79,11 +79,11 @@ impl ArrayDocument {
 }
 
 /// Reads a mandatory member; the pointers of errors become those of the document.
-fn read<T>(members: &mut Members, name: &str, parse: impl FnOnce(&Value) -> Result<T>) -> Result<T> {
+pub(super) fn read<T>(members: &mut Members, name: &str, parse: impl FnOnce(&Value) -> Result<T>) -> Result<T> {
     parse(&members.require(name)?).map_err(|error| error.within(&json::pointer(name)))
 }
 
-fn read_shape(value: &Value) -> Result<Vec<u64>> {
+pub(super) fn read_shape(value: &Value) -> Result<Vec<u64>> {
     let shape = json::u64_list(value)?;
     if shape.len() > MAX_RANK {
         return Err(Error::unsupported(format!("an array of rank {}; at most {MAX_RANK} is supported", shape.len())));
