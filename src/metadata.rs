@@ -98,7 +98,6 @@ impl NodeDocument {
 fn check_format(format: &Value) -> Result<()> {
     match format.as_u64() {
         Some(3) => Ok(()),
-        Some(2) => Err(Error::unsupported("zarr_format 2 in a zarr.json; supported is 3, and Zarr v2 in documents of its own")),
         Some(other) => Err(Error::unsupported(format!("zarr_format {other}; supported is 3"))),
         None => Err(Error::metadata("/zarr_format", format!("{}; expected the integer 3", json::brief(format)))),
     }

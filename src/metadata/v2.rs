@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::{ArrayMetadata, Attributes, Consolidated, GroupMetadata, NodeMetadata};
 use crate::error::{Error, Result};
 use crate::json::{self, MAX_DOCUMENT_BYTES, Members, Text};
-use crate::store::{Key, Store, V2_ARRAY as ARRAY, read_to_vec};
+pub(crate) use crate::store::V2_ARRAY as ARRAY;
+use crate::store::{Key, Store, read_to_vec};
 
 mod array;
 mod codecs;
