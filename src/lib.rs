@@ -56,7 +56,7 @@ mod verify;
 
 pub use array::{Array, Element};
 pub use codec::Codecs;
-pub use dtype::{DataType, FillValue};
+pub use dtype::{DataType, Field, FillValue, MiniFloat, TimeUnit};
 pub use error::{Error, Result};
 pub use grid::{ChunkGrid, ChunkKeyEncoding};
 pub use group::{Group, MAX_GROUP_DEPTH, Node};

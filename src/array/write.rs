@@ -4,7 +4,6 @@ use crate::array::units::{check_stored_len, read_index};
 use crate::array::{Array, Element, Frame, read_only};
 use crate::buffer::{append, resize, zeroed};
 use crate::codec::{CodecPipeline, Scratch, ShardIndex, Sharding};
-use crate::dtype::DataType;
 use crate::error::{Error, Result};
 use crate::region::{BoxLayout, Region, copy_box, to_usize};
 use crate::store::{ByteRange, Value};
@@ -30,7 +29,8 @@ impl Array {
     /// Writes the elements of a region, given as bytes in C order and in the machine's byte order.
     ///
     /// # Errors
-    /// As [`Array::write`]; and [`Error::InvalidArgument`] when a byte for a `bool` is neither 0 nor 1.
+    /// As [`Array::write`]; and [`Error::InvalidArgument`] when a byte for a `bool` is neither 0 nor 1, or has bits set above those of an element
+    /// narrower than a byte.
     pub fn write_bytes(&self, region: &Region, data: &[u8]) -> Result<()> {
         if self.metadata().zarr_format() == 2 {
             return Err(read_only(&self.path()));
@@ -39,11 +39,7 @@ impl Array {
         if data.len() != bytes {
             return Err(Error::invalid(format!("{}: region {region} takes {bytes} bytes, {} were given", self.path(), data.len())));
         }
-        if *self.data_type() == DataType::Bool
-            && let Some(wrong) = data.iter().find(|&&byte| byte > 1)
-        {
-            return Err(Error::invalid(format!("{}: {wrong} was given for a bool; 0 and 1 are accepted", self.path())));
-        }
+        self.data_type().check_elements(data).map_err(|error| Error::invalid(format!("{}: {error}", self.path())))?;
         if bytes == 0 {
             return Ok(());
         }

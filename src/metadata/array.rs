@@ -201,6 +201,7 @@ impl ArrayMetadata {
 
 /// The document of a new array, before its codecs are built.
 pub(super) fn new_document(shape: Vec<u64>, data_type: DataType, fill: Option<FillValue>, layout: &Layout) -> Result<ArrayDocument> {
+    data_type.check().map_err(|error| as_argument("a data type that no document may have", error))?;
     let (chunk_shape, codecs) = layout.to_codecs(shape.len())?;
     check_chunk_bytes(&chunk_shape, data_type.item_size()).map_err(|fault| Error::invalid(format!("chunk shape {fault}")))?;
     ChunkGrid::regular(&*shape, &*chunk_shape)?;

@@ -39,8 +39,9 @@ impl ArrayDocument {
         let (data_type, raw_bytes) = read(&mut members, "data_type", DataType::from_json)?;
         let chunk_shape = read(&mut members, "chunk_grid", |grid| read_grid(grid, &shape, data_type.item_size()))?;
         let key_encoding = read(&mut members, "chunk_key_encoding", read_key_encoding)?;
-        let fill = read(&mut members, "fill_value", |value| FillValue::from_json(&data_type, value))?;
         let codecs = read(&mut members, "codecs", read_codecs)?;
+        let big = packs_big_endian(&codecs);
+        let fill = read(&mut members, "fill_value", |value| FillValue::from_json_in_order(&data_type, value, big))?;
         let attributes = match members.take("attributes") {
             Some(raw) => Attributes::from_raw(raw).map_err(|error| error.within("/attributes"))?,
             None => Attributes::default(),
@@ -155,6 +156,20 @@ fn read_codecs(value: &Value) -> Result<Vec<NamedConfig>> {
         }
         _ => Err(Error::metadata("", format!("{}; expected a list of at least one codec", brief(value)))),
     }
+}
+
+/// Whether elements are stored big-endian, and packed fill values of structs with them.
+fn packs_big_endian(codecs: &[NamedConfig]) -> bool {
+    codecs.iter().any(|codec| match codec.name.as_str() {
+        "bytes" => codec.configuration.get("endian").and_then(Value::as_str) == Some("big"),
+        "sharding_indexed" => {
+            let inner = codec.configuration.get("codecs").and_then(Value::as_array);
+            inner.is_some_and(|inner| {
+                packs_big_endian(&inner.iter().filter_map(|codec| NamedConfig::from_json(codec).ok()).collect::<Vec<_>>())
+            })
+        }
+        _ => false,
+    })
 }
 
 fn read_names(value: &Value, rank: usize) -> Result<Vec<Option<String>>> {
