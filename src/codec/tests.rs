@@ -4,7 +4,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::error::Error;
 use crate::region::{BoxLayout, Region, c_strides, copy_box, element_count};
+
+mod ragged;
 
 fn build(codecs: &Value, shape: &[u64], data_type: &DataType, fill: &FillValue) -> Result<CodecPipeline> {
     let list = codecs.as_array().unwrap();
@@ -386,7 +389,10 @@ fn what_is_beyond_the_limits_is_said_so() {
     let long = Value::Array(std::iter::once(little()).chain(std::iter::repeat_n(json!("crc32c"), 100)).collect());
     for (result, hint) in [
         (nested(5), "4 deep"),
-        (uint16(&json!([little(), "blosc"]), &[2]), "supported are bytes, transpose, gzip, zstd, crc32c, sharding_indexed"),
+        (
+            uint16(&json!([little(), "blosc"]), &[2]),
+            "supported are bytes, sharding_indexed, vlen-utf8, vlen-bytes, transpose, gzip, zstd, crc32c",
+        ),
         (uint16(&many, &[1 << 40]), "67108864"),
         (uint16(&long, &[1]), "at most 32"),
         (uint16(&json!([little()]), &[1 << 40, 1 << 40]), "at most 2^63"),
