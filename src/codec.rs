@@ -19,19 +19,27 @@ use crate::json::NamedConfig;
 
 mod build;
 mod bytes;
+mod bz2;
 mod chain;
+mod checksum;
 mod configuration;
-mod crc32c;
+mod deflate;
+mod foreign;
 mod gzip;
+mod lz4;
+#[cfg(feature = "lzma")]
+mod lzma;
 mod run;
 mod scratch;
 mod sharding;
+mod shuffle;
 mod sizes;
 mod spec;
 #[cfg(test)]
 mod tests;
 mod transpose;
 mod vlen;
+mod zlib;
 mod zstd;
 
 pub(crate) use scratch::Scratch;

@@ -1,13 +1,11 @@
 //! From the `codecs` member of an array document to a pipeline, and back.
 
 use crate::codec::bytes::Bytes;
-use crate::codec::chain::BytesToBytes;
-use crate::codec::crc32c::Crc32c;
-use crate::codec::gzip::Gzip;
+use crate::codec::chain::{self, BytesToBytes};
+use crate::codec::foreign;
 use crate::codec::sharding::{Sharding, Surroundings};
 use crate::codec::transpose::Transpose;
 use crate::codec::vlen::Vlen;
-use crate::codec::zstd::Zstd;
 use crate::codec::{ArrayToBytes, ByteOrder, CodecPipeline};
 use crate::error::{Error, Result};
 use crate::json::NamedConfig;
@@ -20,7 +18,7 @@ const MAX_CODECS: usize = 32;
 const ARRAY_TO_BYTES: &[&str] = &[Bytes::NAME, Sharding::NAME, Vlen::TEXT_NAME, Vlen::BYTES_NAME];
 
 /// The names of all codecs, for messages.
-const SUPPORTED: &[&[&str]] = &[ARRAY_TO_BYTES, &[Transpose::NAME], &[Gzip::NAME, Zstd::NAME, Crc32c::NAME]];
+const SUPPORTED: &[&[&str]] = &[ARRAY_TO_BYTES, &[Transpose::NAME], &BytesToBytes::NAMES];
 
 /// What the metadata of a pipeline says, sorted by kind.
 #[derive(Default)]
@@ -50,6 +48,9 @@ pub(super) fn pipeline(codecs: &[NamedConfig], around: &Surroundings<'_>) -> Res
     let Some((_, array_to_bytes)) = kinds.array_to_bytes else {
         return Err(Error::metadata("", format!("no array->bytes codec; exactly one of {} is needed", ARRAY_TO_BYTES.join(", "))));
     };
+    let size = matches!(array_to_bytes, ArrayToBytes::Bytes(_)).then_some(chunk_bytes as u64);
+    let first = codecs.len() - kinds.bytes_to_bytes.len();
+    chain::check_sizes(&kinds.bytes_to_bytes, first, size)?;
     let order = Transpose::compose(&kinds.transposes, shape.len());
     let encoded_shape: Vec<u64> = order.iter().map(|&axis| shape[axis]).collect();
     let mut strides = vec![0; shape.len()];
@@ -96,7 +97,7 @@ fn add(kinds: &mut Kinds, config: &NamedConfig, around: &Surroundings<'_>) -> Re
             let codec = Sharding::from_metadata(config, &Surroundings { transposes: &kinds.transposes, ..*around })?;
             kinds.array_to_bytes = Some((name.to_owned(), ArrayToBytes::Sharding(Box::new(codec))));
         }
-        _ => match (BytesToBytes::from_metadata(config)?, before) {
+        _ => match (BytesToBytes::from_metadata(config, around.data_type.item_size())?, before) {
             (Some(codec), Some(_)) => kinds.bytes_to_bytes.push(codec),
             (Some(_), None) => {
                 let what = format!("{name} works on bytes and must come after the array->bytes codec ({})", ARRAY_TO_BYTES.join(", "));
@@ -110,8 +111,9 @@ fn add(kinds: &mut Kinds, config: &NamedConfig, around: &Surroundings<'_>) -> Re
 
 /// Lists what is supported.
 fn unknown(name: &str) -> Error {
+    let explanation = foreign::explain(name).map_or(String::new(), |explanation| format!(": {explanation}"));
     let names: Vec<&str> = SUPPORTED.iter().flat_map(|names| names.iter().copied()).collect();
-    Error::unsupported(format!("codec {name:?}; supported are {}", names.join(", ")))
+    Error::unsupported(format!("codec {name:?}{explanation}; supported are {}", names.join(", ")))
 }
 
 /// The codec objects of a pipeline.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::codec::CodecPipeline;
 use crate::codec::bytes::Bytes;
-use crate::codec::crc32c::Crc32c;
+use crate::codec::checksum::Checksum;
 use crate::codec::gzip::Gzip;
 use crate::codec::sharding::Sharding;
 use crate::codec::transpose::Transpose;
@@ -83,7 +83,7 @@ impl Codecs {
     /// The same, and a checksum at the end.
     #[must_use]
     pub fn with_crc32c(self) -> Self {
-        self.with(NamedConfig::new(Crc32c::NAME, Map::new()))
+        self.with(NamedConfig::new(Checksum::CRC32C, Map::new()))
     }
 
     /// The same in big-endian byte order.
@@ -194,7 +194,7 @@ impl Codecs {
                 Bytes::NAME => {}
                 Zstd::NAME if codec.configuration.get("checksum") != Some(&Value::Bool(true)) => words.push(format!("zstd:{}", level?)),
                 Gzip::NAME => words.push(format!("gzip:{}", level?)),
-                Crc32c::NAME => words.push("crc32c".to_owned()),
+                Checksum::CRC32C => words.push("crc32c".to_owned()),
                 _ => return None,
             }
         }
