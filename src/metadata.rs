@@ -14,6 +14,7 @@ use crate::json::{self, Members};
 
 mod array;
 mod attributes;
+mod dialect;
 mod document;
 mod group;
 mod layout;

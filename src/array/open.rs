@@ -124,7 +124,8 @@ impl Array {
             && ours.chunk_shape() == theirs.chunk_shape()
             && ours.shape().len() == theirs.shape().len()
             && ours.shape().iter().zip(theirs.shape()).all(|(before, now)| before <= now)
-            && ours.codecs.to_metadata() == theirs.codecs.to_metadata();
+            && ours.codecs.to_metadata() == theirs.codecs.to_metadata()
+            && ours.codecs.is_in_metadata() == theirs.codecs.is_in_metadata();
         same.then(|| ours.shape() == theirs.shape())
     }
 }

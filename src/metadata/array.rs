@@ -3,7 +3,7 @@
 use super::document::{ArrayDocument, check_chunk_bytes};
 use super::v2::Origin;
 use super::{Attributes, Layout, as_argument};
-use crate::codec::CodecPipeline;
+use crate::codec::{ByteOrder, CodecPipeline};
 use crate::dtype::{DataType, FillValue};
 use crate::error::{Error, Result};
 use crate::grid::{ChunkGrid, ChunkKeyEncoding};
@@ -13,7 +13,7 @@ use crate::json::Members;
 #[derive(Clone, Debug)]
 pub struct ArrayMetadata {
     pub(crate) data_type: DataType,
-    /// Whether the type is a raw one that the document calls `raw_bytes`, as zarr-python does.
+    /// Whether the document has the type under a name of zarr-python: `raw_bytes`, `structured`.
     pub(crate) raw_bytes: bool,
     pub(crate) grid: ChunkGrid,
     pub(crate) key_encoding: ChunkKeyEncoding,
@@ -71,7 +71,7 @@ impl ArrayMetadata {
     #[must_use]
     pub fn with_attributes(mut self, attributes: Attributes) -> Self {
         self.attributes = attributes;
-        self.v2 = self.v2.map(|_| Origin { v3_attributes: None });
+        self.v2 = self.v2.map(|origin| Origin { v3_attributes: None, ..origin });
         self
     }
 
@@ -90,7 +90,12 @@ impl ArrayMetadata {
         self.v2.as_ref().and_then(|origin| origin.v3_attributes.as_ref()).unwrap_or(&self.attributes)
     }
 
-    /// The same array as one of Zarr v3, whose chunks are stored in the same way.
+    /// Why chunks as they are stored cannot be those of an array of Zarr v3; none where they can.
+    pub(crate) fn v3_obstacle(&self) -> Option<&str> {
+        self.v2.as_ref()?.obstacle.as_deref()
+    }
+
+    /// The same array as one of Zarr v3, whose chunks are stored in the same way, unless there is a [`ArrayMetadata::v3_obstacle`].
     pub(crate) fn into_v3(mut self) -> Self {
         self.attributes = self.v3_attributes().clone();
         self.v2 = None;
@@ -121,9 +126,18 @@ impl ArrayMetadata {
 
     /// Builds the codecs of a document.
     pub(super) fn from_document(document: ArrayDocument) -> Result<Self> {
+        Self::from_document_in_order(document, None)
+    }
+
+    /// The same, where elements are stored in a byte order that codecs cannot say.
+    pub(super) fn from_document_in_order(document: ArrayDocument, order: Option<&ByteOrder>) -> Result<Self> {
         let ArrayDocument { shape, data_type, raw_bytes, chunk_shape, key_encoding, fill, codecs, attributes, dimension_names, extra } =
             document;
-        let codecs = CodecPipeline::from_metadata(&codecs, &chunk_shape, &data_type, &fill).map_err(|error| error.within("/codecs"))?;
+        let codecs = match order {
+            None => CodecPipeline::from_metadata(&codecs, &chunk_shape, &data_type, &fill),
+            Some(order) => CodecPipeline::from_v2(&codecs, &chunk_shape, &data_type, &fill, order),
+        }
+        .map_err(|error| error.within("/codecs"))?;
         let grid = ChunkGrid::regular(shape, chunk_shape)?;
         Ok(Self { data_type, raw_bytes, grid, key_encoding, fill, codecs, attributes, dimension_names, extra, v2: None })
     }

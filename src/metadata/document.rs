@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Attributes, Member, Object, check_extra};
+use super::{Attributes, Member, Object, check_extra, dialect};
 use crate::dtype::{DataType, FillValue};
 use crate::error::{Error, Result};
 use crate::grid::ChunkKeyEncoding;
@@ -21,7 +21,7 @@ use crate::region::{MAX_RANK, element_count};
 pub(super) struct ArrayDocument {
     pub(super) shape: Vec<u64>,
     pub(super) data_type: DataType,
-    /// Whether the type is a raw one that the document calls `raw_bytes`.
+    /// Whether the document has the type under a name of zarr-python: `raw_bytes`, `structured`.
     pub(super) raw_bytes: bool,
     pub(super) chunk_shape: Vec<u64>,
     pub(super) key_encoding: ChunkKeyEncoding,
@@ -59,13 +59,17 @@ impl ArrayDocument {
 
     /// The document in the order in which zarr-python writes it.
     pub(super) fn to_object(&self) -> Object<'_> {
-        let data_type = if self.raw_bytes { self.data_type.to_raw_bytes_json() } else { self.data_type.to_json() };
+        let (data_type, fill) = if self.raw_bytes {
+            (dialect::data_type(&self.data_type), dialect::fill_value(&self.data_type, &self.fill))
+        } else {
+            (self.data_type.to_json(), self.fill.to_json(&self.data_type))
+        };
         let mut members = vec![
             ("shape", Member::Json(json!(self.shape))),
             ("data_type", Member::Json(data_type)),
             ("chunk_grid", Member::Json(json!({"name": "regular", "configuration": {"chunk_shape": self.chunk_shape}}))),
             ("chunk_key_encoding", Member::Json(write_key_encoding(self.key_encoding))),
-            ("fill_value", Member::Json(self.fill.to_json(&self.data_type))),
+            ("fill_value", Member::Json(fill)),
             ("codecs", Member::Json(self.codecs.iter().map(NamedConfig::to_json).collect())),
             ("attributes", self.attributes.to_member()),
         ];

@@ -14,7 +14,6 @@ use crate::store::{Key, Store, read_to_vec};
 mod array;
 mod codecs;
 mod consolidated;
-mod dtype;
 mod names;
 #[cfg(test)]
 mod tests;
@@ -39,6 +38,8 @@ pub(crate) const DOCUMENTS: [&str; 4] = [ARRAY, GROUP, ATTRIBUTES, CONSOLIDATED]
 pub(crate) struct Origin {
     /// The attributes without those that Zarr v3 has a member for.
     pub(super) v3_attributes: Option<Attributes>,
+    /// What Zarr v3 cannot say of the stored chunks.
+    pub(super) obstacle: Option<String>,
 }
 
 /// The copies that a group of Zarr v2 carries: a whole document, or one that is too large.

@@ -126,12 +126,12 @@ impl Member {
                 member.v2_names.push(name);
             }
         }
-        let (v2, v3) = (found(v2::read_node(store, &key))?, found(read_v3_node(store, &key))?);
+        let (v2, v3) = (found(v2::read_node(store, &key))?.map(|found| found.map(|(node, _)| node)), found(read_v3_node(store, &key))?);
         if matches!((&v2, &v3), (Ok(None), Ok(None))) {
             return Ok(None);
         }
         match v3 {
-            Ok(Some(node)) => member.set_present(node, v2.ok().flatten())?,
+            Ok(Some((node, text))) => member.set_present(node, &text, v2.ok().flatten())?,
             Ok(None) => member.set_missing(v2),
             Err(error) => member.set_unread(store, v2, error)?,
         }
@@ -139,12 +139,12 @@ impl Member {
     }
 
     /// A node with a `zarr.json`.
-    fn set_present(&mut self, stored: NodeMetadata, v2: Option<NodeMetadata>) -> Result<()> {
+    fn set_present(&mut self, stored: NodeMetadata, text: &[u8], v2: Option<NodeMetadata>) -> Result<()> {
         self.node_type = node_type(&stored);
         let same = match (&stored, &v2) {
             (_, None) => false,
             (NodeMetadata::Group(stored), Some(NodeMetadata::Group(wanted))) => bare(stored)?.to_bytes()? == bare(wanted)?.to_bytes()?,
-            (stored, Some(wanted)) => stored.to_bytes()? == wanted.to_bytes()?,
+            (_, Some(wanted)) => text == wanted.to_bytes()?,
         };
         self.present = if same { Present::Ours } else { Present::Other };
         self.consolidated = matches!(&v2, Some(NodeMetadata::Group(group)) if group.is_consolidated());
@@ -168,7 +168,13 @@ impl Member {
                     self.consolidated = group.is_consolidated();
                     bare(&group).map(Some)
                 }
-                array @ NodeMetadata::Array(_) => array.to_bytes().map(|_| Some(array)),
+                NodeMetadata::Array(array) => {
+                    if let Some(obstacle) = array.v3_obstacle() {
+                        return Err(Error::unsupported(obstacle));
+                    }
+                    let node = NodeMetadata::Array(array);
+                    node.to_bytes().map(|_| Some(node))
+                }
             }
         });
         match wanted {
@@ -206,9 +212,9 @@ impl Member {
 }
 
 /// What says that a document cannot be used is an answer, every other failure is none.
-fn found(read: Result<Option<(NodeMetadata, Vec<u8>)>>) -> Result<Result<Option<NodeMetadata>>> {
+fn found<T>(read: Result<T>) -> Result<Result<T>> {
     match read {
-        Ok(node) => Ok(Ok(node.map(|(node, _)| node))),
+        Ok(found) => Ok(Ok(found)),
         Err(error @ (Error::Metadata { .. } | Error::Unsupported { .. } | Error::Corrupt { .. })) => Ok(Err(error)),
         Err(error) => Err(error),
     }

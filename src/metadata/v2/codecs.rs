@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::dtype::{ByteOrder, from_v2};
-use crate::dtype::DataType;
+use crate::dtype::{ByteOrder, DataType, V2Dtype, from_v2};
 use crate::error::{Error, Result};
 use crate::json::{NamedConfig, brief};
 
@@ -141,7 +140,8 @@ impl Stored {
     fn bytes_codec(&self) -> NamedConfig {
         match self.order {
             ByteOrder::None => NamedConfig::new("bytes", Map::new()),
-            ByteOrder::Little => named("bytes", json!({"endian": "little"})),
+            // The byte order of a struct with more than one is no matter of this codec.
+            ByteOrder::Little | ByteOrder::Mixed(_) => named("bytes", json!({"endian": "little"})),
             ByteOrder::Big => named("bytes", json!({"endian": "big"})),
         }
     }
@@ -196,8 +196,10 @@ impl<'a> Codec<'a> {
         else {
             return Ok(stored);
         };
-        let encoded = from_v2(dtype).map_err(|error| error.within(&format!("{}/{name}", self.at)))?;
-        Ok(Stored { item_size: encoded.data_type.item_size(), order: encoded.order })
+        match from_v2(dtype).map_err(|error| error.within(&format!("{}/{name}", self.at)))? {
+            V2Dtype::Fixed(encoded) => Ok(Stored { item_size: encoded.data_type.item_size(), order: encoded.order }),
+            V2Dtype::Object => Err(Error::unsupported(format!("codec {:?} with objects of Python", self.id))),
+        }
     }
 
     /// This codec as one from bytes to bytes.
