@@ -5,6 +5,7 @@ mod create;
 mod demo;
 mod get;
 mod info;
+mod migrate;
 mod output;
 mod progress;
 mod rechunk;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Info(args) => info::run(args),
         Command::Tree(args) => tree::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::Migrate(args) => migrate::run(args),
         Command::Create(args) => create::run(args),
         Command::Get(args) => get::run(args),
         Command::Demo(args) => demo::run(args),
