@@ -2,7 +2,8 @@
 //!
 //! * [`Array`] and [`Group`] create, open, read and write; [`ArrayMetadata`] and [`Layout`] say what an array is and how it is cut.
 //! * [`rechunk`] rewrites an array, or the arrays of a group, under another chunk grid; [`plan_rechunk`] says beforehand how, and what it costs;
-//!   [`verify`] compares two trees bit by bit. What they may use and how they act is in [`RechunkOptions`] and [`VerifyOptions`].
+//!   [`verify`] compares two trees bit by bit, [`migrate`] makes Zarr v2 into Zarr v3 in place. What they may use and how they act is in
+//!   [`RechunkOptions`] and [`VerifyOptions`].
 //! * [`Store`] is the small trait underneath, with [`FilesystemStore`], [`ZipStore`] (read; [`pack`] makes one) and [`MemoryStore`].
 //!
 //! ```
@@ -43,6 +44,7 @@ mod grid;
 mod group;
 mod json;
 mod metadata;
+mod migrate;
 mod process;
 mod publish;
 #[allow(dead_code)]
@@ -60,6 +62,7 @@ pub use error::{Error, Result};
 pub use grid::{ChunkGrid, ChunkKeyEncoding, EdgeRuns, Edges};
 pub use group::{Group, MAX_GROUP_DEPTH, Node};
 pub use metadata::{ArrayMetadata, Attributes, Consolidated, GroupMetadata, Layout, NodeMetadata};
+pub use migrate::{MigrateOptions, MigrateOutcome, MigrateReport, MigratedNode, migrate};
 pub use rechunk::{
     ArrayReport, ChunkSpec, DEFAULT_MEMORY_BYTES, Edge, HumanBytes, Measured, Plan, Progress, RechunkOptions, Report, Shards, Share,
     Strategy, plan_rechunk, rechunk,

@@ -111,13 +111,9 @@ fn add(kinds: &mut Kinds, config: &NamedConfig, around: &Surroundings<'_>) -> Re
 
 /// Lists what is supported.
 fn unknown(name: &str) -> Error {
-    let mut what = format!("codec {name:?}");
-    if let Some(explanation) = foreign::explain(name) {
-        what.push_str(": ");
-        what.push_str(&explanation);
-    }
+    let explanation = foreign::explain(name).map_or(String::new(), |explanation| format!(": {explanation}"));
     let names: Vec<&str> = SUPPORTED.iter().flat_map(|names| names.iter().copied()).collect();
-    Error::unsupported(format!("{what}; supported are {}", names.join(", ")))
+    Error::unsupported(format!("codec {name:?}{explanation}; supported are {}", names.join(", ")))
 }
 
 /// The codec objects of a pipeline.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::array::{Array, unsupported_document};
+use crate::array::{Array, check_node_name, unsupported_document};
 use crate::dtype::FillValue;
 use crate::error::{Error, Result};
 use crate::grid::{ChunkGrid, Edges};
@@ -62,6 +62,7 @@ impl Job {
                 job.add_group_document(String::new(), group.metadata().clone())?;
                 let mut arrays = Vec::new();
                 group.walk_each(&mut |path, node| {
+                    path.rsplit('/').next().map_or(Ok(()), check_node_name)?;
                     match node {
                         Ok(NodeMetadata::Array(metadata)) => {
                             job.count_document(metadata.text_bytes());
@@ -123,7 +124,7 @@ impl Job {
             let becomes = if is_meant(&path, array.metadata(), options) {
                 target_metadata(array.metadata(), options).map_err(|error| named(error, &array))?
             } else {
-                array.metadata().clone()
+                array.metadata().clone().into_v3()
             };
             match self.add(path, array, becomes, options, budget_bytes) {
                 // All arrays are looked at, so that the budget that is named is enough for each of them.

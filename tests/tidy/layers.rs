@@ -21,6 +21,7 @@ pub(crate) const LEVELS: &[(&str, u32)] = &[
     ("metadata", 4),
     ("array", 5),
     ("group", 6),
+    ("migrate", 7),
     ("rechunk", 7),
     ("verify", 8),
     ("demo", 8),

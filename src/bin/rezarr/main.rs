@@ -5,6 +5,7 @@ mod create;
 mod demo;
 mod get;
 mod info;
+mod migrate;
 mod output;
 mod pack;
 mod progress;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Command::Info(args) => info::run(args),
         Command::Tree(args) => tree::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::Migrate(args) => migrate::run(args),
         Command::Create(args) => create::run(args),
         Command::Get(args) => get::run(args),
         Command::Pack(args) => pack::run(args),
