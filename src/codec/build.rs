@@ -102,7 +102,7 @@ fn unknown(name: &str) -> Error {
         let _ = write!(what, ": {explanation}");
     }
     what.push_str("; supported are ");
-    for (i, name) in [Bytes::NAME, Transpose::NAME, Sharding::NAME].iter().chain(&BytesToBytes::NAMES).enumerate() {
+    for (i, name) in [Bytes::NAME, Transpose::NAME, Sharding::NAME].iter().chain(BytesToBytes::names()).enumerate() {
         let _ = write!(what, "{}{name}", if i == 0 { "" } else { ", " });
     }
     Error::unsupported(what)
