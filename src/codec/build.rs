@@ -18,7 +18,9 @@ const MAX_CODECS: usize = 32;
 const ARRAY_TO_BYTES: &[&str] = &[Bytes::NAME, Sharding::NAME, Vlen::TEXT_NAME, Vlen::BYTES_NAME];
 
 /// The names of all codecs, for messages.
-const SUPPORTED: &[&[&str]] = &[ARRAY_TO_BYTES, &[Transpose::NAME], &BytesToBytes::NAMES];
+fn supported() -> impl Iterator<Item = &'static str> {
+    ARRAY_TO_BYTES.iter().chain(&[Transpose::NAME]).chain(BytesToBytes::names()).copied()
+}
 
 /// What the metadata of a pipeline says, sorted by kind.
 #[derive(Default)]
@@ -30,6 +32,14 @@ struct Kinds {
 
 /// Builds the pipeline of `codecs` with the transpositions that surround it put before them, for chunks in array axes.
 pub(super) fn pipeline(codecs: &[NamedConfig], around: &Surroundings<'_>) -> Result<CodecPipeline> {
+    let pipeline = of_any_size(codecs, around)?;
+    let size = matches!(pipeline.array_to_bytes, ArrayToBytes::Bytes(_)).then_some(pipeline.chunk_bytes as u64);
+    chain::check_sizes(&pipeline.bytes_to_bytes, codecs.len() - pipeline.bytes_to_bytes.len(), size)?;
+    Ok(pipeline)
+}
+
+/// The same for chunks that stand for those of any size: whether all codecs can do with it is not looked at.
+pub(super) fn of_any_size(codecs: &[NamedConfig], around: &Surroundings<'_>) -> Result<CodecPipeline> {
     if codecs.len() > MAX_CODECS {
         return Err(Error::unsupported(format!("a list of {} codecs; at most {MAX_CODECS} are supported", codecs.len())));
     }
@@ -48,9 +58,6 @@ pub(super) fn pipeline(codecs: &[NamedConfig], around: &Surroundings<'_>) -> Res
     let Some((_, array_to_bytes)) = kinds.array_to_bytes else {
         return Err(Error::metadata("", format!("no array->bytes codec; exactly one of {} is needed", ARRAY_TO_BYTES.join(", "))));
     };
-    let size = matches!(array_to_bytes, ArrayToBytes::Bytes(_)).then_some(chunk_bytes as u64);
-    let first = codecs.len() - kinds.bytes_to_bytes.len();
-    chain::check_sizes(&kinds.bytes_to_bytes, first, size)?;
     let order = Transpose::compose(&kinds.transposes, shape.len());
     let encoded_shape: Vec<u64> = order.iter().map(|&axis| shape[axis]).collect();
     let mut strides = vec![0; shape.len()];
@@ -112,7 +119,7 @@ fn add(kinds: &mut Kinds, config: &NamedConfig, around: &Surroundings<'_>) -> Re
 /// Lists what is supported.
 fn unknown(name: &str) -> Error {
     let explanation = foreign::explain(name).map_or(String::new(), |explanation| format!(": {explanation}"));
-    let names: Vec<&str> = SUPPORTED.iter().flat_map(|names| names.iter().copied()).collect();
+    let names: Vec<&str> = supported().collect();
     Error::unsupported(format!("codec {name:?}{explanation}; supported are {}", names.join(", ")))
 }
 
