@@ -17,9 +17,6 @@ const MAX_CODECS: usize = 32;
 /// The names of the codecs between arrays and bytes.
 const ARRAY_TO_BYTES: &[&str] = &[Bytes::NAME, Sharding::NAME, Vlen::TEXT_NAME, Vlen::BYTES_NAME];
 
-/// The names of all codecs, for messages.
-const SUPPORTED: &[&[&str]] = &[ARRAY_TO_BYTES, &[Transpose::NAME], &BytesToBytes::NAMES];
-
 /// What the metadata of a pipeline says, sorted by kind.
 #[derive(Default)]
 struct Kinds {
@@ -112,7 +109,7 @@ fn add(kinds: &mut Kinds, config: &NamedConfig, around: &Surroundings<'_>) -> Re
 /// Lists what is supported.
 fn unknown(name: &str) -> Error {
     let explanation = foreign::explain(name).map_or(String::new(), |explanation| format!(": {explanation}"));
-    let names: Vec<&str> = SUPPORTED.iter().flat_map(|names| names.iter().copied()).collect();
+    let names: Vec<&str> = ARRAY_TO_BYTES.iter().chain(&[Transpose::NAME]).chain(BytesToBytes::names()).copied().collect();
     Error::unsupported(format!("codec {name:?}{explanation}; supported are {}", names.join(", ")))
 }
 

@@ -20,6 +20,9 @@ use crate::region::to_usize;
 /// The codecs of numcodecs are known by this before their short names, by an older form of it, by one that zarrs used, or bare.
 const NUMCODECS: [&str; 3] = ["numcodecs.", "https://zarr.dev/numcodecs/", "https://codec.zarrs.dev/bytes_to_bytes/"];
 
+/// The codec that takes a cargo feature.
+const LZMA: &str = "numcodecs.lzma";
+
 /// A codec from bytes to bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum BytesToBytes {
@@ -44,14 +47,14 @@ pub(crate) enum Compressor {
 
 impl BytesToBytes {
     /// The names of all codecs, as they are written.
-    pub(super) const NAMES: [&str; 13] = [
+    const NAMES: [&str; 13] = [
         Gzip::NAME,
         Zstd::NAME,
         Checksum::CRC32C,
         Zlib::NAME,
         Bz2::NAME,
         Lz4::NAME,
-        "numcodecs.lzma",
+        LZMA,
         Shuffle::NAME,
         Checksum::CRC32,
         Checksum::NUMCODECS_CRC32C,
@@ -59,6 +62,11 @@ impl BytesToBytes {
         Checksum::FLETCHER32,
         Checksum::LOOKUP3,
     ];
+
+    /// The names of the codecs of this build.
+    pub(super) fn names() -> impl Iterator<Item = &'static &'static str> {
+        Self::NAMES.iter().filter(|name| cfg!(feature = "lzma") || **name != LZMA)
+    }
 
     /// Reads a codec object of a pipeline for items of `item_bytes`; none if no bytes->bytes codec has its name.
     pub(super) fn from_metadata(config: &NamedConfig, item_bytes: usize) -> Result<Option<Self>> {
@@ -71,9 +79,9 @@ impl BytesToBytes {
             Bz2::NAME => Compressor::Bz2(Bz2::from_metadata(config)?),
             Lz4::NAME => Compressor::Lz4(Lz4::from_metadata(config)?),
             #[cfg(feature = "lzma")]
-            Lzma::NAME => Compressor::Lzma(Lzma::from_metadata(config)?),
+            LZMA => Compressor::Lzma(Lzma::from_metadata(config)?),
             #[cfg(not(feature = "lzma"))]
-            "numcodecs.lzma" => {
+            LZMA => {
                 let what = format!("codec {:?}: this build is without it; build rezarr with the cargo feature \"lzma\"", config.name);
                 return Err(Error::unsupported(what));
             }

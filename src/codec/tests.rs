@@ -7,6 +7,7 @@ use super::*;
 use crate::error::Error;
 use crate::region::{BoxLayout, Region, c_strides, copy_box, element_count};
 
+mod foreign_bytes;
 mod ragged;
 
 fn build(codecs: &Value, shape: &[u64], data_type: &DataType, fill: &FillValue) -> Result<CodecPipeline> {
@@ -58,7 +59,12 @@ fn chain(shape: Vec<u64>, depth: usize) -> BoxedStrategy<Value> {
             json!({"name": "zstd", "configuration": {"level": 1, "checksum": true}}),
             json!({"name": "zstd", "configuration": {"level": -3}}),
             json!({"name": "gzip", "configuration": {"level": 1}}),
+            json!({"name": "numcodecs.zlib", "configuration": {"level": 1}}),
+            json!({"name": "numcodecs.lz4", "configuration": {"acceleration": 1}}),
+            json!({"name": "numcodecs.shuffle", "configuration": {"elementsize": 1}}),
             json!({"name": "crc32c"}),
+            json!({"name": "numcodecs.crc32"}),
+            json!({"name": "numcodecs.fletcher32"}),
         ]),
         0..4,
     );
