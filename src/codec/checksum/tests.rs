@@ -151,8 +151,8 @@ fn objects_come_back_and_wrong_ones_are_refused() {
     for (name, configuration, written) in [
         ("numcodecs.crc32c", json!({}), json!({"name": "crc32c"})),
         ("numcodecs.crc32c", json!({"location": "end"}), json!({"name": "crc32c"})),
-        ("numcodecs.crc32", json!({"location": "start"}), json!({"name": "numcodecs.crc32"})),
-        ("numcodecs.adler32", json!({"location": null}), json!({"name": "numcodecs.adler32"})),
+        ("numcodecs.crc32", json!({"location": "start"}), json!({"name": "numcodecs.crc32", "configuration": {}})),
+        ("numcodecs.adler32", json!({"location": null}), json!({"name": "numcodecs.adler32", "configuration": {}})),
         ("numcodecs.jenkins_lookup3", json!({}), json!({"name": "numcodecs.jenkins_lookup3", "configuration": {"initval": 0}})),
     ] {
         assert_eq!(checksum(name, &configuration).to_metadata().to_json(), written);

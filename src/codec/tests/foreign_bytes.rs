@@ -326,10 +326,10 @@ fn every_name_is_read_and_one_is_written() {
         ("lz4", json!({}), json!({"name": "numcodecs.lz4", "configuration": {"acceleration": 1}})),
         ("numcodecs.lz4", json!({"acceleration": -5}), json!({"name": "numcodecs.lz4", "configuration": {"acceleration": -5}})),
         ("shuffle", json!({"elementsize": 4}), json!({"name": "numcodecs.shuffle", "configuration": {"elementsize": 4}})),
-        ("fletcher32", json!({}), json!({"name": "numcodecs.fletcher32"})),
-        ("https://codec.zarrs.dev/bytes_to_bytes/fletcher32", json!({}), json!({"name": "numcodecs.fletcher32"})),
+        ("fletcher32", json!({}), json!({"name": "numcodecs.fletcher32", "configuration": {}})),
+        ("https://codec.zarrs.dev/bytes_to_bytes/fletcher32", json!({}), json!({"name": "numcodecs.fletcher32", "configuration": {}})),
         ("adler32", json!({"location": "end"}), json!({"name": "numcodecs.adler32", "configuration": {"location": "end"}})),
-        ("crc32", json!({}), json!({"name": "numcodecs.crc32"})),
+        ("crc32", json!({}), json!({"name": "numcodecs.crc32", "configuration": {}})),
         ("numcodecs.crc32c", json!({}), json!({"name": "crc32c"})),
     ] {
         let codec = stage(&json!({"name": read, "configuration": configuration})).unwrap();
