@@ -116,14 +116,13 @@ fn chunks_and_shards_that_do_not_fit() {
 fn words_that_are_not_understood() {
     let root = with_array();
     let edge = |text: &str| format!("chunk edge {text:?}: accepted are whole numbers from 1 on, and `all`; see --help");
-    let codecs =
-        "accepted are none, zstd[:LEVEL], gzip[:LEVEL], crc32c, big, transpose:A-B-C, joined by commas, or a JSON list of codec objects";
+    let codecs = "accepted are none, zstd[:LEVEL], gzip[:LEVEL], lz4, zlib[:LEVEL], bz2[:LEVEL], lzma[:PRESET], shuffle[:SIZE], crc32c, crc32, adler32, fletcher32, big, transpose:A-B-C, joined by commas, or a JSON list of codec objects";
     let size = "accepted are sizes such as 67108864, 64MiB, 2GiB or 500MB; see --help";
     let cases = [
         ("--chunks 0,1", format!("invalid value '0,1' for '--chunks <SPEC>': {}", edge("0"))),
         ("--chunks 1,x", format!("invalid value '1,x' for '--chunks <SPEC>': {}", edge("x"))),
         ("--shards time=1.5", format!("invalid value 'time=1.5' for '--shards <SPEC>': {}", edge("1.5"))),
-        ("--codec lzma", format!("invalid value 'lzma' for '--codec <CODECS>': codec \"lzma\" is not known; {codecs}; see --help")),
+        ("--codec lzw", format!("invalid value 'lzw' for '--codec <CODECS>': codec \"lzw\" is not known; {codecs}; see --help")),
         ("--chunks 1,1 --memory lots", format!("invalid value 'lots' for '--memory <SIZE>': \"lots\": {size}")),
         ("--chunks 1,1 --threads 0", String::from("invalid value '0' for '--threads <N>': 0 is not in 1..=1024; see --help")),
         ("--chunks 1,1 --keep-backup", String::from("the following required arguments were not provided: --overwrite; see --help")),

@@ -27,6 +27,14 @@ struct Kinds {
 
 /// Builds the pipeline of `codecs` with the transpositions that surround it put before them, for chunks in array axes.
 pub(super) fn pipeline(codecs: &[NamedConfig], around: &Surroundings<'_>) -> Result<CodecPipeline> {
+    let pipeline = of_any_size(codecs, around)?;
+    let size = matches!(pipeline.array_to_bytes, ArrayToBytes::Bytes(_)).then_some(pipeline.chunk_bytes as u64);
+    chain::check_sizes(&pipeline.bytes_to_bytes, codecs.len() - pipeline.bytes_to_bytes.len(), size)?;
+    Ok(pipeline)
+}
+
+/// The same for chunks that stand for those of any size: whether all codecs can do with it is not looked at.
+pub(super) fn of_any_size(codecs: &[NamedConfig], around: &Surroundings<'_>) -> Result<CodecPipeline> {
     if codecs.len() > MAX_CODECS {
         return Err(Error::unsupported(format!("a list of {} codecs; at most {MAX_CODECS} are supported", codecs.len())));
     }
@@ -45,9 +53,6 @@ pub(super) fn pipeline(codecs: &[NamedConfig], around: &Surroundings<'_>) -> Res
     let Some((_, array_to_bytes)) = kinds.array_to_bytes else {
         return Err(Error::metadata("", format!("no array->bytes codec; exactly one of {} is needed", ARRAY_TO_BYTES.join(", "))));
     };
-    let size = matches!(array_to_bytes, ArrayToBytes::Bytes(_)).then_some(chunk_bytes as u64);
-    let first = codecs.len() - kinds.bytes_to_bytes.len();
-    chain::check_sizes(&kinds.bytes_to_bytes, first, size)?;
     let order = Transpose::compose(&kinds.transposes, shape.len());
     let encoded_shape: Vec<u64> = order.iter().map(|&axis| shape[axis]).collect();
     let mut strides = vec![0; shape.len()];

@@ -21,7 +21,7 @@ use crate::region::to_usize;
 const NUMCODECS: [&str; 3] = ["numcodecs.", "https://zarr.dev/numcodecs/", "https://codec.zarrs.dev/bytes_to_bytes/"];
 
 /// The codec that takes a cargo feature.
-const LZMA: &str = "numcodecs.lzma";
+pub(super) const LZMA: &str = "numcodecs.lzma";
 
 /// A codec from bytes to bytes.
 #[derive(Clone, Copy, Debug)]
