@@ -165,7 +165,7 @@ impl Codecs {
         let rank = self.0.iter().find_map(|codec| codec.configuration.get("order")?.as_array().map(Vec::len)).unwrap_or(0);
         let (data_type, shape) = (DataType::Int16, vec![1; rank.min(MAX_RANK)]);
         let fill = FillValue::zero(&data_type);
-        let around = Surroundings { transposes: &[], chunk_shape: &shape, data_type: &data_type, fill: &fill, depth: 0 };
+        let around = Surroundings { transposes: &[], chunk_shape: &shape, data_type: &data_type, fill: &fill, depth: 0, order: None };
         match build::of_any_size(&self.0, &around) {
             Ok(_) => Ok(self),
             Err(Error::Metadata { pointer, what, .. }) => Err(explain(format!("at {pointer}: {what}"))),
