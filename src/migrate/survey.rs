@@ -183,7 +183,12 @@ impl Member {
                 if self.node_type.is_empty() && self.v2_names.contains(&v2::ARRAY) {
                     self.node_type = "array";
                 }
-                self.obstacle = Some(error.to_string());
+                // What would be supported follows behind the semicolon.
+                self.obstacle = Some(match error {
+                    Error::Unsupported { what, .. } => what.split("; supported").next().unwrap_or_default().to_owned(),
+                    Error::InvalidArgument { what } => what,
+                    other => other.to_string(),
+                });
             }
         }
     }

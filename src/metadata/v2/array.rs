@@ -62,6 +62,9 @@ fn obstacle(dtype: &Value, data_type: &DataType, order: &ByteOrder) -> Option<&'
         (DataType::Struct(_), ByteOrder::Mixed(_)) => {
             Some("some of its fields are little endian and others big, which Zarr v3 cannot say; `rezarr rechunk` writes a copy")
         }
+        (DataType::Struct(_), ByteOrder::Big) => {
+            Some("a struct in big endian, which zarr-python before 3.3 reads wrongly from Zarr v3; `rezarr rechunk` writes a copy")
+        }
         (DataType::Struct(_), _) if has_array_fields(dtype) => {
             Some("a field of it is an array, which Zarr v3 has no type for; `rezarr rechunk` writes a copy with a field for each element")
         }
