@@ -40,6 +40,10 @@ mod buffer;
 mod codec;
 mod dtype;
 mod error;
+// The fuzz targets in `fuzz/` are built with this; unit tests run the same bodies.
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod grid;
 mod group;
 mod json;

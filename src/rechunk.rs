@@ -32,6 +32,8 @@ mod report;
 mod run;
 mod shuffled;
 mod spec;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod unstaged;
 
 use execute::Control;
 use job::Job;

@@ -225,7 +225,7 @@ fn is_coordinate(path: &str, metadata: &ArrayMetadata) -> bool {
 }
 
 /// What an array becomes: what the options ask for, and what it has where they are silent.
-fn target_metadata(source: &ArrayMetadata, options: &RechunkOptions<'_>) -> Result<ArrayMetadata> {
+pub(super) fn target_metadata(source: &ArrayMetadata, options: &RechunkOptions<'_>) -> Result<ArrayMetadata> {
     let mut layout = source.layout();
     if let Some(spec) = &options.chunks {
         layout.chunk_shape = spec.resolve(source, &layout.chunk_shape, None)?;

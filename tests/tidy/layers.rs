@@ -26,6 +26,7 @@ pub(crate) const LEVELS: &[(&str, u32)] = &[
     ("verify", 8),
     ("demo", 8),
     ("vector", 8),
+    ("fuzzing", 9),
 ];
 
 /// What is wrong with the imports of all `files`, which are pairs of path (`src/…`) and text.
