@@ -92,8 +92,9 @@ fn codecs_and_types_that_are_not_known() {
         refuses(root.path(), arguments, 4, message);
     }
     edit(root.path(), "float32", "float8");
-    let types = "bool, int8, int16, int32, int64, uint8, uint16, uint32, uint64, float16, float32, float64, complex64, complex128, and r8, r16, \
-                 ... r1048576 (raw_bytes)";
+    let types = "bool, int2 to int64, uint2 to uint64, float16, float32, float64, bfloat16, float8_*, float6_*, float4_e2m1fn, complex64, \
+                 complex128, complex_*, r8, r16, ... r1048576 (raw_bytes), string, bytes, fixed_length_utf32, null_terminated_bytes, \
+                 numpy.datetime64, numpy.timedelta64, struct";
     refuses(root.path(), "rechunk a b --chunks 1,1", 4, &format!("a/zarr.json: unsupported: data type \"float8\"; supported are {types}"));
 }
 

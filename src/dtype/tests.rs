@@ -7,6 +7,7 @@ use super::*;
 use crate::error::Error;
 
 mod extensions;
+mod golden;
 
 /// Every data type that a name alone says, and some that are configured.
 pub(crate) fn all_types() -> Vec<DataType> {

@@ -159,10 +159,10 @@ fn every_small_float_survives_json_and_text() {
     for format in small() {
         for bits in 0..1_u64 << format.bits {
             let json = format.to_json(bits);
-            assert_eq!(format.from_json(&json).unwrap(), bits, "{} {bits:#x}", format.name);
+            assert_eq!(format.read_json(&json).unwrap(), bits, "{} {bits:#x}", format.name);
             let text = format.to_text(bits);
             let back = crate::dtype::text::real(&text);
-            assert_eq!(format.from_json(&back).unwrap(), bits, "{} {text}", format.name);
+            assert_eq!(format.read_json(&back).unwrap(), bits, "{} {text}", format.name);
         }
     }
 }
@@ -219,11 +219,11 @@ proptest! {
     fn bits_survive_json(bits in any::<u64>()) {
         for format in WIDE {
             let bits = bits >> (64 - format.bits);
-            prop_assert_eq!(format.from_json(&format.to_json(bits)).unwrap(), bits);
+            prop_assert_eq!(format.read_json(&format.to_json(bits)).unwrap(), bits);
             let text = format.to_json(bits).to_string();
-            prop_assert_eq!(format.from_json(&serde_json::from_str(&text).unwrap()).unwrap(), bits);
+            prop_assert_eq!(format.read_json(&serde_json::from_str(&text).unwrap()).unwrap(), bits);
             let text = format.to_text(bits);
-            prop_assert_eq!(format.from_json(&crate::dtype::text::real(&text)).unwrap(), bits, "{}", text);
+            prop_assert_eq!(format.read_json(&crate::dtype::text::real(&text)).unwrap(), bits, "{}", text);
         }
     }
 }

@@ -54,6 +54,11 @@ fn types_in_numpys_spelling() {
     for object in ["|O", "<O", "O"] {
         assert_eq!(from_v2(&json!(object)).unwrap(), V2Dtype::Object);
     }
+}
+
+/// FMT-DT-13.
+#[test]
+fn spellings_that_are_refused() {
     for dtype in [
         "",
         "<",
