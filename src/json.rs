@@ -398,8 +398,8 @@ impl NamedConfig {
         Ok(out)
     }
 
-    /// The object form, which every reader accepts; an empty configuration is left out, as zarr-python does, but for codecs of numcodecs, which it
-    /// reads only with one.
+    /// The object form, which every reader accepts. An empty configuration is left out, as zarr-python does, except with codecs of
+    /// numcodecs, where zarr-python insists on it.
     pub(crate) fn to_json(&self) -> Value {
         let mut members = Map::new();
         members.insert("name".to_owned(), Value::from(self.name.as_str()));

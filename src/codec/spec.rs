@@ -368,10 +368,10 @@ mod tests {
     #[test]
     fn words_say_all_or_nothing() {
         for codec in [
-            r#"{"name":"numcodecs.zlib"}"#,
+            r#"{"name":"numcodecs.zlib","configuration":{}}"#,
             r#"{"name":"numcodecs.zlib","configuration":{"level":-1}}"#,
             r#"{"name":"numcodecs.lz4","configuration":{"acceleration":2}}"#,
-            r#"{"name":"numcodecs.lz4"}"#,
+            r#"{"name":"numcodecs.lz4","configuration":{}}"#,
             r#"{"name":"numcodecs.crc32","configuration":{"location":"end"}}"#,
             r#"{"name":"zlib","configuration":{"level":1}}"#,
         ] {
