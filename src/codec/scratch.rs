@@ -41,6 +41,12 @@ impl Scratch {
         self.buffers.push(buffer);
     }
 
+    /// Bytes that its buffers take.
+    #[cfg(test)]
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.buffers.iter().map(Vec::capacity).sum()
+    }
+
     /// The zstd compressor for these parameters. It may be in the middle of a frame that an error broke off.
     pub(super) fn zstd_encoder(&mut self, level: i32, checksum: bool) -> Result<&mut CCtx<'static>> {
         let found = self.zstd_encoders.iter().position(|entry| (entry.0, entry.1) == (level, checksum));
