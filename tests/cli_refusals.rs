@@ -62,7 +62,7 @@ fn a_file_that_is_no_store() {
     }
     fs::create_dir(root.path().join("old")).unwrap();
     fs::write(root.path().join("old/.zarray"), "{}").unwrap();
-    let message = "old: unsupported: a Zarr v2 array (.zarray, no zarr.json); this version reads Zarr v3";
+    let message = "old/.zarray: invalid metadata at /zarr_format: missing; this member is mandatory";
     refuses(root.path(), "rechunk old b --chunks 1", 4, message);
 }
 

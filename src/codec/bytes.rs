@@ -95,8 +95,17 @@ impl Bytes {
         matches!(self.swap, Swap::Nothing)
     }
 
-    /// Turns decoded into encoded bytes, or back, where they lie.
-    pub(super) fn convert(&self, bytes: &mut [u8]) {
+    /// Turns decoded into encoded bytes where they lie.
+    pub(super) fn encode(&self, bytes: &mut [u8]) {
+        self.convert(bytes);
+    }
+
+    /// Turns encoded into decoded bytes where they lie.
+    pub(super) fn decode(&self, bytes: &mut [u8]) {
+        self.convert(bytes);
+    }
+
+    fn convert(&self, bytes: &mut [u8]) {
         match &self.swap {
             Swap::Nothing => {}
             Swap::Every(size) => swap(bytes, *size),
