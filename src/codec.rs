@@ -31,6 +31,7 @@ mod gzip;
 mod lz4;
 #[cfg(feature = "lzma")]
 mod lzma;
+mod packbits;
 mod reshape;
 mod run;
 mod scratch;
@@ -60,6 +61,8 @@ pub(crate) const PIECE_BYTES: usize = 128 << 10;
 pub(crate) enum ArrayToBytes {
     /// Elements in C order, in a stated byte order.
     Bytes(bytes::Bytes),
+    /// Elements in C order, in as many bits as they have.
+    PackBits(packbits::PackBits),
     /// Elements of variable length in C order, each with its length.
     Vlen(vlen::Vlen),
     /// Inner chunks with an index.
@@ -154,7 +157,7 @@ impl CodecPipeline {
     #[cfg(test)]
     pub(crate) fn codecs(&self) -> Codecs {
         match &self.array_to_bytes {
-            ArrayToBytes::Bytes(_) | ArrayToBytes::Vlen(_) => Codecs::from_metadata(self.to_metadata()),
+            ArrayToBytes::Bytes(_) | ArrayToBytes::PackBits(_) | ArrayToBytes::Vlen(_) => Codecs::from_metadata(self.to_metadata()),
             ArrayToBytes::Sharding(sharding) => sharding.unit_pipeline().codecs(),
         }
     }

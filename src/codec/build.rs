@@ -4,6 +4,7 @@ use crate::codec::bytes::Bytes;
 use crate::codec::chain::{self, BytesToBytes};
 use crate::codec::filter::{Filter, Form, Step};
 use crate::codec::foreign;
+use crate::codec::packbits::PackBits;
 use crate::codec::sharding::{Sharding, Surroundings};
 use crate::codec::transpose::Transpose;
 use crate::codec::vlen::Vlen;
@@ -16,7 +17,7 @@ use crate::region::{MAX_RANK, c_strides, element_count};
 const MAX_CODECS: usize = 32;
 
 /// The names of the codecs between arrays and bytes.
-const ARRAY_TO_BYTES: &[&str] = &[Bytes::NAME, Sharding::NAME, Vlen::TEXT_NAME, Vlen::BYTES_NAME];
+const ARRAY_TO_BYTES: &[&str] = &[Bytes::NAME, Sharding::NAME, PackBits::NAME, Vlen::TEXT_NAME, Vlen::BYTES_NAME];
 
 /// The names of all codecs, for messages.
 fn supported() -> impl Iterator<Item = &'static str> {
@@ -221,6 +222,7 @@ impl Kinds {
                 let inner = Surroundings { transposes, chunk_shape, data_type, fill, ..*around };
                 ArrayToBytes::Sharding(Box::new(Sharding::from_metadata(config, &inner)?))
             }
+            PackBits::NAME => ArrayToBytes::PackBits(PackBits::from_metadata(config, data_type, self.form.bytes()?)?),
             _ => {
                 let count = element_count(shape).unwrap_or(u64::MAX);
                 ArrayToBytes::Vlen(Vlen::from_metadata(config, data_type, count)?)
@@ -241,6 +243,7 @@ pub(super) fn metadata(pipeline: &CodecPipeline) -> Vec<NamedConfig> {
     let mut codecs = pipeline.array_to_array.clone();
     codecs.push(match &pipeline.array_to_bytes {
         ArrayToBytes::Bytes(codec) => codec.to_metadata(),
+        ArrayToBytes::PackBits(codec) => codec.to_metadata(),
         ArrayToBytes::Vlen(codec) => codec.to_metadata(),
         ArrayToBytes::Sharding(codec) => codec.to_metadata(),
     });

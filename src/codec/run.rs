@@ -59,6 +59,16 @@ impl CodecPipeline {
                     bytes.decode(out);
                 }
             },
+            ArrayToBytes::PackBits(codec) => {
+                let mut buffer = scratch.take();
+                let packed = match chain::decode(&self.bytes_to_bytes, self.array_bound(), encoded, scratch, &mut buffer)? {
+                    chain::Decoded::Input(part) => part,
+                    chain::Decoded::Output => &buffer,
+                };
+                resize(out, self.stored.bytes)?;
+                codec.decode(packed, out)?;
+                scratch.give(buffer);
+            }
             ArrayToBytes::Vlen(_) => return Err(variable_length()),
             ArrayToBytes::Sharding(sharding) => {
                 let layout = (&self.stored.fill, self.stored.strides.as_slice());
@@ -106,6 +116,14 @@ impl CodecPipeline {
                 bytes.encode(data);
                 chain::encode(&self.bytes_to_bytes, data, scratch, sink)
             }
+            ArrayToBytes::PackBits(codec) => {
+                let mut packed = scratch.take();
+                make_room(&mut packed, codec.encoded_bytes())?;
+                codec.encode(data, &mut packed);
+                let result = chain::encode(&self.bytes_to_bytes, &packed, scratch, sink);
+                scratch.give(packed);
+                result
+            }
             ArrayToBytes::Vlen(_) => Err(variable_length()),
             ArrayToBytes::Sharding(sharding) => {
                 let layout = (&self.stored.fill, self.stored.strides.as_slice());
@@ -139,7 +157,7 @@ impl CodecPipeline {
             chain::Decoded::Output => &buffer,
         };
         let elements = match &self.array_to_bytes {
-            ArrayToBytes::Bytes(_) => return Err(fixed_length()),
+            ArrayToBytes::Bytes(_) | ArrayToBytes::PackBits(_) => return Err(fixed_length()),
             ArrayToBytes::Vlen(vlen) => Some(vlen.decode(bytes)?),
             ArrayToBytes::Sharding(sharding) => sharding.decode_ragged(bytes, (&self.fill, self.strides.as_slice()), scratch)?,
         };
@@ -150,7 +168,7 @@ impl CodecPipeline {
     /// The most bytes that may come out of the bytes->bytes codecs of a chunk of which `stored` bytes are stored.
     fn most_ragged_bytes(&self, stored: usize) -> Result<u64> {
         match &self.array_to_bytes {
-            ArrayToBytes::Bytes(_) => Err(fixed_length()),
+            ArrayToBytes::Bytes(_) | ArrayToBytes::PackBits(_) => Err(fixed_length()),
             ArrayToBytes::Vlen(vlen) => Ok(vlen::most_bytes(vlen.count(), stored as u64)),
             ArrayToBytes::Sharding(sharding) => {
                 let count = (self.chunk_bytes / crate::ragged::ENTRY_BYTES) as u64;
@@ -172,7 +190,7 @@ impl CodecPipeline {
         assert_eq!(elements.len(), self.chunk_bytes / crate::ragged::ENTRY_BYTES, "elements of a chunk");
         let mut buffer = scratch.take();
         match &self.array_to_bytes {
-            ArrayToBytes::Bytes(_) => return Err(fixed_length()),
+            ArrayToBytes::Bytes(_) | ArrayToBytes::PackBits(_) => return Err(fixed_length()),
             ArrayToBytes::Vlen(vlen) => vlen.encode(elements, &mut buffer)?,
             ArrayToBytes::Sharding(sharding) => {
                 sharding.encode_ragged(elements, (&self.fill, self.strides.as_slice()), scratch, &mut buffer)?;

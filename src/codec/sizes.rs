@@ -7,6 +7,7 @@ impl CodecPipeline {
     pub(super) fn array_bound(&self) -> u64 {
         match &self.array_to_bytes {
             ArrayToBytes::Bytes(_) => self.stored.bytes as u64,
+            ArrayToBytes::PackBits(codec) => codec.encoded_bytes() as u64,
             ArrayToBytes::Vlen(_) => u64::MAX,
             ArrayToBytes::Sharding(sharding) => sharding.encoded_bound(),
         }
@@ -23,6 +24,8 @@ impl CodecPipeline {
         let stages = chain::decode_memory(&self.bytes_to_bytes, self.array_bound()).saturating_add(filter::memory(&self.steps));
         match &self.array_to_bytes {
             ArrayToBytes::Bytes(_) => stages,
+            ArrayToBytes::PackBits(_) if chain::only_checksums(&self.bytes_to_bytes) => stages,
+            ArrayToBytes::PackBits(codec) => stages.saturating_add(codec.encoded_bytes() as u64),
             ArrayToBytes::Vlen(_) => u64::MAX,
             ArrayToBytes::Sharding(sharding) => {
                 let shard = if chain::only_checksums(&self.bytes_to_bytes) { 0 } else { sharding.encoded_bound() };
@@ -37,6 +40,7 @@ impl CodecPipeline {
         let stages = chain::encode_memory(&self.bytes_to_bytes, self.array_bound()).saturating_add(filter::memory(&self.steps));
         match &self.array_to_bytes {
             ArrayToBytes::Bytes(_) => stages,
+            ArrayToBytes::PackBits(codec) => stages.saturating_add(codec.encoded_bytes() as u64),
             ArrayToBytes::Vlen(_) => u64::MAX,
             ArrayToBytes::Sharding(sharding) => {
                 let shard = if self.bytes_to_bytes.is_empty() { 0 } else { sharding.encoded_bound() };

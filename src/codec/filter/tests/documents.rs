@@ -64,6 +64,15 @@ fn wrong_objects_are_refused_at_the_right_place() {
         (numcodecs("bitround", json!({"keepbits": 24})), "float32", "/0/configuration/keepbits"),
         (numcodecs("bitround", json!({"keepbits": -1})), "float32", "/0/configuration/keepbits"),
         (numcodecs("bitround", json!({"keepbits": 1})), "int32", "unsupported"),
+    ] {
+        assert_eq!(pointer_of(&codec, data_type), expected, "{codec} for {data_type}");
+    }
+}
+
+/// FMT-AA-30 to FMT-AA-34
+#[test]
+fn wrong_objects_of_the_registry_are_refused_at_the_right_place() {
+    for (codec, data_type, expected) in [
         (json!({"name": "bitround", "configuration": {"keepbits": 0}}), "float32", "/0/configuration/keepbits"),
         (json!({"name": "bitround", "configuration": {"keepbits": 1}}), "bool", "unsupported"),
         (json!({"name": "scale_offset", "configuration": {"offset": 1.5}}), "int32", "/0/configuration/offset"),
