@@ -23,6 +23,7 @@ pub(crate) const LEVELS: &[(&str, u32)] = &[
     ("group", 6),
     ("rechunk", 7),
     ("verify", 8),
+    ("check", 8),
     ("demo", 8),
     ("vector", 8),
 ];
