@@ -138,7 +138,7 @@ impl Zstd {
             return Err(Error::corrupt("zstd: no bytes where at least one frame is needed"));
         }
         // What the frames say they hold, or for those that do not say, what their blocks can hold.
-        let bound = decompress_bound(input).map_err(|code| decode_fault(code, limit))?;
+        let bound = decompress_bound(input).map_err(|_| Error::corrupt("zstd: a frame is cut off, or some bytes are no frame"))?;
         make_room(out, usize::try_from(bound).unwrap_or(limit).min(limit))?;
         scratch.zstd_decoder()?.decompress(out, input).map_err(|code| decode_fault(code, limit))?;
         // A buffer from an earlier use may have had room for more than the limit.
