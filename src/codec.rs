@@ -13,12 +13,15 @@
 //!    compressor, and for a whole shard whose index comes first or which is compressed as a whole.
 //! 4. After an error a [`Scratch`] can be used again; the buffers that were lent out are then gone.
 
+use std::ops::Range;
+
 use crate::buffer::make_room;
 use crate::dtype::{DataType, FillValue};
 use crate::error::{Error, Result};
 use crate::json::NamedConfig;
 use crate::region::to_usize;
 
+mod blosc;
 mod build;
 mod bytes;
 mod chain;
@@ -119,6 +122,11 @@ impl CodecPipeline {
         matches!(&self.array_to_bytes, ArrayToBytes::Bytes(bytes) if bytes.is_native()) && chain::only_checksums(&self.bytes_to_bytes)
     }
 
+    /// Whether [`CodecPipeline::decode_parts`] works, which decodes parts of a chunk for less than the whole.
+    pub(crate) fn decodes_parts(&self) -> bool {
+        matches!(&self.array_to_bytes, ArrayToBytes::Bytes(bytes) if bytes.is_native()) && chain::decodes_parts(&self.bytes_to_bytes)
+    }
+
     /// The sharding codec, if inner chunks can be read and written by offset: it is the array->bytes codec and nothing follows it.
     pub(crate) fn sharding(&self) -> Option<&Sharding> {
         match &self.array_to_bytes {
@@ -205,6 +213,29 @@ impl CodecPipeline {
                 Ok(found.then_some(out.as_slice()))
             }
         }
+    }
+
+    /// Decodes at least the byte ranges `parts` of a chunk, each to its place in `out`, which then has [`CodecPipeline::chunk_bytes`] bytes; what
+    /// the other bytes are is unspecified. Returns the number of compressed blocks decoded.
+    ///
+    /// # Errors
+    /// As [`CodecPipeline::decode`], for what is decoded; [`Error::InvalidArgument`] if not [`CodecPipeline::decodes_parts`].
+    pub(crate) fn decode_parts(&self, encoded: &[u8], parts: &[Range<usize>], scratch: &mut Scratch, out: &mut Vec<u8>) -> Result<usize> {
+        if !self.decodes_parts() {
+            return Err(Error::invalid("parts of a chunk whose codecs decode only the whole"));
+        }
+        chain::decode_parts(&self.bytes_to_bytes, self.chunk_bytes, encoded, parts, scratch, out)
+    }
+
+    /// Refuses codecs that are read but not written.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`], with what could be used instead.
+    pub(crate) fn check_encodable(&self) -> Result<()> {
+        if let ArrayToBytes::Sharding(sharding) = &self.array_to_bytes {
+            sharding.unit_pipeline().check_encodable()?;
+        }
+        chain::check_encodable(&self.bytes_to_bytes)
     }
 
     fn check_len<'a>(&self, decoded: &'a [u8]) -> Result<&'a [u8]> {

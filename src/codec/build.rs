@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::codec::blosc::Blosc;
 use crate::codec::bytes::Bytes;
 use crate::codec::chain::BytesToBytes;
 use crate::codec::crc32c::Crc32c;
@@ -9,7 +10,7 @@ use crate::codec::gzip::Gzip;
 use crate::codec::sharding::{Sharding, Surroundings};
 use crate::codec::transpose::Transpose;
 use crate::codec::zstd::Zstd;
-use crate::codec::{ArrayToBytes, CodecPipeline};
+use crate::codec::{ArrayToBytes, CodecPipeline, chain};
 use crate::error::{Error, Result};
 use crate::json::NamedConfig;
 use crate::region::{MAX_RANK, c_strides, element_count, to_usize};
@@ -52,7 +53,7 @@ pub(super) fn pipeline(codecs: &[NamedConfig], around: &Surroundings<'_>) -> Res
     for (&axis, stride) in order.iter().zip(c_strides(&encoded_shape, item_size)) {
         strides[axis] = stride;
     }
-    Ok(CodecPipeline {
+    let pipeline = CodecPipeline {
         chunk_shape: shape.to_vec(),
         chunk_bytes,
         strides,
@@ -60,7 +61,9 @@ pub(super) fn pipeline(codecs: &[NamedConfig], around: &Surroundings<'_>) -> Res
         transposes: kinds.transposes,
         array_to_bytes,
         bytes_to_bytes: kinds.bytes_to_bytes,
-    })
+    };
+    chain::check_len(&pipeline.bytes_to_bytes, pipeline.array_bound())?;
+    Ok(pipeline)
 }
 
 /// Reads one codec object, and checks that its kind may stand where it stands.
@@ -82,7 +85,7 @@ fn add(kinds: &mut Kinds, config: &NamedConfig, around: &Surroundings<'_>) -> Re
             let codec = Sharding::from_metadata(config, &Surroundings { transposes: &kinds.transposes, ..*around })?;
             kinds.array_to_bytes = Some((name.to_owned(), ArrayToBytes::Sharding(Box::new(codec))));
         }
-        _ => match (BytesToBytes::from_metadata(config)?, before) {
+        _ => match (BytesToBytes::from_metadata(config, around.data_type)?, before) {
             (Some(codec), Some(_)) => kinds.bytes_to_bytes.push(codec),
             (Some(_), None) => {
                 let what =
@@ -97,7 +100,7 @@ fn add(kinds: &mut Kinds, config: &NamedConfig, around: &Surroundings<'_>) -> Re
 
 fn unknown(name: &str) -> Error {
     let mut what = format!("codec {name:?}; supported are ");
-    for (i, name) in [Bytes::NAME, Transpose::NAME, Gzip::NAME, Zstd::NAME, Crc32c::NAME, Sharding::NAME].iter().enumerate() {
+    for (i, name) in [Bytes::NAME, Transpose::NAME, Gzip::NAME, Zstd::NAME, Blosc::NAME, Crc32c::NAME, Sharding::NAME].iter().enumerate() {
         let _ = write!(what, "{}{name}", if i == 0 { "" } else { ", " });
     }
     Error::unsupported(what)

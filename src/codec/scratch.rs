@@ -4,6 +4,7 @@ use flate2::{Compress, Compression, Decompress};
 use zstd::zstd_safe::{CCtx, CParameter, DCtx, ErrorCode, get_error_name};
 
 use crate::buffer::resize;
+use crate::codec::blosc;
 use crate::error::{Error, Result};
 
 /// Contexts and buffers of one thread. Making one is cheap; they fill on first use.
@@ -19,6 +20,7 @@ pub(crate) struct Scratch {
     /// By level.
     gzip_encoders: Vec<(u32, Compress)>,
     gzip_decoder: Option<Decompress>,
+    pub(super) blosc: blosc::Contexts,
 }
 
 impl Scratch {

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde_json::{Map, Value};
 
 use crate::codec::CodecPipeline;
+use crate::codec::blosc::Blosc;
 use crate::codec::bytes::Bytes;
 use crate::codec::crc32c::Crc32c;
 use crate::codec::gzip::Gzip;
@@ -26,6 +27,7 @@ use crate::region::MAX_RANK;
 /// | `none` | only `bytes`, little endian (alone) |
 /// | `zstd`, `zstd:LEVEL` | `zstd`, level -131072 to 22, 3 if none is given |
 /// | `gzip`, `gzip:LEVEL` | `gzip`, level 0 to 9, 6 if none is given |
+/// | `blosc`, `blosc:CNAME:LEVEL:SHUFFLE` | `blosc`: `lz4`, `lz4hc`, `blosclz`, `zstd` or `zlib`, level 0 to 9, `shuffle`, `bitshuffle` or `noshuffle`; `zstd`, 5, `shuffle` where they are left out |
 /// | `crc32c` | `crc32c` |
 /// | `big` | big endian instead of little |
 /// | `transpose:2-0-1` | `transpose`, stored axis 0 is array axis 2, and so on |
@@ -38,8 +40,7 @@ use crate::region::MAX_RANK;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Codecs(pub(crate) Vec<NamedConfig>);
 
-const ACCEPTED: &str =
-    "accepted are none, zstd[:LEVEL], gzip[:LEVEL], crc32c, big, transpose:A-B-C, joined by commas, or a JSON list of codec objects";
+const ACCEPTED: &str = "accepted are none, zstd[:LEVEL], gzip[:LEVEL], blosc[:CNAME:LEVEL:SHUFFLE], crc32c, big, transpose:A-B-C, joined by commas, or a JSON list of codec objects";
 
 /// The level that the word `zstd` alone stands for.
 const ZSTD_LEVEL: i32 = 3;
@@ -120,6 +121,22 @@ impl Codecs {
         Self(codecs)
     }
 
+    /// What a user should know of these codecs, a sentence each: where chunks are encoded in another way than the codec objects ask for.
+    pub fn notes(&self) -> Vec<String> {
+        self.0.iter().filter(|codec| codec.name == Blosc::NAME).filter_map(|codec| Blosc::note(&codec.configuration)).collect()
+    }
+
+    /// The same without what follows from the size of an element, for use with any type.
+    #[must_use]
+    pub(crate) fn without_item_size(mut self, item_size: usize) -> Self {
+        for codec in self.0.iter_mut().filter(|codec| codec.name == Blosc::NAME) {
+            if codec.configuration.get("typesize").and_then(Value::as_u64) == Some(item_size as u64) {
+                codec.configuration.shift_remove("typesize");
+            }
+        }
+        self
+    }
+
     fn with_zstd(self, level: i32) -> Self {
         let configuration = Map::from_iter([("level".to_owned(), Value::from(level)), ("checksum".to_owned(), Value::from(false))]);
         self.with(NamedConfig::new(Zstd::NAME, configuration))
@@ -139,7 +156,7 @@ impl Codecs {
         let rank = self.0.iter().find_map(|codec| codec.configuration.get("order")?.as_array().map(Vec::len)).unwrap_or(0);
         let (data_type, shape) = (DataType::Int16, vec![1; rank.min(MAX_RANK)]);
         match CodecPipeline::from_metadata(&self.0, &shape, &data_type, &FillValue::zero(&data_type)) {
-            Ok(_) => Ok(self),
+            Ok(pipeline) => pipeline.check_encodable().map_err(|error| explain(error.to_string())).map(|()| self),
             Err(Error::Metadata { pointer, what, .. }) => Err(explain(format!("at {pointer}: {what}"))),
             Err(error) => Err(explain(error.to_string())),
         }
@@ -162,6 +179,7 @@ impl Codecs {
         Ok(Some(match (name, argument) {
             ("zstd", _) => self.followed_by(Self::zstd(level(ZSTD_LEVEL)?)?),
             ("gzip", _) => self.followed_by(Self::gzip(level(Gzip::DEFAULT_LEVEL)?)?),
+            ("blosc", words) => self.with(Blosc::from_words(words.unwrap_or_default())?).checked()?,
             ("crc32c", None) => self.with_crc32c(),
             ("big", None) => self.with_big_endian(),
             ("transpose", Some(order)) => {
@@ -194,6 +212,7 @@ impl Codecs {
                 Bytes::NAME => {}
                 Zstd::NAME if codec.configuration.get("checksum") != Some(&Value::Bool(true)) => words.push(format!("zstd:{}", level?)),
                 Gzip::NAME => words.push(format!("gzip:{}", level?)),
+                Blosc::NAME => words.push(Blosc::to_words(&codec.configuration)?),
                 Crc32c::NAME => words.push("crc32c".to_owned()),
                 _ => return None,
             }
@@ -271,7 +290,7 @@ mod tests {
             ("[", "JSON"),
             ("[1]", "accepted are none"),
             (r#"[{"name":"zstd","configuration":{"level":1}}]"#, "at /0"),
-            (r#"[{"name":"blosc"}]"#, "supported are"),
+            (r#"[{"name":"zfp"}]"#, "supported are"),
             (r#"[{"name":"sharding_indexed","configuration":{}}]"#, "shards"),
         ] {
             let error = text.parse::<Codecs>().unwrap_err();

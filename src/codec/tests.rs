@@ -386,7 +386,7 @@ fn what_is_beyond_the_limits_is_said_so() {
     let long = Value::Array(std::iter::once(little()).chain(std::iter::repeat_n(json!("crc32c"), 100)).collect());
     for (result, hint) in [
         (nested(5), "4 deep"),
-        (uint16(&json!([little(), "blosc"]), &[2]), "supported are bytes, transpose, gzip, zstd, crc32c, sharding_indexed"),
+        (uint16(&json!([little(), "zfp"]), &[2]), "supported are bytes, transpose, gzip, zstd, blosc, crc32c, sharding_indexed"),
         (uint16(&many, &[1 << 40]), "67108864"),
         (uint16(&long, &[1]), "at most 32"),
         (uint16(&json!([little()]), &[1 << 40, 1 << 40]), "at most 2^63"),

@@ -97,7 +97,7 @@ impl IndexCodecs {
         let bytes = Bytes::from_metadata(first, &DataType::UInt64).map_err(|error| error.within("/0"))?;
         let mut checksums = Vec::new();
         for (i, config) in rest.iter().enumerate() {
-            match BytesToBytes::from_metadata(config).map_err(|error| error.within(&format!("/{}", i + 1)))? {
+            match BytesToBytes::from_metadata(config, &DataType::UInt64).map_err(|error| error.within(&format!("/{}", i + 1)))? {
                 Some(codec) if only_checksums(&[codec]) => checksums.push(codec),
                 _ => {
                     let what = format!("{:?} has no fixed size, or does not follow {}; {accepted}", config.name, Bytes::NAME);
