@@ -135,13 +135,14 @@ impl Blosc {
     }
 
     /// The codec object for `CNAME:LEVEL:SHUFFLE`, of which the last, and the last two, and all may be missing; for elements of any size.
-    pub(super) fn from_words(words: &str) -> Result<NamedConfig> {
-        let wrong = |what: String| Err(Error::invalid(format!("codec blosc:{words}: {what}")));
-        let mut parts = words.split(':').filter(|_| !words.is_empty());
+    pub(super) fn from_words(words: Option<&str>) -> Result<NamedConfig> {
+        let wrong = |what: String| Err(Error::invalid(format!("codec blosc:{}: {what}", words.unwrap_or_default())));
+        let mut parts = words.into_iter().flat_map(|words| words.split(':'));
         let name = parts.next().unwrap_or_else(|| word(Self::DEFAULT_COMPRESSOR, &COMPRESSORS));
         let level = parts.next().map_or(Ok(Self::DEFAULT_LEVEL), str::parse);
         let filter = parts.next().unwrap_or_else(|| word(Filter::Shuffle, &FILTERS));
         match level {
+            _ if name.is_empty() => wrong("accepted is blosc:CNAME:LEVEL:SHUFFLE".to_owned()),
             _ if !COMPRESSORS.iter().any(|known| known.1 == name) => wrong(format!("{name:?}; accepted are {}", names(&COMPRESSORS))),
             Ok(level)
                 if (0..=Self::MAX_LEVEL).contains(&level) && parts.next().is_none() && FILTERS.iter().any(|known| known.1 == filter) =>

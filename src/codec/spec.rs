@@ -179,7 +179,7 @@ impl Codecs {
         Ok(Some(match (name, argument) {
             ("zstd", _) => self.followed_by(Self::zstd(level(ZSTD_LEVEL)?)?),
             ("gzip", _) => self.followed_by(Self::gzip(level(Gzip::DEFAULT_LEVEL)?)?),
-            ("blosc", words) => self.with(Blosc::from_words(words.unwrap_or_default())?).checked()?,
+            ("blosc", words) => self.with(Blosc::from_words(words)?).checked()?,
             ("crc32c", None) => self.with_crc32c(),
             ("big", None) => self.with_big_endian(),
             ("transpose", Some(order)) => {
@@ -259,11 +259,26 @@ mod tests {
 
     #[test]
     fn words_come_back_as_they_were() {
-        for text in ["none", "zstd:3", "zstd:-7", "gzip:0", "zstd:3,crc32c", "big,zstd:1", "transpose:2-0-1,zstd:5", "big", "crc32c"] {
+        for text in [
+            "none",
+            "zstd:3",
+            "blosc:lz4:9:bitshuffle",
+            "big,blosc:zlib:0:noshuffle,crc32c",
+            "zstd:-7",
+            "gzip:0",
+            "zstd:3,crc32c",
+            "big,zstd:1",
+            "transpose:2-0-1,zstd:5",
+            "big",
+            "crc32c",
+        ] {
             assert_eq!(text.parse::<Codecs>().unwrap().to_string(), text);
         }
         assert_eq!("zstd".parse::<Codecs>().unwrap(), Codecs::default());
         assert_eq!("zstd, big".parse::<Codecs>().unwrap(), Codecs::zstd(3).unwrap().with_big_endian());
+        for text in ["blosc", "blosc:zstd", "blosc:zstd:5", "blosc:zstd:5:shuffle"] {
+            assert_eq!(text.parse::<Codecs>().unwrap().to_string(), "blosc:zstd:5:shuffle");
+        }
         assert_eq!("gzip".parse::<Codecs>().unwrap(), Codecs::gzip(6).unwrap());
     }
 
@@ -283,6 +298,14 @@ mod tests {
             ("zstd:23", "-131072 to 22"),
             ("zstd:x", "not a number"),
             ("gzip:10", "0 to 9"),
+            ("blosc:", "accepted is blosc:CNAME:LEVEL:SHUFFLE"),
+            ("blosc:gzip", "blosclz, lz4, lz4hc"),
+            ("blosc:lz4:10", "0 to 9"),
+            ("blosc:lz4:x", "0 to 9"),
+            ("blosc:lz4:5:auto", "bitshuffle"),
+            ("blosc:lz4:5:shuffle:4", "accepted is blosc:CNAME:LEVEL:SHUFFLE"),
+            ("blosc:snappy:5", "lz4 or zstd"),
+            (r#"["bytes",{"name":"blosc","configuration":{"cname":"snappy"}}]"#, "lz4 or zstd"),
             ("crc32c:1", "accepted are none"),
             ("transpose:0-0", "permutation"),
             ("transpose:1-0,transpose:0", "permutation"),
@@ -298,6 +321,29 @@ mod tests {
             assert!(error.to_string().contains(hint), "{text}: {error}");
         }
         assert!(Codecs::none().with_transpose(&[1, 2]).is_err());
+    }
+
+    #[test]
+    fn what_blosc_needs_of_the_elements_is_filled_in() {
+        // FMT-BL-2: what an array's document says is more than what was asked for, and the same when it is asked for again.
+        let codecs = "blosc:lz4:5:shuffle,crc32c".parse::<Codecs>().unwrap();
+        for data_type in [DataType::Float64, DataType::UInt8] {
+            let pipeline = CodecPipeline::from_metadata(&codecs.0, &[4], &data_type, &FillValue::zero(&data_type)).unwrap();
+            let written = Codecs::from_metadata(pipeline.to_metadata());
+            assert_eq!(written.0[1].configuration["typesize"], data_type.item_size());
+            assert!(written.to_string().starts_with('['), "{written}");
+            assert_eq!(written.without_item_size(data_type.item_size()), codecs);
+        }
+        let other = r#"[{"name":"bytes","configuration":{"endian":"little"}},{"name":"blosc","configuration":{"typesize":1}}]"#;
+        assert_eq!(other.parse::<Codecs>().unwrap().without_item_size(4).to_string(), other);
+    }
+
+    #[test]
+    fn what_is_done_otherwise_is_noted() {
+        // FMT-BL-8.
+        let notes = |text: &str| text.parse::<Codecs>().unwrap().notes();
+        assert!(notes("blosc:lz4").is_empty() && notes("zstd,crc32c").is_empty());
+        assert!(notes("blosc:lz4hc:9")[0].contains("encoded by the lz4 encoder"));
     }
 
     #[test]

@@ -55,6 +55,8 @@ fn chain(shape: Vec<u64>, depth: usize) -> BoxedStrategy<Value> {
             json!({"name": "zstd", "configuration": {"level": 1, "checksum": true}}),
             json!({"name": "zstd", "configuration": {"level": -3}}),
             json!({"name": "gzip", "configuration": {"level": 1}}),
+            json!({"name": "blosc", "configuration": {"cname": "lz4", "clevel": 5, "shuffle": "bitshuffle", "typesize": 2, "blocksize": 0}}),
+            json!({"name": "blosc", "configuration": {"cname": "zlib", "clevel": 1, "shuffle": "shuffle", "typesize": 3, "blocksize": 128}}),
             json!({"name": "crc32c"}),
         ]),
         0..4,

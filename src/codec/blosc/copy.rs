@@ -28,10 +28,11 @@ pub(super) fn literals(input: &[u8], out: &mut [u8], end: usize, len: usize) -> 
 #[inline(always)]
 pub(super) fn repeat(out: &mut [u8], end: usize, distance: usize, len: usize) -> Option<()> {
     let out = out.get_mut(end.checked_sub(distance)?..)?;
-    if distance == 0 || len > out.len() - distance {
+    let room = out.len().checked_sub(distance)?.checked_sub(len)?;
+    if distance == 0 {
         return None;
     }
-    if len > LONG || out.len() - distance - len < STEP {
+    if len > LONG || room < STEP {
         long_or_last(out, distance, len);
     } else if distance >= STEP {
         steps::<STEP>(out, distance, len)?;

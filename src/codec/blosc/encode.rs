@@ -9,7 +9,7 @@ use crate::codec::scratch::Scratch;
 use crate::error::Result;
 
 /// Content of fewer bytes is stored as it is, and blocks that are asked for have at least as many.
-const MIN_BYTES: usize = 128;
+pub(super) const MIN_BYTES: usize = 128;
 
 /// The largest block; other readers need three times as much.
 const MAX_BLOCK_BYTES: usize = (i32::MAX as usize - 255 * 4) / 3;

@@ -136,3 +136,60 @@ fn gather(typesize: usize, first: usize, input: &[u8], output: &mut [u8]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::blosc::bitshuffle::{bitshuffle, bitunshuffle};
+
+    /// Elements around the sizes of tiles, and what is left over of one.
+    fn lens(typesize: usize) -> impl Iterator<Item = usize> {
+        let counts = [0, 1, 7, 8, 9, 63, 64, 65, 128, 504, 512, 520, 1024, 1032];
+        counts.into_iter().flat_map(move |count| [count * typesize, count * typesize + typesize - 1])
+    }
+
+    fn some(len: usize) -> Vec<u8> {
+        (0..len).map(|i| u8::try_from((i * i / 3 + i) % 251).unwrap()).collect()
+    }
+
+    #[test]
+    fn bytes_are_where_they_are_defined_to_be() {
+        // FMT-BL-6.
+        for typesize in [2, 3, 4, 5, 8, 12, 16, 17, 255] {
+            for len in lens(typesize) {
+                let (input, count) = (some(len), len / typesize);
+                let (mut output, mut back) = (vec![0xaa; len], vec![0xaa; len]);
+                shuffle(typesize, &input, &mut output);
+                for i in 0..len {
+                    let to = if i < count * typesize { i % typesize * count + i / typesize } else { i };
+                    assert_eq!(output[to], input[i], "byte {i} of {len}, elements of {typesize}");
+                }
+                unshuffle(typesize, &output, &mut back);
+                assert_eq!(back, input, "{len} bytes, elements of {typesize}");
+            }
+        }
+    }
+
+    #[test]
+    fn bits_are_where_they_are_defined_to_be() {
+        // FMT-BL-6.
+        for typesize in [1, 2, 3, 4, 5, 8, 12, 16, 17, 255] {
+            for len in lens(typesize) {
+                let (input, count) = (some(len), len / typesize);
+                let (mut output, mut back) = (vec![0xaa; len], vec![0xaa; len]);
+                bitshuffle(typesize, &input, &mut output);
+                let whole = if count % 8 == 0 { count * typesize } else { 0 };
+                for i in 0..whole {
+                    for bit in 0..8 {
+                        let (row, element) = (i % typesize * 8 + bit, i / typesize);
+                        let got = output[row * count / 8 + element / 8] >> (element % 8) & 1;
+                        assert_eq!(got, input[i] >> bit & 1, "bit {bit} of byte {i} of {len}, elements of {typesize}");
+                    }
+                }
+                assert_eq!(output[whole..], input[whole..]);
+                bitunshuffle(typesize, &output, &mut back);
+                assert_eq!(back, input, "{len} bytes, elements of {typesize}");
+            }
+        }
+    }
+}
