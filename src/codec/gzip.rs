@@ -60,7 +60,9 @@ impl Gzip {
         let mut piece = scratch.take();
         make_room(&mut piece, PIECE_BYTES)?;
         piece.extend_from_slice(&HEADER);
-        deflate(scratch.gzip_encoder(self.level), input, &mut piece, sink)?;
+        let mut encoder = scratch.take_gzip_encoder(self.level);
+        deflate(&mut encoder, input, &mut piece, sink)?;
+        scratch.give_gzip_encoder(self.level, encoder);
         // RFC 1952 stores the length modulo 2^32.
         let length = (input.len() as u64 & u64::from(u32::MAX)).to_le_bytes();
         piece.extend_from_slice(&crc32fast::hash(input).to_le_bytes());
@@ -282,17 +284,19 @@ mod tests {
     fn a_broken_off_stream_leaves_the_context_usable() {
         let mut scratch = Scratch::default();
         let input = noise(1 << 20);
-        let stop = Gzip { level: 6 }.encode(&input, &mut scratch, &mut |_| Err(Error::Cancelled));
-        assert!(matches!(stop, Err(Error::Cancelled)));
-        let (mut encoded, mut out) = (Vec::new(), Vec::new());
-        Gzip { level: 6 }
-            .encode(b"again", &mut scratch, &mut |piece| {
-                encoded.extend_from_slice(piece);
-                Ok(())
-            })
-            .unwrap();
-        assert!(Gzip::decode(&encoded[..20], 5, &mut scratch, &mut out).is_err());
-        Gzip::decode(&encoded, 5, &mut scratch, &mut out).unwrap();
-        assert_eq!(out, b"again");
+        for level in 0..=9 {
+            let stop = Gzip { level }.encode(&input, &mut scratch, &mut |_| Err(Error::Cancelled));
+            assert!(matches!(stop, Err(Error::Cancelled)));
+            let (mut encoded, mut out) = (Vec::new(), Vec::new());
+            Gzip { level }
+                .encode(b"again, and again", &mut scratch, &mut |piece| {
+                    encoded.extend_from_slice(piece);
+                    Ok(())
+                })
+                .unwrap();
+            assert!(Gzip::decode(&encoded[..20], 16, &mut scratch, &mut out).is_err());
+            Gzip::decode(&encoded, 16, &mut scratch, &mut out).unwrap();
+            assert_eq!(out, b"again, and again", "level {level}");
+        }
     }
 }

@@ -67,16 +67,19 @@ impl Scratch {
         self.zstd_decoder.as_mut().ok_or_else(|| Error::no_memory("a zstd decompressor"))
     }
 
-    /// The compressor for raw deflate streams of this level, ready for a new one.
-    pub(super) fn gzip_encoder(&mut self, level: u32) -> &mut Compress {
+    /// A compressor for raw deflate streams of this level, ready for a new one.
+    pub(super) fn take_gzip_encoder(&mut self, level: u32) -> Compress {
         let found = self.gzip_encoders.iter().position(|entry| entry.0 == level);
-        let position = found.unwrap_or_else(|| {
-            self.gzip_encoders.push((level, Compress::new(Compression::new(level), false)));
-            self.gzip_encoders.len() - 1
-        });
-        let encoder = &mut self.gzip_encoders[position].1;
+        let found = found.map(|position| self.gzip_encoders.swap_remove(position).1);
+        let mut encoder = found.unwrap_or_else(|| Compress::new(Compression::new(level), false));
         encoder.reset();
         encoder
+    }
+
+    /// Gives a compressor back whose stream has ended. One whose stream was broken off must not come back: resetting one of level 1 leaves a
+    /// block open, and the next stream is damaged.
+    pub(super) fn give_gzip_encoder(&mut self, level: u32, encoder: Compress) {
+        self.gzip_encoders.push((level, encoder));
     }
 
     /// The decompressor of raw deflate streams, ready for a new one.

@@ -58,7 +58,7 @@ fn blocks(frame: &Frame<'_>, wanted: impl Fn(usize) -> bool, scratch: &mut Scrat
             out.copy_from_slice(&content[header.block(block)]);
             continue;
         }
-        let bytes = frame.from_block(block)?;
+        let bytes = frame.block_bytes(block)?;
         let typesize = usize::from(header.typesize);
         match header.filter_of(out.len()) {
             Filter::None => streams(header, block, bytes, scratch, out)?,

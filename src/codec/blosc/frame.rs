@@ -172,7 +172,7 @@ impl<'a> Frame<'a> {
     }
 
     /// What follows the start of a block, to the end of the frame.
-    pub(super) fn from_block(&self, block: usize) -> Result<&'a [u8]> {
+    pub(super) fn block_bytes(&self, block: usize) -> Result<&'a [u8]> {
         let at = HEADER_BYTES + START_BYTES * block;
         let start = self.bytes.get(at..).and_then(<[u8]>::first_chunk).map(|bytes| u32::from_le_bytes(*bytes));
         let start = start.and_then(|start| usize::try_from(start).ok()).unwrap_or(usize::MAX);

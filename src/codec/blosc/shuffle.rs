@@ -160,9 +160,9 @@ mod tests {
                 let (input, count) = (some(len), len / typesize);
                 let (mut output, mut back) = (vec![0xaa; len], vec![0xaa; len]);
                 shuffle(typesize, &input, &mut output);
-                for i in 0..len {
+                for (i, byte) in input.iter().enumerate() {
                     let to = if i < count * typesize { i % typesize * count + i / typesize } else { i };
-                    assert_eq!(output[to], input[i], "byte {i} of {len}, elements of {typesize}");
+                    assert_eq!(output[to], *byte, "byte {i} of {len}, elements of {typesize}");
                 }
                 unshuffle(typesize, &output, &mut back);
                 assert_eq!(back, input, "{len} bytes, elements of {typesize}");
@@ -179,11 +179,11 @@ mod tests {
                 let (mut output, mut back) = (vec![0xaa; len], vec![0xaa; len]);
                 bitshuffle(typesize, &input, &mut output);
                 let whole = if count % 8 == 0 { count * typesize } else { 0 };
-                for i in 0..whole {
+                for (i, byte) in input[..whole].iter().enumerate() {
                     for bit in 0..8 {
                         let (row, element) = (i % typesize * 8 + bit, i / typesize);
                         let got = output[row * count / 8 + element / 8] >> (element % 8) & 1;
-                        assert_eq!(got, input[i] >> bit & 1, "bit {bit} of byte {i} of {len}, elements of {typesize}");
+                        assert_eq!(got, byte >> bit & 1, "bit {bit} of byte {i} of {len}, elements of {typesize}");
                     }
                 }
                 assert_eq!(output[whole..], input[whole..]);
