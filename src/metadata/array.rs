@@ -36,7 +36,9 @@ impl ArrayMetadata {
     /// build does not have.
     pub fn new(shape: impl Into<Vec<u64>>, data_type: DataType, fill: Option<FillValue>, layout: &Layout) -> Result<Self> {
         let document = new_document(shape.into(), data_type, fill, layout)?;
-        Self::from_document(document).map_err(|error| as_argument("codecs that do not fit", error))
+        let metadata = Self::from_document(document).map_err(|error| as_argument("codecs that do not fit", error))?;
+        metadata.codecs.check_encodable()?;
+        Ok(metadata)
     }
 
     /// The same array (shape, type, attributes, names, key encoding) under another layout, and with another fill value if one is given.
@@ -53,7 +55,8 @@ impl ArrayMetadata {
     ///
     /// Shards within shards come out as one level, from the outermost shard to the innermost chunk.
     pub fn layout(&self) -> Layout {
-        Layout::from_codecs(self.chunk_shape(), &self.codecs.to_metadata())
+        let layout = Layout::from_codecs(self.chunk_shape(), &self.codecs.to_metadata());
+        Layout { codecs: layout.codecs.without_item_size(self.data_type.item_size()), ..layout }
     }
 
     /// The same array with these names of dimensions, or with none.
