@@ -54,6 +54,21 @@ pub(super) fn repeat(out: &mut [u8], end: usize, distance: usize, len: usize) ->
     Some(())
 }
 
+/// As [`repeat`], for at most 24 bytes where at least as many can be written.
+#[inline(always)]
+pub(super) fn short(out: &mut [u8], end: usize, distance: usize, len: usize) -> Option<()> {
+    let from = end.checked_sub(distance)?;
+    if distance >= STEP {
+        let piece = *out.get(from..)?.first_chunk::<STEP>()?;
+        *out.get_mut(end..)?.first_chunk_mut()? = piece;
+        let piece = *out.get(from + STEP..)?.first_chunk::<8>()?;
+        *out.get_mut(end + STEP..)?.first_chunk_mut()? = piece;
+        Some(())
+    } else {
+        repeat(out, end, distance, len)
+    }
+}
+
 /// Copies in steps of `SIZE` bytes, which is at most the distance.
 #[inline(always)]
 fn steps<const SIZE: usize>(out: &mut [u8], distance: usize, len: usize) -> Option<()> {
