@@ -173,6 +173,24 @@ fn one_that_cannot_be_migrated_keeps_all() {
     assert_eq!(outcomes(&report)[2], ("a", MigrateOutcome::Possible));
 }
 
+/// FMT-V2-10: a struct of two byte orders is read, and can be copied, but not be Zarr v3 as it is stored.
+#[test]
+fn mixed_byte_orders_are_read_and_not_migrated() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let mut mixed = zarray(&[2], &[2], "", "C");
+    mixed["dtype"] = json!([["a", ">i2"], ["b", "<i2"]]);
+    set(&*store, ".zarray", &mixed);
+    store.set(&key("0"), &[1, 2, 3, 4, 5, 6, 7, 8]).unwrap();
+    let array = Array::open_in(Arc::clone(&store), Key::root()).unwrap();
+    let native: Vec<u8> = [0x0102_u16, 0x0403, 0x0506, 0x0807].into_iter().flat_map(u16::to_ne_bytes).collect();
+    assert_eq!(array.read_bytes(&Region::whole(&[2])).unwrap(), native);
+    let copy = Array::create_in(Arc::new(MemoryStore::new()), Key::root(), array.metadata().clone()).unwrap();
+    copy.write_bytes(&Region::whole(&[2]), &native).unwrap();
+    assert_eq!(copy.encoded_chunk(&[0]).unwrap().unwrap(), [2, 1, 3, 4, 6, 5, 7, 8], "little endian throughout");
+    let report = migrate_in(store, &options("migrate")).unwrap();
+    assert!(!report.complete && report.nodes[0].reason.as_ref().unwrap().starts_with("some of its fields are little endian"));
+}
+
 /// FMT-V2-23: what was changed since is kept, and so is what lies below a group that stays.
 #[test]
 fn undo_keeps_what_was_changed() {
