@@ -48,7 +48,7 @@ impl ArrayMetadata {
     pub fn relaid(&self, layout: &Layout, fill: Option<FillValue>) -> Result<Self> {
         let fill = fill.unwrap_or_else(|| self.fill.clone());
         let laid = Self::new(self.shape(), self.data_type.clone(), Some(fill), layout)?;
-        Ok(Self { grid: laid.grid, fill: laid.fill, codecs: laid.codecs, ..self.clone().into_v3() })
+        Ok(Self { grid: laid.grid, fill: laid.fill, codecs: laid.codecs, ..self.clone().into_v3()? })
     }
 
     /// How the array is cut and encoded: the inverse of [`ArrayMetadata::new`], so that a part of it can be changed and the rest kept.
@@ -99,11 +99,15 @@ impl ArrayMetadata {
         self.v2.as_ref()?.obstacle.as_deref()
     }
 
-    /// The same array as one of Zarr v3, whose chunks are stored in the same way, unless there is a [`ArrayMetadata::v3_obstacle`].
-    pub(crate) fn into_v3(mut self) -> Self {
+    /// The same array as one of Zarr v3, whose chunks are stored in the same way, unless there is a [`ArrayMetadata::v3_obstacle`]; then they are
+    /// as Zarr v3 can say it.
+    pub(crate) fn into_v3(mut self) -> Result<Self> {
+        if !self.codecs.is_in_metadata() {
+            self.codecs = CodecPipeline::from_metadata(&self.codecs.to_metadata(), self.chunk_shape(), &self.data_type, &self.fill)?;
+        }
         self.attributes = self.v3_attributes().clone();
         self.v2 = None;
-        self
+        Ok(self)
     }
 
     /// The same array with other chunk keys.

@@ -125,7 +125,7 @@ impl Job {
             let becomes = if is_meant(&path, array.metadata(), options) {
                 target_metadata(array.metadata(), options).map_err(|error| named(error, &array))?
             } else {
-                array.metadata().clone().into_v3()
+                array.metadata().clone().into_v3()?
             };
             match self.add(path, array, becomes, options, budget_bytes) {
                 // All arrays are looked at, so that the budget that is named is enough for each of them.
