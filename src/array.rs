@@ -37,7 +37,10 @@ mod write;
 pub(crate) use copies::{refresh_copies, unsupported_document};
 pub use element::Element;
 pub(crate) use inspect::{ChunkFault, ChunkFaultKind, ChunkInspector};
-pub(crate) use open::{check_node_name, child_names, create_directory, read_child, read_node, read_optional_node, reserve_prefix};
+pub(crate) use open::{
+    check_member_name, check_node_name, child_names, create_directory, read_child, read_node, read_only, read_optional_node, read_v3_node,
+    reserve_prefix,
+};
 pub(crate) use read::ReadCounts;
 pub(crate) use units::{UnitReader, UnitWriter, WriteScratch, Written};
 

@@ -2,7 +2,8 @@
 //!
 //! * [`Array`] and [`Group`] create, open, read and write; [`ArrayMetadata`] and [`Layout`] say what an array is and how it is cut.
 //! * [`rechunk`] rewrites an array, or the arrays of a group, under another chunk grid; [`plan_rechunk`] says beforehand how, and what it costs;
-//!   [`verify`] compares two trees bit by bit, [`check`] finds what is wrong with one. What they may use and how they act is in [`RechunkOptions`] and [`VerifyOptions`].
+//!   [`verify`] compares two trees bit by bit, [`check`] finds what is wrong with one, [`migrate`] makes Zarr v2 into Zarr v3 in place. What they
+//!   may use and how they act is in [`RechunkOptions`], [`VerifyOptions`], [`CheckOptions`] and [`MigrateOptions`].
 //! * [`Store`] is the small trait underneath, with [`FilesystemStore`], [`ZipStore`] (read; [`pack`] makes one) and [`MemoryStore`].
 //!
 //! ```
@@ -40,10 +41,15 @@ mod check;
 mod codec;
 mod dtype;
 mod error;
+// The fuzz targets in `fuzz/` are built with this; unit tests run the same bodies.
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod grid;
 mod group;
 mod json;
 mod metadata;
+mod migrate;
 mod process;
 mod publish;
 #[allow(dead_code)]
@@ -62,6 +68,7 @@ pub use error::{Error, Result};
 pub use grid::{ChunkGrid, ChunkKeyEncoding, EdgeRuns, Edges};
 pub use group::{Group, MAX_GROUP_DEPTH, Node};
 pub use metadata::{ArrayMetadata, Attributes, Consolidated, GroupMetadata, Layout, NodeMetadata};
+pub use migrate::{MigrateOptions, MigrateOutcome, MigrateReport, MigratedNode, migrate};
 pub use rechunk::{
     ArrayReport, ChunkSpec, DEFAULT_MEMORY_BYTES, Edge, HumanBytes, Measured, Plan, Progress, RechunkOptions, Report, Shards, Share,
     Strategy, plan_rechunk, rechunk,

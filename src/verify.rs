@@ -224,7 +224,7 @@ fn documents_differ(x: &NodeMetadata, y: &NodeMetadata) -> Result<Option<String>
             if x.shape() != y.shape() {
                 return Ok(Some(format!("shape {:?} against {:?}", x.shape(), y.shape())));
             }
-            ((x.attributes(), y.attributes()), x.dimension_names() == y.dimension_names())
+            ((x.v3_attributes(), y.v3_attributes()), x.dimension_names() == y.dimension_names())
         }
         _ => return Ok(Some(String::from("an array on one side, a group on the other"))),
     };

@@ -1,7 +1,7 @@
 //! Writes boxes of elements.
 
 use crate::array::units::{check_stored_len, read_index};
-use crate::array::{Array, Element, Frame};
+use crate::array::{Array, Element, Frame, read_only};
 use crate::buffer::{append, resize, zeroed};
 use crate::codec::{CodecPipeline, Scratch, ShardIndex, Sharding};
 use crate::error::{Error, Result};
@@ -19,7 +19,7 @@ impl Array {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] when `T` does not stand for the array's data type, the region reaches outside the array, or the number of elements
-    /// is not that of the region; [`Error::Stale`] when the array is no longer the one that was opened, or has another shape; [`Error::Io`] of the
+    /// is not that of the region; [`Error::Unsupported`] for an array of Zarr v2; [`Error::Stale`] when the array is no longer the one that was opened, or has another shape; [`Error::Io`] of the
     /// operation "allocate" when there is no memory; those of the store and, where old elements are kept, of decoding.
     pub fn write<T: Element>(&self, region: &Region, data: &[T]) -> Result<()> {
         self.check_element::<T>()?;
@@ -33,6 +33,9 @@ impl Array {
     /// narrower than a byte.
     pub fn write_bytes(&self, region: &Region, data: &[u8]) -> Result<()> {
         self.check_fixed_length()?;
+        if self.metadata().zarr_format() == 2 {
+            return Err(read_only(&self.path()));
+        }
         let bytes = self.check_region(region)?;
         if data.len() != bytes {
             return Err(Error::invalid(format!("{}: region {region} takes {bytes} bytes, {} were given", self.path(), data.len())));

@@ -35,7 +35,7 @@ const DECODER_KIB: u32 = 40 + 64;
 const FIRST_ROOM: usize = 1 << 16;
 
 impl Lzma {
-    pub(crate) const NAME: &'static str = "numcodecs.lzma";
+    pub(super) const NAME: &'static str = "numcodecs.lzma";
 
     /// Reads the codec object. Its numbers are those of Python's `lzma` module.
     pub(super) fn from_metadata(config: &NamedConfig) -> Result<Self> {
@@ -106,12 +106,14 @@ impl Lzma {
 
     /// Upper bound of the memory in bytes of a compressor of `len` bytes.
     pub(super) fn encode_memory(self, len: u64) -> u64 {
-        (u64::from(self.options(len).get_memory_usage()) << 10) + (512 << 10)
+        (u64::from(self.options(len).get_memory_usage()) << 10) + (64 << 10)
     }
 
-    /// Upper bound of the memory in bytes of a decompressor that makes at most `len` bytes.
+    /// Upper bound of the memory in bytes of a decompressor that makes at most `len` bytes: its dictionary grows with the output, by doubling,
+    /// and while it does the smaller one is still there.
     pub(super) fn decode_memory(len: u64) -> u64 {
-        len.saturating_mul(2).clamp(FIRST_ROOM as u64, u64::from(MAX_DICTIONARY)) + (u64::from(DECODER_KIB) << 10)
+        let dictionary = len.saturating_mul(2).clamp(FIRST_ROOM as u64, u64::from(MAX_DICTIONARY));
+        dictionary + dictionary / 2 + (u64::from(DECODER_KIB + 32) << 10)
     }
 
     /// Encodes `input` to one stream of one block.

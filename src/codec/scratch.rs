@@ -5,6 +5,7 @@ use lz4_flex::block::CompressTable;
 use zstd::zstd_safe::{CCtx, CParameter, DCtx, ErrorCode, get_error_name};
 
 use crate::buffer::resize;
+use crate::codec::blosc;
 use crate::error::{Error, Result};
 
 /// Contexts and buffers of one thread. Making one is cheap; they fill on first use.
@@ -21,6 +22,7 @@ pub(crate) struct Scratch {
     deflaters: Vec<(u32, bool, Compress)>,
     inflater: Option<Decompress>,
     lz4_table: Option<CompressTable>,
+    pub(super) blosc: blosc::Contexts,
 }
 
 impl Scratch {
@@ -41,6 +43,12 @@ impl Scratch {
     /// Gives a buffer back.
     pub(crate) fn give(&mut self, buffer: Vec<u8>) {
         self.buffers.push(buffer);
+    }
+
+    /// The room in bytes of all buffers.
+    #[cfg(test)]
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.buffers.iter().map(Vec::capacity).sum()
     }
 
     /// The zstd compressor for these parameters. It may be in the middle of a frame that an error broke off.
@@ -71,7 +79,9 @@ impl Scratch {
     pub(super) fn deflater(&mut self, level: u32, zlib: bool) -> &mut Compress {
         let found = self.deflaters.iter().position(|entry| (entry.0, entry.1) == (level, zlib));
         let position = found.unwrap_or_else(|| {
-            self.deflaters.push((level, zlib, Compress::new(Compression::new(level), zlib)));
+            // Level 1 of zlib-rs is one of its own, with output half as large again as that of zlib; level 2 is what level 1 is elsewhere.
+            let known = if level == 1 { 2 } else { level };
+            self.deflaters.push((level, zlib, Compress::new(Compression::new(known), zlib)));
             self.deflaters.len() - 1
         });
         let encoder = &mut self.deflaters[position].2;

@@ -86,12 +86,17 @@ impl Zstd {
         len.saturating_add(len >> 8).saturating_add(small)
     }
 
+    /// Upper bound of the memory in bytes of a compression context at `level` for inputs of at most `len` bytes.
+    pub(super) fn context_memory(level: i32, len: u64) -> u64 {
+        let row = usize::try_from(level.saturating_add(1)).unwrap_or(0).min(ENCODER_KIB.len() - 1);
+        let column = ENCODER_SIZE_LOG.iter().position(|log| len <= 1 << log).unwrap_or(ENCODER_SIZE_LOG.len());
+        u64::from(ENCODER_KIB[row][column]) << 10
+    }
+
     /// Upper bound of the memory in bytes of the context and the output buffer while `len` bytes are encoded.
     pub(super) fn encode_memory(self, len: u64) -> u64 {
-        let row = usize::try_from(self.level.saturating_add(1)).unwrap_or(0).min(ENCODER_KIB.len() - 1);
-        let column = ENCODER_SIZE_LOG.iter().position(|log| len <= 1 << log).unwrap_or(ENCODER_SIZE_LOG.len());
         let output = if len <= ONE_PASS_BYTES as u64 { Self::encoded_bound(len) } else { PIECE_BYTES as u64 };
-        (u64::from(ENCODER_KIB[row][column]) << 10) + output
+        Self::context_memory(self.level, len) + output
     }
 
     /// Encodes `input` to one frame that says its content size.

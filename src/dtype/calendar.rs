@@ -114,7 +114,7 @@ fn split(text: &str) -> Option<(i128, i128, i128, Option<&str>)> {
     let negative = date.starts_with('-');
     let mut parts = date.strip_prefix('-').unwrap_or(date).split('-');
     // A 64-bit count of years times its scale has at most 28 digits, and seconds of thirty digits of years fit.
-    let year = digits(parts.next()?, 4..=30)?;
+    let year = digits(parts.next()?, if negative { 3..=30 } else { 4..=30 })?;
     let month = parts.next().map_or(Some(1), |part| digits(part, 2..=2))?;
     let day = parts.next().map_or(Some(1), |part| digits(part, 2..=2))?;
     parts.next().is_none().then_some((if negative { -year } else { year }, month, day, time))
@@ -150,7 +150,7 @@ fn digits(text: &str, count: std::ops::RangeInclusive<usize>) -> Option<i128> {
 }
 
 fn year_text(year: i128) -> String {
-    if year < 0 { format!("-{:04}", -year) } else { format!("{year:04}") }
+    format!("{year:04}")
 }
 
 fn date_text(days: i128) -> String {

@@ -120,14 +120,14 @@ fn read(data_type: &DataType, value: &Value, big: bool, out: &mut Vec<u8>) -> Re
     if let Some((format, parts)) = data_type.floats() {
         let size = format.size();
         if parts == 1 {
-            out.extend(native(format.from_json(value)?, size));
+            out.extend(native(format.read_json(value)?, size));
             return Ok(());
         }
         let Some([re, im]) = value.as_array().map(Vec::as_slice) else {
             return Err(wanted(data_type, value, "a list of two numbers, the real and the imaginary part"));
         };
-        out.extend(native(format.from_json(re).map_err(|error| error.within("/0"))?, size));
-        out.extend(native(format.from_json(im).map_err(|error| error.within("/1"))?, size));
+        out.extend(native(format.read_json(re).map_err(|error| error.within("/0"))?, size));
+        out.extend(native(format.read_json(im).map_err(|error| error.within("/1"))?, size));
         return Ok(());
     }
     if let Some((bits, signed)) = data_type.integer() {

@@ -174,7 +174,7 @@ impl Format {
     }
 
     /// The bits from their JSON form: a number, a name, or the bits in hexadecimal.
-    pub(super) fn from_json(self, value: &Value) -> Result<u64> {
+    pub(super) fn read_json(self, value: &Value) -> Result<u64> {
         let refused = |why: &str| Error::metadata("", format!("{}: {why}", brief(value)));
         match value {
             Value::Number(number) => {
@@ -186,7 +186,7 @@ impl Format {
                     "NaN" => self.nan(),
                     "Infinity" => self.infinity(),
                     "-Infinity" => self.infinity().map(|infinity| infinity | self.sign()),
-                    _ => self.from_hex(text),
+                    _ => self.read_hex(text),
                 };
                 bits.ok_or_else(|| refused(&self.expected()))
             }
@@ -219,7 +219,7 @@ impl Format {
     }
 
     /// `0x` and exactly two digits a byte: readers disagree about what fewer would mean.
-    fn from_hex(self, text: &str) -> Option<u64> {
+    fn read_hex(self, text: &str) -> Option<u64> {
         let digits = text.strip_prefix("0x")?;
         let all_hex = digits.len() == 2 * self.size() && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
         if all_hex { u64::from_str_radix(digits, 16).ok().filter(|bits| bits & !(self.magnitude_mask() | self.sign()) == 0) } else { None }

@@ -138,7 +138,7 @@ impl DataType {
         let named = NamedConfig::from_json_mandatory(value)?;
         let data_type = Self::from_named(&named)?;
         data_type.check()?;
-        Ok((data_type, named.name == RAW_BYTES))
+        Ok((data_type, named.name == RAW_BYTES || named.name == STRUCTURED))
     }
 
     /// The `data_type` member of a raw type as zarr-python writes it.

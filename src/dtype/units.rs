@@ -44,6 +44,10 @@ impl HighBits {
             Self::Bool => byte,
         }
     }
+
+    fn accepts(self, byte: u8) -> bool {
+        if self == Self::Bool { byte <= 1 } else { self.normal(byte) == byte }
+    }
 }
 
 impl DataType {
@@ -117,27 +121,21 @@ impl DataType {
     /// [`Error::InvalidArgument`].
     pub(crate) fn check_elements(&self, bytes: &[u8]) -> Result<()> {
         let high = self.high_bits();
-        if high.is_empty() {
-            return Ok(());
+        let refused = match high[..] {
+            [] => None,
+            [(0, high)] if self.item_size() == 1 => bytes.iter().find(|byte| !high.accepts(**byte)).map(|byte| (high, *byte)),
+            _ => bytes
+                .chunks_exact(self.item_size())
+                .find_map(|element| high.iter().map(|&(at, high)| (high, element[at])).find(|(high, byte)| !high.accepts(*byte))),
+        };
+        match refused {
+            None => Ok(()),
+            Some((HighBits::Bool, byte)) => Err(Error::invalid(format!("{byte} was given for a bool; 0 and 1 are accepted"))),
+            Some((high, byte)) => Err(Error::invalid(format!(
+                "the byte {byte:#04x} was given for {self}; with its unused bits set as they must be it is {:#04x}",
+                high.normal(byte)
+            ))),
         }
-        for element in bytes.chunks_exact(self.item_size()) {
-            for &(at, high) in &high {
-                let byte = element[at];
-                match high {
-                    HighBits::Bool if byte > 1 => {
-                        return Err(Error::invalid(format!("{byte} was given for a bool; 0 and 1 are accepted")));
-                    }
-                    _ if high.normal(byte) != byte => {
-                        return Err(Error::invalid(format!(
-                            "the byte {byte:#04x} was given for {self}; the nearest element is {:#04x}",
-                            high.normal(byte)
-                        )));
-                    }
-                    _ => {}
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Turns elements between a stated byte order and the machine's, where they lie. `bytes` are whole elements.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Attributes, Member, Object, check_extra, grid};
+use super::{Attributes, Member, Object, check_extra, dialect, grid};
 use crate::dtype::{DataType, FillValue};
 use crate::error::{Error, Result};
 use crate::grid::{ChunkGrid, ChunkKeyEncoding};
@@ -21,7 +21,7 @@ use crate::region::MAX_RANK;
 pub(super) struct ArrayDocument {
     pub(super) grid: ChunkGrid,
     pub(super) data_type: DataType,
-    /// Whether the type is a raw one that the document calls `raw_bytes`.
+    /// Whether the document has the type under a name of zarr-python: `raw_bytes`, `structured`.
     pub(super) raw_bytes: bool,
     pub(super) key_encoding: ChunkKeyEncoding,
     pub(super) fill: FillValue,
@@ -58,13 +58,17 @@ impl ArrayDocument {
 
     /// The document in the order in which zarr-python writes it.
     pub(super) fn to_object(&self) -> Object<'_> {
-        let data_type = if self.raw_bytes { self.data_type.to_raw_bytes_json() } else { self.data_type.to_json() };
+        let (data_type, fill) = if self.raw_bytes {
+            (dialect::data_type(&self.data_type), dialect::fill_value(&self.data_type, &self.fill))
+        } else {
+            (self.data_type.to_json(), self.fill.to_json(&self.data_type))
+        };
         let mut members = vec![
             ("shape", Member::Json(json!(self.grid.array_shape()))),
             ("data_type", Member::Json(data_type)),
             ("chunk_grid", Member::Json(grid::to_json(&self.grid))),
             ("chunk_key_encoding", Member::Json(write_key_encoding(self.key_encoding))),
-            ("fill_value", Member::Json(self.fill.to_json(&self.data_type))),
+            ("fill_value", Member::Json(fill)),
             ("codecs", Member::Json(self.codecs.iter().map(NamedConfig::to_json).collect())),
             ("attributes", self.attributes.to_member()),
         ];
@@ -79,11 +83,11 @@ impl ArrayDocument {
 }
 
 /// Reads a mandatory member; the pointers of errors become those of the document.
-fn read<T>(members: &mut Members, name: &str, parse: impl FnOnce(&Value) -> Result<T>) -> Result<T> {
+pub(super) fn read<T>(members: &mut Members, name: &str, parse: impl FnOnce(&Value) -> Result<T>) -> Result<T> {
     parse(&members.require(name)?).map_err(|error| error.within(&json::pointer(name)))
 }
 
-fn read_shape(value: &Value) -> Result<Vec<u64>> {
+pub(super) fn read_shape(value: &Value) -> Result<Vec<u64>> {
     let shape = json::u64_list(value)?;
     if shape.len() > MAX_RANK {
         return Err(Error::unsupported(format!("an array of rank {}; at most {MAX_RANK} is supported", shape.len())));

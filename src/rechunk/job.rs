@@ -1,9 +1,10 @@
 //! What a rechunk of a path consists of: the nodes below it, the layout that each array gets, and a plan for each.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::array::{Array, unsupported_document};
+use crate::array::{Array, check_node_name, unsupported_document};
 use crate::dtype::FillValue;
 use crate::error::{Error, Result};
 use crate::grid::{ChunkGrid, Edges};
@@ -62,6 +63,7 @@ impl Job {
                 job.add_group_document(String::new(), group.metadata().clone())?;
                 let mut arrays = Vec::new();
                 group.walk_each(&mut |path, node| {
+                    path.rsplit('/').next().map_or(Ok(()), check_node_name)?;
                     match node {
                         Ok(NodeMetadata::Array(metadata)) => {
                             job.count_document(metadata.text_bytes());
@@ -123,7 +125,7 @@ impl Job {
             let becomes = if is_meant(&path, array.metadata(), options) {
                 target_metadata(array.metadata(), options).map_err(|error| named(error, &array))?
             } else {
-                array.metadata().clone()
+                array.metadata().clone().into_v3()
             };
             match self.add(path, array, becomes, options, budget_bytes) {
                 // All arrays are looked at, so that the budget that is named is enough for each of them.
@@ -172,9 +174,12 @@ impl Job {
         arrays.chain(self.carried.iter().map(|node| report(&node.path, Some(node.reason.clone()), &node.plan))).collect()
     }
 
-    /// A sentence for each node that travels along unread.
+    /// A sentence for each node that travels along unread, and for each thing that codecs of the targets do otherwise than their names say.
     pub(crate) fn warnings(&self) -> impl Iterator<Item = String> {
-        self.carried.iter().map(|node| format!("{} is not rechunked, and travels along as it is: {}", node.path, node.reason))
+        let notes: BTreeSet<String> = self.tasks.iter().flat_map(|task| task.metadata.layout().codecs.notes()).collect();
+        let carried =
+            self.carried.iter().map(|node| format!("{} is not rechunked, and travels along as it is: {}", node.path, node.reason));
+        carried.chain(notes)
     }
 
     /// Bytes of work in all arrays, as progress counts them.
@@ -224,7 +229,7 @@ fn is_coordinate(path: &str, metadata: &ArrayMetadata) -> bool {
 }
 
 /// What an array becomes: what the options ask for, and what it has where they are silent.
-fn target_metadata(source: &ArrayMetadata, options: &RechunkOptions<'_>) -> Result<ArrayMetadata> {
+pub(super) fn target_metadata(source: &ArrayMetadata, options: &RechunkOptions<'_>) -> Result<ArrayMetadata> {
     let mut layout = source.layout();
     if let Some(spec) = &options.chunks {
         layout.chunk_shape = spec.resolve(source, &layout.chunk_shape, None)?;

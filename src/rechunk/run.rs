@@ -59,6 +59,7 @@ fn can_move(source: &Array, target: &Array) -> bool {
         && a.data_type() == b.data_type()
         && a.fill_value() == b.fill_value()
         && a.codecs.to_metadata() == b.codecs.to_metadata()
+        && a.codecs.is_in_metadata() == b.codecs.is_in_metadata()
 }
 
 /// Runs a plan: every chunk of `target` is written below its prefix, then its document. Nobody may read there yet.

@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Tree(TreeArgs),
     /// Compare two arrays or groups bit by bit; exit code 1 if they differ
     Verify(VerifyArgs),
+    /// Make Zarr v2 into Zarr v3 in place, without touching a chunk; exit code 1 if something cannot be
+    Migrate(MigrateArgs),
     /// Make an empty array
     Create(CreateArgs),
     /// Read a box of an array
@@ -161,6 +163,24 @@ pub(crate) struct VerifyArgs {
     pub(crate) resources: Resources,
     #[command(flatten)]
     pub(crate) talk: Talk,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct MigrateArgs {
+    /// Array or group of Zarr v2
+    pub(crate) path: PathBuf,
+    /// Say what would be done, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Go back: remove each zarr.json that a migration would write now
+    #[arg(long, conflicts_with = "remove_v2")]
+    pub(crate) undo: bool,
+    /// Remove the documents of Zarr v2 once all is Zarr v3
+    #[arg(long)]
+    pub(crate) remove_v2: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]

@@ -6,6 +6,7 @@ mod create;
 mod demo;
 mod get;
 mod info;
+mod migrate;
 mod output;
 mod pack;
 mod progress;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Command::Info(args) => info::run(args),
         Command::Tree(args) => tree::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::Migrate(args) => migrate::run(args),
         Command::Create(args) => create::run(args),
         Command::Get(args) => get::run(args),
         Command::Check(args) => check::run(args),
