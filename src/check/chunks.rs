@@ -1,5 +1,6 @@
 //! The chunks of an array: all that is stored below it is listed once, and what is a chunk is decoded, by several threads.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -19,6 +20,8 @@ struct Listing<'a> {
     counts: Vec<u64>,
     /// Takes the indices of chunks; none where they do not fit the budget.
     chunks: Option<SyncSender<Vec<u64>>>,
+    /// How many chunks there were for nobody to take.
+    passed_over: Cell<u64>,
 }
 
 impl Walk<'_> {
@@ -32,12 +35,8 @@ impl Walk<'_> {
         let (each, budget) = (ChunkInspector::memory_bytes(&array).max(1), self.options.memory_bytes);
         let threads = usize::try_from(budget / each).unwrap_or(usize::MAX).min(self.options.threads);
         let (send, receive) = sync_channel(2 * threads);
-        let listing = Listing { walk: self, array: &array, counts: array.grid().counts(), chunks: (threads > 0).then_some(send) };
-        if threads == 0 {
-            let what =
-                format!("a chunk with its codecs takes up to {each} bytes, more than the memory budget of {budget}: none was decoded");
-            self.found(FindingCode::NotChecked, prefix, what);
-        }
+        let (chunks, counts) = ((threads > 0).then_some(send), array.grid().counts());
+        let listing = Listing { walk: self, array: &array, counts, chunks, passed_over: Cell::new(0) };
         let receive = Arc::new(Mutex::new(receive));
         std::thread::scope(|scope| {
             let worker = |receive: Arc<Mutex<Receiver<Vec<u64>>>>| scope.spawn(|| self.decode_chunks(&array, receive));
@@ -45,6 +44,11 @@ impl Walk<'_> {
             // From here on the workers alone have it: when they are gone, the listing does not wait for them.
             drop(receive);
             let listed = listing.list(prefix, "");
+            let passed_over = listing.passed_over.get();
+            if passed_over > 0 {
+                let needed = format!("a chunk with its codecs takes up to {each} bytes, more than the memory budget of {budget}");
+                self.found(FindingCode::NotChecked, prefix, format!("{passed_over} stored chunks were not decoded: {needed}"));
+            }
             // Without a sender, the workers end when the queue is empty.
             drop(listing);
             let decoded = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
@@ -152,6 +156,8 @@ impl Listing<'_> {
         } else if let Some(chunks) = &self.chunks {
             // The workers are gone only if they have failed, which is said there.
             let _ = chunks.send(chunk);
+        } else {
+            self.passed_over.set(self.passed_over.get() + 1);
         }
         Ok(())
     }

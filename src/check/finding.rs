@@ -190,7 +190,7 @@ pub(super) fn sentence(error: &Error) -> String {
     match error {
         Error::Corrupt { what, .. } | Error::Unsupported { what, .. } | Error::InvalidArgument { what } => what.clone(),
         Error::ChecksumMismatch { expected, got, .. } => format!("checksum mismatch: stored {expected:#010x}, computed {got:#010x}"),
-        Error::Metadata { pointer, what, .. } => format!("at {}: {what}", if pointer.is_empty() { "/" } else { pointer }),
+        Error::Metadata { pointer, what, .. } => format!("invalid metadata at {}: {what}", if pointer.is_empty() { "/" } else { pointer }),
         Error::Io { op, source, .. } => format!("{op} failed: {source}"),
         other => other.to_string(),
     }
