@@ -41,7 +41,20 @@ pub const WORDS: &[&str] = &[
 
 /// Data types for fill values.
 const TYPES: &[&str] = &[
-    "bool", "int8", "int64", "uint8", "uint64", "float16", "float32", "float64", "complex64", "complex128", "r8", "r24", "int16", "uint32",
+    "bool",
+    "int8",
+    "int64",
+    "uint8",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+    "complex64",
+    "complex128",
+    "r8",
+    "r24",
+    "int16",
+    "uint32",
 ];
 
 /// The kinds of texts; the first byte of an input chooses one.
@@ -121,7 +134,22 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let json = r#"[{"name":"bytes","configuration":{"endian":"little"}},{"name":"zstd","configuration":{"level":1,"checksum":true}}]"#;
     texts.extend(["none", "zstd", "big,gzip:0,crc32c", "transpose:2-0-1,zstd:-7", json].map(|text| (3, text.to_owned())));
     texts.extend(["float32", "<f4", "|b1", "V3", "r1048576", ">u1"].map(|text| (4, text.to_owned())));
-    let fills = ["true", "-1", "+7", "255", "18446744073709551615", "nan", "0x7fc00001", "-0.0", "[1,-inf]", "2.5e-8", "[7]", "\"AAEC\"", "-3", "0"];
+    let fills = [
+        "true",
+        "-1",
+        "+7",
+        "255",
+        "18446744073709551615",
+        "nan",
+        "0x7fc00001",
+        "-0.0",
+        "[1,-inf]",
+        "2.5e-8",
+        "[7]",
+        "\"AAEC\"",
+        "-3",
+        "0",
+    ];
     texts.extend((0_u8..).zip(fills).map(|(position, text)| (5, format!("{}{text}", char::from(position)))));
     texts.extend(["", "a/b/zarr.json", "c/0/1"].map(|text| (6, text.to_owned())));
     texts.iter().map(|(kind, text)| [&[*kind], text.as_bytes()].concat()).collect()

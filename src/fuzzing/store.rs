@@ -112,7 +112,10 @@ fn check_group(group: &Group, flags: u8) -> bool {
     }
     let mut consolidated = group.clone();
     if consolidated.consolidate().is_ok() {
-        assert_eq!(consolidated.metadata().consolidated().unwrap().unwrap().paths().filter(|path| !path.contains('/')).count(), names.len());
+        assert_eq!(
+            consolidated.metadata().consolidated().unwrap().unwrap().paths().filter(|path| !path.contains('/')).count(),
+            names.len()
+        );
     }
     true
 }

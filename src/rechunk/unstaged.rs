@@ -28,7 +28,12 @@ pub(crate) fn plan_array(source: &Array, options: &RechunkOptions<'_>) -> Result
 ///
 /// # Errors
 /// As [`crate::rechunk::rechunk`].
-pub(crate) fn rechunk_array(source: &Array, (metadata, plan): (ArrayMetadata, &Plan), store: Arc<dyn Store>, spill_dir: &Path) -> Result<Array> {
+pub(crate) fn rechunk_array(
+    source: &Array,
+    (metadata, plan): (ArrayMetadata, &Plan),
+    store: Arc<dyn Store>,
+    spill_dir: &Path,
+) -> Result<Array> {
     let target = Array::with_metadata(store.clone(), Key::root(), metadata)?;
     run(source, &target, plan, spill_dir, &Control::new(None))?;
     Array::open_in(store, Key::root())
