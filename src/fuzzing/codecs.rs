@@ -36,7 +36,7 @@ pub fn check(data: &[u8]) -> bool {
     let Some(built) = built(input.take(CHOICES)) else { return false };
     let mode = input.byte();
     if mode & ELEMENTS != 0 {
-        return check_elements(&built, &elements(&built, input.rest()), &mut Scratch::default());
+        return check_elements(&built, &elements(&built.metadata, input.rest()), &mut Scratch::default());
     }
     let mut encoded = input.rest().to_vec();
     if mode & SEALED != 0 && built.recipe.ends_in_checksum() {
@@ -59,50 +59,51 @@ fn built(choices: &[u8]) -> Option<Built> {
 
 /// Decodes stored bytes, twice; none where that is refused.
 fn check_stored(metadata: &ArrayMetadata, encoded: &[u8], scratch: &mut Scratch) -> Option<Vec<u8>> {
-    let pipeline = &metadata.codecs;
-    let mut out = Vec::new();
-    let (decoded, peak) = measured(|| pipeline.decode(encoded, scratch, &mut out).map(|found| found.map(<[u8]>::len)));
+    let (pipeline, mut out) = (&metadata.codecs, Vec::new());
+    let room = &mut out;
+    let (decoded, peak) = measured(|| pipeline.decode(encoded, scratch, room));
+    let decoded = decoded.map(|found| found.map(<[u8]>::to_vec));
     let chunk_bytes = pipeline.chunk_bytes() as u64;
     if let Some(peak) = peak {
         let most = pipeline.decode_memory() + chunk_bytes + SLACK_BYTES;
         assert!(peak <= most, "decoding took {peak} bytes, at most {most} were promised");
     }
     assert!(out.capacity() as u64 <= chunk_bytes + SLACK_BYTES, "room for {} bytes in a chunk of {chunk_bytes}", out.capacity());
-    let Ok(len) = decoded else {
-        assert!(pipeline.decode(encoded, scratch, &mut out).is_err(), "refused only the first time");
-        return None;
-    };
-    let first = decode(metadata, encoded, scratch).expect("taken only the first time");
-    assert!(len.is_none_or(|len| len == first.len()) && first.len() as u64 == chunk_bytes, "{len:?} bytes of {chunk_bytes}");
     // What an earlier use left in buffers shows nowhere.
     out.clear();
-    out.resize(first.len(), 0xA5);
-    let second = pipeline.decode(encoded, scratch, &mut out).expect("taken only twice");
-    assert!(second.is_none_or(|second| second == first), "decoded differently the second time");
-    Some(first)
+    out.resize(pipeline.chunk_bytes(), 0xA5);
+    let again = pipeline.decode(encoded, scratch, &mut out);
+    match (decoded, again) {
+        (Ok(first), Ok(second)) => {
+            assert!(first.as_deref() == second, "decoded differently the second time");
+            let elements = first.unwrap_or_else(|| all_fill(metadata));
+            assert_eq!(elements.len(), pipeline.chunk_bytes(), "a chunk of another size");
+            Some(elements)
+        }
+        (Err(_), Err(_)) => None,
+        (first, second) => panic!("refused only once: {:?}, {:?}", first.err(), second.err()),
+    }
 }
 
 /// The elements of a stored chunk, fill where it says that it has none.
 fn decode(metadata: &ArrayMetadata, encoded: &[u8], scratch: &mut Scratch) -> Result<Vec<u8>> {
     let mut out = Vec::new();
-    if let Some(decoded) = metadata.codecs.decode(encoded, scratch, &mut out)? {
-        return Ok(decoded.to_vec());
-    }
-    out.resize(metadata.codecs.chunk_bytes(), 0);
-    metadata.fill.fill(&mut out);
-    Ok(out)
+    let decoded = metadata.codecs.decode(encoded, scratch, &mut out)?.map(<[u8]>::to_vec);
+    Ok(decoded.unwrap_or_else(|| all_fill(metadata)))
+}
+
+fn all_fill(metadata: &ArrayMetadata) -> Vec<u8> {
+    let mut elements = vec![0; metadata.codecs.chunk_bytes()];
+    metadata.fill.fill(&mut elements);
+    elements
 }
 
 /// Encodes the elements of a chunk, and decodes them.
 fn check_elements(built: &Built, elements: &[u8], scratch: &mut Scratch) -> bool {
     let pipeline = &built.metadata.codecs;
-    let (mut working, mut size) = (elements.to_vec(), 0_u64);
-    let (encoded, peak) = measured(|| {
-        pipeline.encode(&mut working, scratch, &mut |piece| {
-            size += piece.len() as u64;
-            Ok(())
-        })
-    });
+    let bound = usize::try_from(pipeline.encoded_bound()).unwrap();
+    let (mut working, mut stored) = (elements.to_vec(), Vec::with_capacity(bound));
+    let (encoded, peak) = measured(|| encode(pipeline, &mut working, scratch, &mut stored));
     if let Some(peak) = peak {
         let most = pipeline.encode_memory() + SLACK_BYTES;
         assert!(peak <= most, "encoding took {peak} bytes, at most {most} were promised");
@@ -112,31 +113,30 @@ fn check_elements(built: &Built, elements: &[u8], scratch: &mut Scratch) -> bool
         Err(error) if built.recipe.is_lossless() => panic!("elements are refused: {error}"),
         Err(_) => return false,
     }
-    assert!(size <= pipeline.encoded_bound(), "{size} bytes stored, at most {} were promised", pipeline.encoded_bound());
-    let stored = encode(pipeline, elements, scratch).unwrap();
-    assert_eq!(stored.len() as u64, size, "encoded to another size the second time");
+    assert!(stored.len() <= bound, "{} bytes stored, at most {bound} were promised", stored.len());
     let decoded = decode(&built.metadata, &stored, scratch).expect("what was encoded is decoded");
+    assert_eq!(decoded.len(), elements.len());
     if built.recipe.is_lossless() {
         assert!(decoded == elements, "elements have changed:\n{elements:02x?}\n{decoded:02x?}");
     }
-    assert_eq!(decoded.len(), elements.len());
     true
 }
 
-fn encode(pipeline: &CodecPipeline, elements: &[u8], scratch: &mut Scratch) -> Result<Vec<u8>> {
-    let mut stored = Vec::new();
-    pipeline.encode(&mut elements.to_vec(), scratch, &mut |piece| {
+fn encode(pipeline: &CodecPipeline, working: &mut [u8], scratch: &mut Scratch, stored: &mut Vec<u8>) -> Result<()> {
+    pipeline.encode(working, scratch, &mut |piece| {
         stored.extend_from_slice(piece);
         Ok(())
-    })?;
-    Ok(stored)
+    })
 }
 
 /// As many elements as a chunk has, of the bytes of `pattern` over and over.
-fn elements(built: &Built, pattern: &[u8]) -> Vec<u8> {
-    let pattern = if pattern.is_empty() { &[0] } else { pattern };
-    let mut elements: Vec<u8> = pattern.iter().copied().cycle().take(built.metadata.codecs.chunk_bytes()).collect();
-    if *built.metadata.data_type() == DataType::Bool {
+fn elements(metadata: &ArrayMetadata, pattern: &[u8]) -> Vec<u8> {
+    let mut elements = pattern.to_vec();
+    elements.resize(elements.len().max(1), 0);
+    let times = metadata.codecs.chunk_bytes().div_ceil(elements.len());
+    elements = elements.repeat(times);
+    elements.truncate(metadata.codecs.chunk_bytes());
+    if *metadata.data_type() == DataType::Bool {
         elements.iter_mut().for_each(|byte| *byte &= 1);
     }
     elements
@@ -144,8 +144,11 @@ fn elements(built: &Built, pattern: &[u8]) -> Vec<u8> {
 
 /// The stored chunk that these choices make of some elements.
 pub(super) fn stored_chunk(choices: &[u8], pattern: &[u8]) -> Vec<u8> {
-    let built = built(choices).expect("choices that fit");
-    encode(&built.metadata.codecs, &elements(&built, pattern), &mut Scratch::default()).expect("elements that can be encoded")
+    let Built { metadata, .. } = built(choices).expect("choices that fit");
+    let mut stored = Vec::new();
+    encode(&metadata.codecs, &mut elements(&metadata, pattern), &mut Scratch::default(), &mut stored)
+        .expect("elements that can be encoded");
+    stored
 }
 
 /// Documents of all choices.
