@@ -7,8 +7,13 @@ mod python;
 #[cfg(feature = "cli")]
 #[path = "interop/rechunked.rs"]
 mod rechunked;
+#[cfg(feature = "cli")]
+#[path = "interop/v2.rs"]
+mod v2;
 #[path = "support/zarrs.rs"]
 mod zarrs;
+#[path = "interop/zips.rs"]
+mod zips;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

@@ -12,7 +12,7 @@ const MOST_BYTES: usize = 3 << 19;
 /// whole, and say anything.
 pub fn check(data: &[u8]) -> bool {
     let mut input = Input::new(data);
-    if input.byte() % 2 == 0 { check_records(&mut input) } else { check_segments(&mut input) }
+    if input.byte().is_multiple_of(2) { check_records(&mut input) } else { check_segments(&mut input) }
 }
 
 /// Records come back, each once, in the partitions that they were pushed to; from a file that was changed too, or there is an error.

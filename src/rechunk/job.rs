@@ -1,9 +1,10 @@
 //! What a rechunk of a path consists of: the nodes below it, the layout that each array gets, and a plan for each.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::array::{Array, unsupported_document};
+use crate::array::{Array, check_node_name, unsupported_document};
 use crate::dtype::FillValue;
 use crate::error::{Error, Result};
 use crate::grid::{ChunkGrid, Edges};
@@ -15,7 +16,7 @@ use crate::rechunk::plan::{Plan, plan_beside};
 use crate::rechunk::report::ArrayReport;
 use crate::rechunk::run::problem;
 use crate::rechunk::spec::Edge;
-use crate::store::{FilesystemStore, Key, MemoryStore, ReadMode, Store};
+use crate::store::{Key, MemoryStore, ReadMode, Reads, Store, open_path};
 
 /// An array to be rechunked: where it is below the root, what it becomes, and how.
 pub(crate) struct Task {
@@ -50,7 +51,7 @@ const NODE_BYTES: usize = 4 << 10;
 impl Job {
     /// Looks at the source and plans every array, before anything is written.
     pub(crate) fn prepare(source: &Path, options: &RechunkOptions<'_>, budget_bytes: u64) -> Result<Self> {
-        let store: Arc<dyn Store> = Arc::new(open_store(source, options.read_mode)?);
+        let store: Arc<dyn Store> = open_store(source, options.read_mode)?;
         let mut job = Self { source: store.clone(), tasks: Vec::new(), carried: Vec::new(), groups: Vec::new(), document_bytes: 0 };
         match Node::open_in(store.clone(), Key::root())? {
             Node::Array(array) => {
@@ -62,6 +63,7 @@ impl Job {
                 job.add_group_document(String::new(), group.metadata().clone())?;
                 let mut arrays = Vec::new();
                 group.walk_each(&mut |path, node| {
+                    path.rsplit('/').next().map_or(Ok(()), check_node_name)?;
                     match node {
                         Ok(NodeMetadata::Array(metadata)) => {
                             job.count_document(metadata.text_bytes());
@@ -123,7 +125,7 @@ impl Job {
             let becomes = if is_meant(&path, array.metadata(), options) {
                 target_metadata(array.metadata(), options).map_err(|error| named(error, &array))?
             } else {
-                array.metadata().clone()
+                array.metadata().clone().into_v3()?
             };
             match self.add(path, array, becomes, options, budget_bytes) {
                 // All arrays are looked at, so that the budget that is named is enough for each of them.
@@ -172,9 +174,12 @@ impl Job {
         arrays.chain(self.carried.iter().map(|node| report(&node.path, Some(node.reason.clone()), &node.plan))).collect()
     }
 
-    /// A sentence for each node that travels along unread.
+    /// A sentence for each node that travels along unread, and for each thing that codecs of the targets do otherwise than their names say.
     pub(crate) fn warnings(&self) -> impl Iterator<Item = String> {
-        self.carried.iter().map(|node| format!("{} is not rechunked, and travels along as it is: {}", node.path, node.reason))
+        let notes: BTreeSet<String> = self.tasks.iter().flat_map(|task| task.metadata.layout().codecs.notes()).collect();
+        let carried =
+            self.carried.iter().map(|node| format!("{} is not rechunked, and travels along as it is: {}", node.path, node.reason));
+        carried.chain(notes)
     }
 
     /// Bytes of work in all arrays, as progress counts them.
@@ -184,8 +189,8 @@ impl Job {
 }
 
 /// A store for the whole of a run: what was read is not read again, so it need not stay in the page cache.
-pub(crate) fn open_store(path: &Path, read_mode: ReadMode) -> Result<FilesystemStore> {
-    Ok(FilesystemStore::open(path)?.with_read_mode(read_mode).with_drop_behind(true))
+pub(crate) fn open_store(path: &Path, read_mode: ReadMode) -> Result<Arc<dyn Store>> {
+    open_path(path, Reads { mode: read_mode, drop_behind: true })
 }
 
 /// Of two budgets that are too small, the one that needs more.

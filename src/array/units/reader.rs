@@ -6,10 +6,13 @@
 //! 2. An index is used again only with the handle that it was read through.
 //! 3. A reader has at most as many handles as it was made to hold.
 
+use std::ops::Range;
+
 use crate::array::Array;
 use crate::array::units::{boxes_around, levels, stored_limit};
 use crate::codec::{CodecPipeline, Scratch, ShardIndex, Sharding};
 use crate::error::{Error, Result};
+use crate::ragged::{ENTRY_BYTES, Ragged};
 use crate::store::{ByteRange, Key, Value};
 
 /// Reads units one after another; one reader per thread. Keeps the shards that it read last open, with their indexes.
@@ -54,6 +57,17 @@ impl UnitReader {
     /// Shows `visit` the decoded bytes of a unit (`chunk_bytes()` bytes of the unit pipeline, laid out by its strides), or `None` if the unit
     /// is missing. Returns the stored bytes read: 0 if missing; those of a shard index are not counted.
     pub(crate) fn read(&mut self, unit: &[u64], visit: &mut dyn FnMut(Option<&[u8]>) -> Result<()>) -> Result<u64> {
+        self.read_parts(unit, None, visit)
+    }
+
+    /// As [`UnitReader::read`], but of the bytes that `visit` is shown, only those in `parts` need be right, if any are given: for pipelines that
+    /// [`CodecPipeline::decodes_parts`].
+    pub(in crate::array) fn read_parts(
+        &mut self,
+        unit: &[u64],
+        parts: Option<&[Range<usize>]>,
+        visit: &mut dyn FnMut(Option<&[u8]>) -> Result<()>,
+    ) -> Result<u64> {
         let Self { array, scratch, decoded, held, most_held } = self;
         let Some(place) = place(array, held, *most_held, unit)? else {
             visit(None)?;
@@ -63,12 +77,27 @@ impl UnitReader {
         // An error of `visit` is the caller's own, and must not be given the name of this unit.
         let mut visited = Ok(());
         place.value.read(place.range(0, place.len), &mut |encoded| {
-            let data = pipeline.decode(encoded, scratch, decoded).map_err(|error| error.at(&place.describe(unit)))?;
-            visited = visit(data);
+            let data = match parts {
+                None => pipeline.decode(encoded, scratch, decoded),
+                Some(parts) => pipeline.decode_parts(encoded, parts, scratch, decoded).map(|_| Some(decoded.as_slice())),
+            };
+            visited = visit(data.map_err(|error| error.at(&place.describe(unit)))?);
             Ok(())
         })?;
         visited?;
         Ok(place.len)
+    }
+
+    /// The elements of variable length of a unit, none if it is missing, and the stored bytes read.
+    pub(crate) fn read_ragged(&mut self, unit: &[u64]) -> Result<(Option<Ragged>, u64)> {
+        let Self { array, scratch, held, most_held, .. } = self;
+        let Some(place) = place(array, held, *most_held, unit)? else { return Ok((None, 0)) };
+        let mut elements = None;
+        place.value.read(place.range(0, place.len), &mut |encoded| {
+            elements = array.unit_pipeline().decode_ragged(encoded, scratch).map_err(|error| error.at(&place.describe(unit)))?;
+            Ok(())
+        })?;
+        Ok((elements, place.len))
     }
 
     /// Where a unit is stored; none if it is missing. A unit of more bytes than its codecs can make is refused.
@@ -76,10 +105,13 @@ impl UnitReader {
         place(&self.array, &mut self.held, self.most_held, unit)
     }
 
-    /// Upper bound in bytes of what one reader of this array holds at any time: the mapped encoded unit, the decoded unit unless it is a part
+    /// Upper bound in bytes of what one reader of this array holds at any time (an estimate where elements are of variable length): the mapped encoded unit, the decoded unit unless it is a part
     /// of that, the codecs' contexts, and the indexes of a shard and the shards in it, decoded and encoded.
     pub(crate) fn memory_bytes(array: &Array) -> u64 {
         let pipeline = array.unit_pipeline();
+        if array.data_type().is_variable_length() {
+            return ragged_bytes(pipeline).saturating_add(Self::held_bytes(array));
+        }
         let decoded = if pipeline.decodes_in_place() { 0 } else { pipeline.chunk_bytes() as u64 };
         stored_limit(pipeline).saturating_add(decoded).saturating_add(pipeline.decode_memory()).saturating_add(Self::held_bytes(array))
     }
@@ -151,6 +183,13 @@ impl Place<'_> {
         let path = self.array.store().locate(self.key);
         if self.array.sharding().is_none() { path } else { format!("{path} (inner chunk {unit:?} of the array, at byte {})", self.offset) }
     }
+}
+
+/// What a decoded unit of elements of variable length is taken to have, with the stored bytes and what codecs need for them.
+pub(super) fn ragged_bytes(pipeline: &CodecPipeline) -> u64 {
+    const ELEMENT_BYTES: u64 = 3 * 64;
+    let count = (pipeline.chunk_bytes() / ENTRY_BYTES) as u64;
+    count.saturating_mul(ELEMENT_BYTES).saturating_add(pipeline.chunk_bytes() as u64).saturating_add(1 << 20)
 }
 
 /// Memory of a shard's index while it is decoded or encoded: as numbers, and twice as bytes.
