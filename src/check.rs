@@ -107,7 +107,11 @@ impl CheckReport {
 /// # Errors
 /// Those of opening the path, where there is no node at all; [`Error::Cancelled`]. What is wrong is a finding and not an error.
 pub fn check(path: impl AsRef<Path>, options: CheckOptions<'_>) -> Result<CheckReport> {
-    let store = open_store(path.as_ref(), options.read_mode)?;
+    check_in(open_store(path.as_ref(), options.read_mode)?, options)
+}
+
+/// As [`check`], for the root of a store.
+pub(crate) fn check_in(store: Arc<dyn Store>, options: CheckOptions<'_>) -> Result<CheckReport> {
     let memory_bytes = within_limit(options.memory_bytes, &mut Vec::new());
     let walk = Walk { store, options: CheckOptions { memory_bytes, ..options }, findings: Mutex::default(), counts: Counts::default() };
     match read_node(&*walk.store, &Key::root()) {

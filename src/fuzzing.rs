@@ -18,6 +18,7 @@ pub mod spill;
 pub mod store;
 #[cfg(test)]
 mod tests;
+pub mod zip;
 
 /// A fuzz target.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +45,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "spill", check: spill::check, seeds: spill::seeds, words: NUMBERS },
     Target { name: "specs", check: specs::check, seeds: specs::seeds, words: specs::WORDS },
     Target { name: "json", check: json::check, seeds: json::seeds, words: json::WORDS },
+    Target { name: "zip", check: zip::check, seeds: zip::seeds, words: zip::WORDS },
 ];
 
 /// How a program with a counting allocator is asked.

@@ -6,7 +6,7 @@ use crate::fuzzing::input::Input;
 use crate::shuffle::{Partitions, RECORD_BYTES, ShuffleBuffer, smallest_slab_bytes};
 
 /// The most bytes of records of one input.
-const MOST_BYTES: usize = 2 << 20;
+const MOST_BYTES: usize = 3 << 19;
 
 /// The first byte chooses one of two inputs: records that are pushed, and bytes of the spill file to be changed; or a spill file whose segments are
 /// whole, and say anything.

@@ -1,93 +1,13 @@
 //! Arrays by choice: a few bytes choose a data type, a chunk shape and codecs from tables.
-//!
-//! A new codec or data type takes a line in one of the tables; seeds, and the bodies on codecs, documents and stores, follow.
 
 use std::rc::Rc;
 
 use serde_json::Value;
 
+use super::tables::{ARRAY_TO_ARRAY, ARRAY_TO_BYTES, BYTES_TO_BYTES, CHECKSUMS, Codec, Loses, SHAPES, Shape, TYPES, Type};
 use crate::fuzzing::input::Input;
 use crate::fuzzing::known;
 use crate::metadata::ArrayMetadata;
-
-/// A data type.
-struct Type {
-    /// The members `data_type` and `fill_value`.
-    json: &'static str,
-    fill: &'static str,
-}
-
-/// The shape of a chunk, and of the inner chunks where it is a shard.
-pub(super) struct Shape {
-    pub(super) chunk: &'static [u64],
-    inner: &'static [u64],
-}
-
-/// A codec object, or several joined by commas; empty for none. In it, `$order` stands for the axes in reverse, `$inner` for the shape of
-/// inner chunks, and `$ones` for that of inner chunks of one element.
-struct Codec {
-    json: &'static str,
-    /// Whether each element comes back as it was.
-    lossless: bool,
-}
-
-const fn lossless(json: &'static str) -> Codec {
-    Codec { json, lossless: true }
-}
-
-const TYPES: &[Type] = &[
-    Type { json: r#""uint16""#, fill: "7" },
-    Type { json: r#""bool""#, fill: "true" },
-    Type { json: r#""int8""#, fill: "-1" },
-    Type { json: r#""uint64""#, fill: "18446744073709551615" },
-    Type { json: r#""float16""#, fill: r#""0x7e01""# },
-    Type { json: r#""float32""#, fill: r#""NaN""# },
-    Type { json: r#""float64""#, fill: "-0.0" },
-    Type { json: r#""complex64""#, fill: r#"[1,"Infinity"]"# },
-    Type { json: r#""complex128""#, fill: r"[0,0]" },
-    Type { json: r#""r24""#, fill: r#""AAEC""# },
-    Type { json: r#"{"name":"raw_bytes","configuration":{"length_bytes":5}}"#, fill: "[1,2,3,4,5]" },
-];
-
-const SHAPES: &[Shape] = &[
-    Shape { chunk: &[4, 6], inner: &[2, 3] },
-    Shape { chunk: &[12], inner: &[4] },
-    Shape { chunk: &[], inner: &[] },
-    Shape { chunk: &[1], inner: &[1] },
-    Shape { chunk: &[2, 3, 4], inner: &[1, 3, 2] },
-    Shape { chunk: &[600], inner: &[60] },
-    Shape { chunk: &[128, 64], inner: &[128, 32] },
-];
-
-const ARRAY_TO_ARRAY: &[Codec] = &[lossless(""), lossless(r#"{"name":"transpose","configuration":{"order":$order}}"#)];
-
-const ARRAY_TO_BYTES: &[Codec] = &[
-    lossless(r#"{"name":"bytes","configuration":{"endian":"little"}}"#),
-    lossless(r#"{"name":"bytes","configuration":{"endian":"big"}}"#),
-    lossless(
-        r#"{"name":"sharding_indexed","configuration":{"chunk_shape":$inner,"codecs":[{"name":"bytes","configuration":{"endian":"little"}}],
-        "index_codecs":[{"name":"bytes","configuration":{"endian":"little"}},"crc32c"]}}"#,
-    ),
-    lossless(
-        r#"{"name":"sharding_indexed","configuration":{"chunk_shape":$inner,"index_location":"start",
-        "codecs":[{"name":"bytes","configuration":{"endian":"big"}},{"name":"zstd","configuration":{"level":1,"checksum":false}},"crc32c"],
-        "index_codecs":[{"name":"bytes","configuration":{"endian":"big"}}]}}"#,
-    ),
-    lossless(
-        r#"{"name":"sharding_indexed","configuration":{"chunk_shape":$inner,"codecs":[{"name":"sharding_indexed","configuration":{
-        "chunk_shape":$ones,"codecs":[{"name":"bytes","configuration":{"endian":"little"}}],
-        "index_codecs":[{"name":"bytes","configuration":{"endian":"little"}}]}}],
-        "index_codecs":[{"name":"bytes","configuration":{"endian":"little"}},"crc32c","crc32c"]}}"#,
-    ),
-];
-
-const BYTES_TO_BYTES: &[Codec] = &[
-    lossless(""),
-    lossless(r#"{"name":"crc32c"}"#),
-    lossless(r#"{"name":"zstd","configuration":{"level":1,"checksum":true}}"#),
-    lossless(r#"{"name":"zstd","configuration":{"level":-5}}"#),
-    lossless(r#"{"name":"gzip","configuration":{"level":1}}"#),
-];
 
 /// Number of bytes that choose a recipe.
 pub(in crate::fuzzing) const CHOICES: usize = 8;
@@ -95,7 +15,7 @@ pub(in crate::fuzzing) const CHOICES: usize = 8;
 /// An array that was chosen.
 pub(in crate::fuzzing) struct Recipe {
     data_type: &'static Type,
-    pub(super) shape: &'static Shape,
+    shape: &'static Shape,
     codecs: Vec<&'static Codec>,
     transposed: bool,
 }
@@ -115,15 +35,22 @@ impl Recipe {
 
     /// Whether each element comes back as it was.
     pub(super) fn is_lossless(&self) -> bool {
-        self.codecs.iter().all(|codec| codec.lossless)
+        let fractions = ["float", "complex"].iter().any(|name| self.data_type.json.contains(name));
+        self.codecs.iter().all(|codec| codec.loses == Loses::Nothing || (codec.loses == Loses::Fractions && !fractions))
     }
 
-    /// Whether the stored bytes end in the checksum of all others.
-    pub(super) fn ends_in_checksum(&self) -> bool {
-        self.codecs.last().is_some_and(|codec| codec.json == BYTES_TO_BYTES[1].json)
+    /// Whether a codec takes whole elements alone, which do not come out of a compressor.
+    pub(super) fn shuffles(&self) -> bool {
+        self.codecs.iter().any(|codec| codec.json.contains("numcodecs.shuffle"))
     }
 
-    /// Rank of the array.
+    /// The last codec, if all that it does is to add a checksum.
+    pub(super) fn last_checksum(&self) -> Option<&'static str> {
+        let last = self.codecs.last()?.json;
+        CHECKSUMS.iter().any(|name| last.contains(name)).then_some(last).filter(|_| self.codecs.len() > 1)
+    }
+
+    /// Shape of the array, which is one chunk.
     pub(in crate::fuzzing) fn chunk_shape(&self) -> &'static [u64] {
         self.shape.chunk
     }
@@ -137,16 +64,9 @@ impl Recipe {
         }
         let order = Value::from((0..inner.len()).rev().collect::<Vec<_>>()).to_string();
         let codecs: Vec<_> = self.codecs.iter().map(|codec| codec.json).collect();
-        let ones = list(&vec![1; inner.len()]);
-        let codecs = codecs.join(",").replace("$order", &order).replace("$inner", &list(&inner)).replace("$ones", &ones);
-        format!(
-            r#"{{"zarr_format":3,"node_type":"array","shape":{},"data_type":{},"chunk_grid":{{"name":"regular","configuration":{{"chunk_shape":{}}}}},
-            "chunk_key_encoding":"default","fill_value":{},"codecs":[{codecs}]}}"#,
-            list(shape),
-            self.data_type.json,
-            list(self.shape.chunk),
-            self.data_type.fill,
-        )
+        let codecs = codecs.join(",").replace("$order", &order).replace("$inner", &list(&inner)).replace("$numpy", self.data_type.numpy);
+        let codecs = codecs.replace("$ones", &list(&vec![1; inner.len()]));
+        document(self.data_type, (shape, self.shape.chunk), &codecs)
     }
 
     /// An array of one chunk; none where the parts do not fit each other.
@@ -155,33 +75,51 @@ impl Recipe {
     }
 }
 
-/// Choices with which each line of each table occurs, beside the first of all others, and some of everything; only those that fit.
+fn document(data_type: &Type, (shape, chunk): (&[u64], &[u64]), codecs: &str) -> String {
+    format!(
+        r#"{{"zarr_format":3,"node_type":"array","shape":{shape:?},"data_type":{},"chunk_grid":{{"name":"regular","configuration":{{"chunk_shape":{chunk:?}}}}},
+        "chunk_key_encoding":"default","fill_value":{},"codecs":[{codecs}]}}"#,
+        data_type.json, data_type.fill,
+    )
+}
+
+/// An array of so many bytes that go through one codec alone.
+pub(super) fn bytes_through(codec: &str, len: usize) -> Option<Rc<ArrayMetadata>> {
+    let byte = TYPES.iter().find(|known| known.json.contains("int8"))?;
+    known::array(document(byte, (&[len as u64], &[len as u64]), &format!("\"bytes\",{codec}")))
+}
+
+/// Choices with which each line of each table occurs, with the first data type and filter that it fits; and some of everything. Only
+/// those that can be built.
 pub(in crate::fuzzing) fn choices() -> Vec<[u8; CHOICES]> {
-    let tables: [usize; CHOICES] = [
-        TYPES.len(),
-        SHAPES.len(),
-        ARRAY_TO_ARRAY.len(),
-        ARRAY_TO_ARRAY.len(),
-        ARRAY_TO_BYTES.len(),
-        BYTES_TO_BYTES.len(),
-        BYTES_TO_BYTES.len(),
-        BYTES_TO_BYTES.len(),
-    ];
-    let mut all = vec![[0; CHOICES]];
-    for (place, &len) in tables.iter().enumerate().filter(|(place, _)| ![3, 6, 7].contains(place)) {
-        for choice in 1..u8::try_from(len).unwrap() {
-            let mut one = [0; CHOICES];
-            one[place] = choice;
-            all.push(one);
-        }
+    let fits = |one: &[u8; CHOICES]| Recipe::choose(&mut Input::new(one)).build().is_some();
+    let count = |len: usize| 0..u8::try_from(len).expect("tables of at most 255 lines");
+    let mut all = Vec::new();
+    let mut add = |mut lines: &mut dyn Iterator<Item = [u8; CHOICES]>| all.extend(Iterator::find(&mut lines, fits));
+    for data_type in count(TYPES.len()) {
+        add(&mut count(ARRAY_TO_BYTES.len()).map(|codec| [data_type, 0, 0, 0, codec, 2, 0, 0]));
     }
-    for mixed in 0..24_usize {
-        let mut one = [0; CHOICES];
-        for (place, &len) in tables.iter().enumerate() {
-            one[place] = u8::try_from((mixed * (place + 3) + mixed / 3 + place) % len).unwrap();
-        }
-        all.push(one);
+    count(SHAPES.len()).for_each(|shape| add(&mut [[0, shape, 0, 0, 2, 0, 0, 0]].into_iter()));
+    count(ARRAY_TO_ARRAY.len()).for_each(|filter| add(&mut count(TYPES.len()).map(|data_type| [data_type, 1, filter, 0, 0, 0, 0, 0])));
+    count(ARRAY_TO_BYTES.len()).for_each(|codec| add(&mut count(TYPES.len()).map(|data_type| [data_type, 4, 1, 0, codec, 0, 0, 0])));
+    count(BYTES_TO_BYTES.len()).for_each(|codec| add(&mut [[0, 5, 0, 0, 0, codec, 0, 0]].into_iter()));
+    for mixed in 0..40_u8 {
+        let at = |factor: u8, len: usize| mixed.wrapping_mul(factor).wrapping_add(mixed / 5) % u8::try_from(len).unwrap_or(1);
+        let filters = [at(5, ARRAY_TO_ARRAY.len()), at(3, 2)];
+        let behind = [at(7, BYTES_TO_BYTES.len()), at(11, BYTES_TO_BYTES.len()), at(13, 3)];
+        let choose = |codec| [at(1, 12), at(3, 5), filters[0], filters[1], codec, behind[0], behind[1], behind[2]];
+        add(&mut count(ARRAY_TO_BYTES.len()).map(choose));
     }
-    all.retain(|one| Recipe::choose(&mut Input::new(one)).build().is_some());
     all
+}
+
+/// Whether there is a choice for each line of each table.
+#[cfg(test)]
+pub(in crate::fuzzing) fn lines_without_choice() -> Vec<&'static str> {
+    let chosen: Vec<Recipe> = choices().iter().map(|one| Recipe::choose(&mut Input::new(one))).collect();
+    let codecs = ARRAY_TO_ARRAY.iter().chain(ARRAY_TO_BYTES).chain(BYTES_TO_BYTES).map(|codec| codec.json);
+    let named = |json: &&str| !chosen.iter().any(|recipe| recipe.codecs.iter().any(|codec| codec.json == *json));
+    let types = TYPES.iter().map(|data_type| data_type.json);
+    let typed = |json: &&str| !chosen.iter().any(|recipe| recipe.data_type.json == *json);
+    codecs.filter(|json| !json.is_empty()).filter(named).chain(types.filter(typed)).collect()
 }
