@@ -27,6 +27,7 @@ mod copies;
 mod element;
 mod map;
 mod open;
+mod ragged;
 mod read;
 mod units;
 mod window;
@@ -34,7 +35,10 @@ mod write;
 
 pub(crate) use copies::{refresh_copies, unsupported_document};
 pub use element::Element;
-pub(crate) use open::{check_node_name, child_names, create_directory, read_child, read_node, read_optional_node, reserve_prefix};
+pub(crate) use open::{
+    check_member_name, check_node_name, child_names, create_directory, read_child, read_node, read_only, read_optional_node, read_v3_node,
+    reserve_prefix,
+};
 pub(crate) use read::ReadCounts;
 pub(crate) use units::{UnitReader, UnitWriter, WriteScratch, Written};
 
@@ -271,6 +275,15 @@ impl Array {
         bytes.and_then(|bytes| isize::try_from(bytes).ok()).map(isize::unsigned_abs).ok_or_else(|| {
             Error::invalid(format!("{}: region {region} takes more bytes than this machine can address; read smaller regions", self.path()))
         })
+    }
+
+    /// Refuses elements of variable length where bytes of fixed size are wanted.
+    fn check_fixed_length(&self) -> Result<()> {
+        if !self.data_type().is_variable_length() {
+            return Ok(());
+        }
+        let (path, stored) = (self.path(), self.data_type());
+        Err(Error::invalid(format!("{path}: elements are {stored}, of variable length; use the calls on strings or byte strings")))
     }
 
     fn check_element<T: Element>(&self) -> Result<()> {

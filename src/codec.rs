@@ -13,24 +13,33 @@
 //!    compressor, and for a whole shard whose index comes first or which is compressed as a whole.
 //! 4. After an error a [`Scratch`] can be used again; the buffers that were lent out are then gone.
 
-use crate::buffer::make_room;
-use crate::dtype::{DataType, FillValue};
-use crate::error::{Error, Result};
+use crate::dtype::{ByteUnits, DataType, FillValue};
+use crate::error::Result;
 use crate::json::NamedConfig;
-use crate::region::to_usize;
 
 mod build;
 mod bytes;
+mod bz2;
 mod chain;
+mod checksum;
 mod configuration;
-mod crc32c;
+mod deflate;
+mod foreign;
 mod gzip;
+mod lz4;
+#[cfg(feature = "lzma")]
+mod lzma;
+mod run;
 mod scratch;
 mod sharding;
+mod shuffle;
+mod sizes;
 mod spec;
 #[cfg(test)]
 mod tests;
 mod transpose;
+mod vlen;
+mod zlib;
 mod zstd;
 
 pub(crate) use scratch::Scratch;
@@ -48,8 +57,22 @@ pub(crate) const PIECE_BYTES: usize = 128 << 10;
 pub(crate) enum ArrayToBytes {
     /// Elements in C order, in a stated byte order.
     Bytes(bytes::Bytes),
+    /// Elements of variable length in C order, each with its length.
+    Vlen(vlen::Vlen),
     /// Inner chunks with an index.
     Sharding(Box<Sharding>),
+}
+
+/// The byte order that a Zarr v2 document states in its data type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(dead_code)]
+pub(crate) enum ByteOrder {
+    /// All numbers are little endian, or there are none.
+    Little,
+    /// All numbers are big endian.
+    Big,
+    /// These numbers within an element are big endian, all others little.
+    Mixed(Vec<ByteUnits>),
 }
 
 /// The codecs of an array, for chunks of one shape and data type.
@@ -62,8 +85,8 @@ pub(crate) struct CodecPipeline {
     /// Byte strides of the array axes in a decoded chunk.
     strides: Vec<usize>,
     fill: FillValue,
-    /// The array->array codecs: permutations, in the order of the metadata.
-    transposes: Vec<transpose::Transpose>,
+    /// The codec objects of the array->array codecs, in the order of the metadata.
+    array_to_array: Vec<NamedConfig>,
     array_to_bytes: ArrayToBytes,
     bytes_to_bytes: Vec<chain::BytesToBytes>,
 }
@@ -72,10 +95,27 @@ impl CodecPipeline {
     /// Builds the pipeline from the `codecs` member of an array document. JSON pointers of errors are relative to that member.
     ///
     /// # Errors
-    /// [`Error::Metadata`] for codecs that are wrong or in a wrong order, [`Error::Unsupported`] for unknown ones and for what is beyond a
-    /// limit: chunks of `isize::MAX` bytes, shards nested four deep, 2^26 inner chunks a shard, 32 codecs.
+    /// [`crate::Error::Metadata`] for codecs that are wrong or in a wrong order, [`crate::Error::Unsupported`] for unknown ones and for what is
+    /// beyond a limit: chunks of `isize::MAX` bytes, shards nested four deep, 2^26 inner chunks a shard, 32 codecs.
     pub(crate) fn from_metadata(codecs: &[NamedConfig], chunk_shape: &[u64], data_type: &DataType, fill: &FillValue) -> Result<Self> {
-        let around = sharding::Surroundings { transposes: &[], chunk_shape, data_type, fill, depth: 0 };
+        let around = sharding::Surroundings { transposes: &[], chunk_shape, data_type, fill, depth: 0, order: None };
+        build::pipeline(codecs, &around)
+    }
+
+    /// Builds the pipeline of a Zarr v2 array from what its document says in the codec objects of Zarr v3. Byte order is that of `order`,
+    /// whatever the `bytes` object among them says.
+    ///
+    /// # Errors
+    /// As [`CodecPipeline::from_metadata`].
+    #[allow(dead_code)]
+    pub(crate) fn from_v2(
+        codecs: &[NamedConfig],
+        chunk_shape: &[u64],
+        data_type: &DataType,
+        fill: &FillValue,
+        order: &ByteOrder,
+    ) -> Result<Self> {
+        let around = sharding::Surroundings { transposes: &[], chunk_shape, data_type, fill, depth: 0, order: Some(order) };
         build::pipeline(codecs, &around)
     }
 
@@ -84,11 +124,21 @@ impl CodecPipeline {
         build::metadata(self)
     }
 
+    /// Whether chunks of this pipeline are what [`CodecPipeline::to_metadata`] says. Otherwise they come from a Zarr v2 array, and what it says
+    /// is how the same elements can be stored anew.
+    #[allow(dead_code)]
+    pub(crate) fn is_in_metadata(&self) -> bool {
+        match &self.array_to_bytes {
+            ArrayToBytes::Bytes(bytes) => bytes.is_in_metadata(),
+            ArrayToBytes::Vlen(_) | ArrayToBytes::Sharding(_) => true,
+        }
+    }
+
     /// The codecs of a chunk, or of the innermost chunks of a shard, for use with other chunk shapes of the same rank.
     #[cfg(test)]
     pub(crate) fn codecs(&self) -> Codecs {
         match &self.array_to_bytes {
-            ArrayToBytes::Bytes(_) => Codecs::from_metadata(self.to_metadata()),
+            ArrayToBytes::Bytes(_) | ArrayToBytes::Vlen(_) => Codecs::from_metadata(self.to_metadata()),
             ArrayToBytes::Sharding(sharding) => sharding.unit_pipeline().codecs(),
         }
     }
@@ -98,12 +148,13 @@ impl CodecPipeline {
         &self.chunk_shape
     }
 
-    /// Size of a decoded chunk in bytes; known to fit in memory arithmetic (at most `isize::MAX`).
+    /// Size of a decoded chunk in bytes; known to fit in memory arithmetic (at most `isize::MAX`). Of elements of variable length this is
+    /// the size of the table alone.
     pub(crate) fn chunk_bytes(&self) -> usize {
         self.chunk_bytes
     }
 
-    /// Byte strides of the array axes in a decoded chunk.
+    /// Byte strides of the array axes in a decoded chunk (of elements of variable length: in the table).
     pub(crate) fn strides(&self) -> Vec<usize> {
         self.strides.clone()
     }
@@ -131,119 +182,5 @@ impl CodecPipeline {
     /// itself where it is no shard.
     pub(crate) fn unit_pipeline(&self) -> &Self {
         self.sharding().map_or(self, |sharding| sharding.unit_pipeline().unit_pipeline())
-    }
-
-    /// Upper bound of the size that the array->bytes codec makes of a chunk.
-    fn array_bound(&self) -> u64 {
-        match &self.array_to_bytes {
-            ArrayToBytes::Bytes(_) => self.chunk_bytes as u64,
-            ArrayToBytes::Sharding(sharding) => sharding.encoded_bound(),
-        }
-    }
-
-    /// Upper bound of the stored size of a chunk in bytes.
-    pub(crate) fn encoded_bound(&self) -> u64 {
-        chain::encoded_bound(&self.bytes_to_bytes, self.array_bound())
-    }
-
-    /// Upper bound of the memory in bytes that one thread takes to decode a chunk, beyond its encoded and its decoded bytes.
-    pub(crate) fn decode_memory(&self) -> u64 {
-        let stages = chain::decode_memory(&self.bytes_to_bytes, self.array_bound());
-        match &self.array_to_bytes {
-            ArrayToBytes::Bytes(_) => stages,
-            ArrayToBytes::Sharding(sharding) => {
-                let shard = if chain::only_checksums(&self.bytes_to_bytes) { 0 } else { sharding.encoded_bound() };
-                stages.saturating_add(shard).saturating_add(sharding.decode_memory())
-            }
-        }
-    }
-
-    /// Upper bound of the memory in bytes that one thread takes to encode a chunk, beyond its decoded bytes and what the sink keeps.
-    pub(crate) fn encode_memory(&self) -> u64 {
-        let stages = chain::encode_memory(&self.bytes_to_bytes, self.array_bound());
-        match &self.array_to_bytes {
-            ArrayToBytes::Bytes(_) => stages,
-            ArrayToBytes::Sharding(sharding) => {
-                let shard = if self.bytes_to_bytes.is_empty() { 0 } else { sharding.encoded_bound() };
-                stages.saturating_add(shard).saturating_add(sharding.encode_memory())
-            }
-        }
-    }
-
-    /// Decodes a whole chunk (a shard: all of its inner chunks, missing ones as fill; none if all of them are missing). The result has
-    /// [`CodecPipeline::chunk_bytes`] bytes laid out by [`CodecPipeline::strides`]; it is a part of `encoded` where no byte changes, otherwise in
-    /// `out`, whose old contents are overwritten (hand in the same buffer chunk after chunk: it is then not cleared each time).
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`], [`Error::ChecksumMismatch`], [`Error::Unsupported`] or, where memory is wanting, [`Error::Io`], without a key.
-    pub(crate) fn decode<'a>(&self, encoded: &'a [u8], scratch: &mut Scratch, out: &'a mut Vec<u8>) -> Result<Option<&'a [u8]>> {
-        match &self.array_to_bytes {
-            ArrayToBytes::Bytes(bytes) => match chain::decode(&self.bytes_to_bytes, self.array_bound(), encoded, scratch, out)? {
-                chain::Decoded::Input(part) if bytes.is_native() => self.check_len(part).map(Some),
-                chain::Decoded::Input(part) => {
-                    self.check_len(part)?;
-                    make_room(out, part.len())?;
-                    out.extend_from_slice(part);
-                    bytes.convert(out);
-                    Ok(Some(out))
-                }
-                chain::Decoded::Output => {
-                    self.check_len(out)?;
-                    bytes.convert(out);
-                    Ok(Some(out))
-                }
-            },
-            ArrayToBytes::Sharding(sharding) => {
-                let layout = (&self.fill, self.strides.as_slice());
-                let mut buffer = scratch.take();
-                let shard = match chain::decode(&self.bytes_to_bytes, self.array_bound(), encoded, scratch, &mut buffer)? {
-                    chain::Decoded::Input(part) => part,
-                    chain::Decoded::Output => &buffer,
-                };
-                let found = sharding.decode_whole(shard, layout, scratch, (&mut *out, self.chunk_bytes))?;
-                scratch.give(buffer);
-                Ok(found.then_some(out.as_slice()))
-            }
-        }
-    }
-
-    fn check_len<'a>(&self, decoded: &'a [u8]) -> Result<&'a [u8]> {
-        if decoded.len() == self.chunk_bytes {
-            return Ok(decoded);
-        }
-        Err(Error::corrupt(format!("the chunk has {} decoded bytes, expected {}", decoded.len(), self.chunk_bytes)))
-    }
-
-    /// Encodes a whole chunk laid out by [`CodecPipeline::strides`]. `data` is working space: its bytes may be changed (byte order).
-    /// Inner chunks of a shard that are all fill are left out. After an error, what the sink got is a useless beginning.
-    ///
-    /// # Errors
-    /// Those of the sink, and [`Error::Io`] where memory is wanting.
-    ///
-    /// # Panics
-    /// If `data` has not [`CodecPipeline::chunk_bytes`] bytes.
-    pub(crate) fn encode(&self, data: &mut [u8], scratch: &mut Scratch, sink: &mut Sink<'_>) -> Result<()> {
-        assert_eq!(data.len(), self.chunk_bytes, "size of a chunk");
-        match &self.array_to_bytes {
-            ArrayToBytes::Bytes(bytes) => {
-                bytes.convert(data);
-                chain::encode(&self.bytes_to_bytes, data, scratch, sink)
-            }
-            ArrayToBytes::Sharding(sharding) => {
-                let layout = (&self.fill, self.strides.as_slice());
-                if self.bytes_to_bytes.is_empty() {
-                    return sharding.encode_whole(data, layout, scratch, sink);
-                }
-                let mut shard = scratch.take();
-                make_room(&mut shard, to_usize(sharding.encoded_bound()))?;
-                sharding.encode_whole(data, layout, scratch, &mut |piece| {
-                    shard.extend_from_slice(piece);
-                    Ok(())
-                })?;
-                let result = chain::encode(&self.bytes_to_bytes, &shard, scratch, sink);
-                scratch.give(shard);
-                result
-            }
-        }
     }
 }

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::array::{
-    Array, check_node_name, child_names, create_directory, read_child, read_node, refresh_copies, reserve_prefix, unsupported_document,
+    Array, check_member_name, child_names, create_directory, read_child, read_node, read_only, refresh_copies, reserve_prefix,
+    unsupported_document,
 };
 use crate::error::{Error, Result};
 use crate::metadata::{ArrayMetadata, Attributes, Consolidated, DOCUMENT, GroupMetadata, NodeMetadata};
-use crate::store::{FilesystemStore, Key, Store};
+use crate::store::{Key, Reads, Store, open_path};
 
 /// How deep groups may be nested below the one that is walked.
 pub const MAX_GROUP_DEPTH: usize = 64;
@@ -33,12 +34,12 @@ pub enum Node {
 }
 
 impl Node {
-    /// Opens the array or group whose directory is `path`.
+    /// Opens the array or group at `path`: a directory, a zip file, or what lies in one.
     ///
     /// # Errors
     /// As [`Array::open`], but for the wrong kind of node.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_in(Arc::new(FilesystemStore::open(path.as_ref())?), Key::root())
+        Self::open_in(open_path(path.as_ref(), Reads::default())?, Key::root())
     }
 
     /// Opens the array or group at `prefix` in `store`.
@@ -62,12 +63,12 @@ impl Node {
 }
 
 impl Group {
-    /// Opens the group whose directory is `path`.
+    /// Opens the group at `path`: a directory, a zip file, or what lies in one.
     ///
     /// # Errors
     /// As [`Array::open`]; [`Error::InvalidArgument`] when an array is there.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_in(Arc::new(FilesystemStore::open(path.as_ref())?), Key::root())
+        Self::open_in(open_path(path.as_ref(), Reads::default())?, Key::root())
     }
 
     /// Opens the group at `prefix` in `store`.
@@ -145,7 +146,7 @@ impl Group {
     /// # Errors
     /// As [`Node::open`]; [`Error::InvalidArgument`] when no node can have the name.
     pub fn child(&self, name: &str) -> Result<Node> {
-        check_node_name(name)?;
+        check_member_name(&*self.store, &self.prefix, name)?;
         Node::open_in(Arc::clone(&self.store), self.prefix.join(name)?)
     }
 
@@ -220,15 +221,22 @@ impl Group {
 
     /// Writes the documents of all nodes below this group into its own document as inline consolidated metadata, which spares remote readers the
     /// listing. It does not follow later changes: write it again after them. The document of a node that needs what this build does not have is
-    /// carried as it is.
+    /// carried as it is, and nodes of Zarr v2 are left out, as readers of Zarr v3 do not find them in the store either.
     ///
     /// # Errors
-    /// As [`Group::walk`], but for documents that are whole.
+    /// As [`Group::walk`], but for documents that are whole; [`Error::Unsupported`] for a group of Zarr v2.
     pub fn consolidate(&mut self) -> Result<()> {
+        if self.metadata.zarr_format() == 2 {
+            return Err(read_only(&self.path()));
+        }
         let mut consolidated = Consolidated::default();
         self.walk_each(&mut |path, node| match node {
+            Ok(node) if node.zarr_format() == 2 => Ok(()),
             Ok(node) => consolidated.insert(path, &node),
-            Err(error) => consolidated.insert_text(path, unsupported_document(&*self.store, &self.prefix.join(path)?, error)?),
+            Err(error) => match unsupported_document(&*self.store, &self.prefix.join(path)?, error)? {
+                Some(text) => consolidated.insert_text(path, text),
+                None => Ok(()),
+            },
         })?;
         let Node::Group(now) = Node::open_in(Arc::clone(&self.store), self.prefix.clone())? else {
             return Err(Error::Stale { path: self.path() });
@@ -250,8 +258,12 @@ impl Group {
     }
 
     fn key_of(&self, path: &str) -> Result<Key> {
-        path.split('/').try_for_each(check_node_name)?;
-        self.prefix.join(path)
+        let mut key = self.prefix.clone();
+        for name in path.split('/') {
+            check_member_name(&*self.store, &key, name)?;
+            key = key.join(name)?;
+        }
+        Ok(key)
     }
 
     /// The key of a node to be created, whose parent must be a group.

@@ -398,11 +398,12 @@ impl NamedConfig {
         Ok(out)
     }
 
-    /// The object form, which every reader accepts; an empty configuration is left out, as zarr-python does.
+    /// The object form, which every reader accepts. An empty configuration is left out, as zarr-python does, except with codecs of
+    /// numcodecs, where zarr-python insists on it.
     pub(crate) fn to_json(&self) -> Value {
         let mut members = Map::new();
         members.insert("name".to_owned(), Value::from(self.name.as_str()));
-        if !self.configuration.is_empty() {
+        if !self.configuration.is_empty() || self.name.starts_with("numcodecs.") {
             members.insert("configuration".to_owned(), Value::Object(self.configuration.clone()));
         }
         Value::Object(members)

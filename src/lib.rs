@@ -2,8 +2,9 @@
 //!
 //! * [`Array`] and [`Group`] create, open, read and write; [`ArrayMetadata`] and [`Layout`] say what an array is and how it is cut.
 //! * [`rechunk`] rewrites an array, or the arrays of a group, under another chunk grid; [`plan_rechunk`] says beforehand how, and what it costs;
-//!   [`verify`] compares two trees bit by bit. What they may use and how they act is in [`RechunkOptions`] and [`VerifyOptions`].
-//! * [`Store`] is the small trait underneath, with [`FilesystemStore`] and [`MemoryStore`].
+//!   [`verify`] compares two trees bit by bit, [`migrate`] makes Zarr v2 into Zarr v3 in place. What they may use and how they act is in
+//!   [`RechunkOptions`] and [`VerifyOptions`].
+//! * [`Store`] is the small trait underneath, with [`FilesystemStore`], [`ZipStore`] (read; [`pack`] makes one) and [`MemoryStore`].
 //!
 //! ```
 //! use rezarr::{Array, ArrayMetadata, ChunkSpec, Codecs, DataType, Layout, RechunkOptions, Region};
@@ -39,10 +40,15 @@ mod buffer;
 mod codec;
 mod dtype;
 mod error;
+// The fuzz targets in `fuzz/` are built with this; unit tests run the same bodies.
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod grid;
 mod group;
 mod json;
 mod metadata;
+mod migrate;
 mod process;
 mod publish;
 #[allow(dead_code)]
@@ -55,17 +61,21 @@ mod verify;
 
 pub use array::{Array, Element};
 pub use codec::Codecs;
-pub use dtype::{DataType, FillValue};
+pub use dtype::{DataType, Field, FillValue, MiniFloat, TimeUnit};
 pub use error::{Error, Result};
 pub use grid::{ChunkGrid, ChunkKeyEncoding, EdgeRuns, Edges};
 pub use group::{Group, MAX_GROUP_DEPTH, Node};
 pub use metadata::{ArrayMetadata, Attributes, Consolidated, GroupMetadata, Layout, NodeMetadata};
+pub use migrate::{MigrateOptions, MigrateOutcome, MigrateReport, MigratedNode, migrate};
 pub use rechunk::{
     ArrayReport, ChunkSpec, DEFAULT_MEMORY_BYTES, Edge, HumanBytes, Measured, Plan, Progress, RechunkOptions, Report, Shards, Share,
     Strategy, plan_rechunk, rechunk,
 };
 pub use region::{MAX_RANK, Region};
-pub use store::{ByteRange, Entry, EntryKind, FilesystemStore, Key, Lock, MappedValue, MemoryStore, ReadMode, Store, Value};
+pub use store::{
+    ByteRange, Entry, EntryKind, FilesystemStore, Key, Lock, MappedValue, MemoryStore, PackOptions, PackReport, ReadMode, Store, Value,
+    ZipStore, pack,
+};
 pub use verify::{Verdict, VerifyOptions, verify};
 
 // The program of README.md compiles.

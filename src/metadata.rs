@@ -14,11 +14,13 @@ use crate::json::{self, Members};
 
 mod array;
 mod attributes;
+mod dialect;
 mod document;
 mod grid;
 mod group;
 mod layout;
 mod staged;
+pub(crate) mod v2;
 
 pub use array::ArrayMetadata;
 pub use attributes::Attributes;
@@ -38,6 +40,14 @@ pub enum NodeMetadata {
 }
 
 impl NodeMetadata {
+    /// The version of the format that the document was read from: 2 or 3. It is written as Zarr v3.
+    pub fn zarr_format(&self) -> u8 {
+        match self {
+            Self::Array(array) => array.zarr_format(),
+            Self::Group(group) => group.zarr_format(),
+        }
+    }
+
     /// Parses a document. Errors carry a JSON pointer and no key.
     ///
     /// # Errors
@@ -90,7 +100,6 @@ impl NodeDocument {
 fn check_format(format: &Value) -> Result<()> {
     match format.as_u64() {
         Some(3) => Ok(()),
-        Some(2) => Err(Error::unsupported("zarr_format 2; Zarr v2 is not read yet, only Zarr v3")),
         Some(other) => Err(Error::unsupported(format!("zarr_format {other}; supported is 3"))),
         None => Err(Error::metadata("/zarr_format", format!("{}; expected the integer 3", json::brief(format)))),
     }

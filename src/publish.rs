@@ -11,7 +11,7 @@ use std::sync::Arc;
 use self::marker::{Found, MARKER_NAME, Marker, is_marker_name};
 use self::settle::Settled;
 use crate::error::{Error, Result};
-use crate::store::{DOCUMENT, EntryKind, Key, Lock, Store};
+use crate::store::{DOCUMENT, EntryKind, Key, Lock, Store, V2_ARRAY};
 
 mod marker;
 mod settle;
@@ -104,8 +104,10 @@ impl Place {
 
     /// Removes everything in the tree `prefix` but its marker, metadata first.
     fn clear(&self, prefix: &Key) -> Result<()> {
-        if self.store.kind(&prefix.join(DOCUMENT)?)? == Some(EntryKind::Value) {
-            self.store.erase(&prefix.join(DOCUMENT)?)?;
+        for document in [DOCUMENT, V2_ARRAY] {
+            if self.store.kind(&prefix.join(document)?)? == Some(EntryKind::Value) {
+                self.store.erase(&prefix.join(document)?)?;
+            }
         }
         loop {
             let mut found = false;

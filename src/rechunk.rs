@@ -8,14 +8,14 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use crate::array::{Array, check_node_name, read_optional_node, refresh_copies};
+use crate::array::{Array, check_node_name, read_only, read_optional_node, refresh_copies};
 use crate::error::{Error, Result};
 use crate::group::Group;
-use crate::metadata::{DOCUMENT, NodeMetadata};
+use crate::metadata::{DOCUMENT, NodeMetadata, v2};
 use crate::process;
 use crate::publish::{Durability, Existing, Stage};
 use crate::shuffle::check_spill_directory;
-use crate::store::{EntryKind, FilesystemStore, Key, Store};
+use crate::store::{EntryKind, FilesystemStore, Key, Store, open_directory};
 
 mod budget;
 pub(crate) mod carry;
@@ -32,6 +32,8 @@ mod report;
 mod run;
 mod shuffled;
 mod spec;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod unstaged;
 
 use execute::Control;
 use job::Job;
@@ -141,11 +143,14 @@ fn place(source: &Path, target: &Path) -> Result<(PathBuf, String)> {
 /// What lies below an array are its chunks: no node may be made there.
 fn refuse_inside_array(target: &Path, parent: &Path) -> Result<()> {
     for above in parent.ancestors() {
-        let store = FilesystemStore::open(above)?;
+        let store = open_directory(above)?;
         match read_optional_node(&store, &Key::root()) {
             Ok(Some((NodeMetadata::Array(_), _))) => {
                 let what = format!("{}: lies inside the array {}; a target must be outside of arrays", target.display(), above.display());
                 return Err(Error::invalid(what));
+            }
+            Ok(Some((NodeMetadata::Group(group), _))) if group.zarr_format() == 2 => {
+                return Err(read_only(&above.display().to_string()));
             }
             Ok(None) => {}
             // A group, or a document that is not understood, is the end of what concerns this target.
@@ -164,6 +169,7 @@ fn check_replaceable(store: &dyn Store, target: &Key) -> Result<()> {
             return Err(Error::invalid(what));
         }
         Some(_) if matches!(store.kind(&target.join(DOCUMENT)?), Ok(Some(EntryKind::Value))) => return Ok(()),
+        Some(_) if matches!(v2::is_node(store, target), Ok(true)) => return Ok(()),
         Some(_) => {}
     }
     Err(Error::AlreadyExists {

@@ -18,6 +18,8 @@ use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
 
+#[cfg(any(test, fuzzing))]
+mod damage;
 mod spill;
 
 use spill::{Link, SpillFile};

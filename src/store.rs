@@ -13,14 +13,21 @@ pub(crate) mod faulty;
 mod fs;
 mod memory;
 mod mmap;
+mod path;
+mod zip;
 
-pub(crate) use fs::resolved;
+pub(crate) use fs::Reads;
 pub use fs::{FilesystemStore, ReadMode};
 pub use memory::MemoryStore;
 pub use mmap::MappedValue;
+pub(crate) use path::{open_directory, open_path, resolved};
+pub use zip::{PackOptions, PackReport, ZipStore, pack};
 
 /// The name of the metadata document of a node: the value that [`Store::erase_prefix`] removes first in every prefix.
 pub(crate) const DOCUMENT: &str = "zarr.json";
+
+/// The name of the document of an array of Zarr v2, which [`Store::erase_prefix`] removes next.
+pub(crate) const V2_ARRAY: &str = ".zarray";
 
 /// A validated key: non-empty names joined by `/`; the empty key is the root.
 ///
@@ -206,7 +213,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Removes everything below `prefix`, and `prefix` itself (but never the root itself); returns whether there was anything. Links are
     /// removed, never followed. A value at `prefix` is an error, as it is no prefix.
     ///
-    /// In every prefix `zarr.json` goes first, so that a reader of an array that is being deleted finds its metadata gone, rather than
+    /// In every prefix `zarr.json` goes first, and then `.zarray`, so that a reader of an array that is being deleted finds its metadata gone, rather than
     /// chunks missing, which would mean the fill value. It is not atomic: what an error or a crash leaves can be removed by another call.
     fn erase_prefix(&self, prefix: &Key) -> Result<bool>;
 

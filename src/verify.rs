@@ -173,7 +173,7 @@ enum Found {
 
 impl Tree {
     fn open(path: &Path, read_mode: ReadMode) -> Result<Self> {
-        let store: Arc<dyn Store> = Arc::new(open_store(path, read_mode)?);
+        let store = open_store(path, read_mode)?;
         let mut nodes = BTreeMap::new();
         match Node::open_in(store.clone(), Key::root())? {
             Node::Array(array) => {
@@ -224,7 +224,7 @@ fn documents_differ(x: &NodeMetadata, y: &NodeMetadata) -> Result<Option<String>
             if x.shape() != y.shape() {
                 return Ok(Some(format!("shape {:?} against {:?}", x.shape(), y.shape())));
             }
-            ((x.attributes(), y.attributes()), x.dimension_names() == y.dimension_names())
+            ((x.v3_attributes(), y.v3_attributes()), x.dimension_names() == y.dimension_names())
         }
         _ => return Ok(Some(String::from("an array on one side, a group on the other"))),
     };
@@ -244,7 +244,7 @@ fn compare(
 ) -> Result<()> {
     let plan = comparison_plan(a, b, document_bytes, options).map_err(|error| named(error, b))?;
     let control = Control::new(options.cancel);
-    let boxes = if let Steps::Gather { shape } = &plan.steps { Some(shape.clone()) } else { None };
+    let boxes = if let Steps::Gather { shape, share_bytes } = &plan.steps { Some((shape.clone(), *share_bytes)) } else { None };
     let sink = CompareSink { other: b, first: Mutex::new(None) };
     let spill_dir = options.spill_dir.clone();
     let transfer = Transfer {
@@ -260,7 +260,9 @@ fn compare(
     let total_bytes = plan.work_bytes;
     watched(
         || match boxes {
-            Some(shape) => boxes::compare(a, b, &shape, plan.threads, &control).map(|found| *sink.first.lock() = found),
+            Some((shape, share_bytes)) => {
+                boxes::compare(a, b, (&shape, share_bytes), plan.threads, &control).map(|found| *sink.first.lock() = found)
+            }
             None => transfer.run(&plan),
         },
         || {

@@ -301,6 +301,31 @@ fn get_prints_text_and_writes_bytes() {
 }
 
 #[test]
+fn elements_are_printed_as_their_types_have_them() {
+    let root = directory();
+    let at = root.path();
+    for (dtype, fill, printed, raw) in [
+        ("M8[D]", "2000-02-29", "2000-02-29", &11_016_i64.to_le_bytes()[..]),
+        ("numpy.datetime64[25us]", "NaT", "NaT", &i64::MIN.to_le_bytes()),
+        ("m8[s]", "-3", "-3", &(-3_i64).to_le_bytes()),
+        ("bfloat16", "0.1", "0.1", &[0xcd, 0x3d]),
+        ("float8_e4m3fn", "nan", "NaN", &[0x7f]),
+        ("complex_bfloat16", "[1,-0.0]", "[1.0,-0.0]", &[0x80, 0x3f, 0, 0x80]),
+        ("int4", "-8", "-8", &[0xf8]),
+        ("S3", "ab", "\"ab\"", b"ab\0"),
+        ("U2", "\u{e9}", "\"\u{e9}\"", &[0xe9, 0, 0, 0, 0, 0, 0, 0]),
+    ] {
+        assert_eq!(prints(at, &format!("create {dtype} --shape 2 --dtype {dtype} --fill={fill}")), "");
+        assert_eq!(prints(at, &format!("get {dtype}[0:2]")), format!("{printed} {printed}\n"));
+        assert_eq!(prints(at, &format!("get {dtype}[0] --raw -o out")), "");
+        assert_eq!(fs::read(at.join("out")).unwrap(), raw, "{dtype}");
+        let info = prints_json(at, &format!("info {dtype} --json"));
+        assert_eq!(info["fill_value"], printed, "{dtype}");
+        assert_eq!(rezarr::DataType::parse(info["data_type"].as_str().unwrap()).unwrap(), rezarr::DataType::parse(dtype).unwrap());
+    }
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error() {
     let root = directory();
     prints(root.path(), "create a --shape 3000,1000 --dtype int32");

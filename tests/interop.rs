@@ -9,6 +9,8 @@ mod python;
 mod rechunked;
 #[path = "support/zarrs.rs"]
 mod zarrs;
+#[path = "interop/zips.rs"]
+mod zips;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

@@ -14,6 +14,10 @@ mod crash;
 mod faulty;
 #[path = "store/filesystem.rs"]
 mod filesystem;
+#[path = "store/zip.rs"]
+mod zip;
+#[path = "support/zips.rs"]
+mod zips;
 
 fn key(text: &str) -> Key {
     Key::new(text).unwrap()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::array::{child_names, read_child};
 use crate::error::{Error, Result};
 use crate::json::MAX_DOCUMENT_BYTES;
-use crate::metadata::{Consolidated, DOCUMENT, GroupMetadata, NodeMetadata};
+use crate::metadata::{Consolidated, DOCUMENT, GroupMetadata, NodeMetadata, v2};
 use crate::store::{EntryKind, FilesystemStore, Key, Lock, Store, read_to_vec};
 
 /// How far up is looked, and how far down a tree is copied.
@@ -141,17 +141,26 @@ fn copy_tree(store: &dyn Store, prefix: &Key, path: &str, depth: usize, copies: 
 fn copy_document(store: &dyn Store, prefix: &Key, path: &str, copies: &mut Consolidated) -> Result<bool> {
     let key = prefix.join(path)?;
     match read_child(store, &key) {
+        // Readers of Zarr v3 would not find it in the store.
+        Ok(node) if node.zarr_format() == 2 => Ok(false),
         Ok(node) => copies.insert(path, &node).map(|()| matches!(node, NodeMetadata::Group(_))),
-        Err(error) => copies.insert_text(path, unsupported_document(store, &key, error)?).map(|()| false),
+        Err(error) => {
+            let text = unsupported_document(store, &key, error)?;
+            text.map_or(Ok(()), |text| copies.insert_text(path, text)).map(|()| false)
+        }
     }
 }
 
-/// The document of a node that gave `error`, where it is whole and only needs what this build does not have; otherwise the error.
-pub(crate) fn unsupported_document(store: &dyn Store, prefix: &Key, error: Error) -> Result<String> {
+/// The document of a node that gave `error`, where it is whole and only needs what this build does not have; otherwise the error. None where it
+/// is one of Zarr v2, which Zarr v3 has no copies of.
+pub(crate) fn unsupported_document(store: &dyn Store, prefix: &Key, error: Error) -> Result<Option<String>> {
     if matches!(error, Error::Unsupported { .. }) && store.kind(prefix)? == Some(EntryKind::Prefix) {
         let document = read_to_vec(store, &prefix.join(DOCUMENT)?, MAX_DOCUMENT_BYTES)?;
-        if let Some(Ok(text)) = document.map(String::from_utf8) {
-            return Ok(text);
+        match document.map(String::from_utf8) {
+            Some(Ok(text)) => return Ok(Some(text)),
+            Some(Err(_)) => {}
+            None if v2::is_node(store, prefix)? => return Ok(None),
+            None => {}
         }
     }
     Err(error)

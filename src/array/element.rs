@@ -1,7 +1,7 @@
 //! The Rust types that stand for elements, and their passage to and from bytes without `unsafe`.
 
 use bytemuck::{NoUninit, Pod, Zeroable};
-use half::f16;
+use half::{bf16, f16};
 
 use crate::buffer::zeroed;
 use crate::dtype::DataType;
@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 
 /// A Rust type for the elements of an array.
 ///
-/// Implemented for the integers of 8 to 64 bits, [`half::f16`], `f32`, `f64`, `bool`, and `[f32; 2]` and `[f64; 2]` for complex numbers (real
-/// part first). Sealed: other types go through the calls on bytes.
+/// Implemented for the integers of 8 to 64 bits, [`half::f16`], [`half::bf16`], `f32`, `f64`, `bool`, and pairs of floating-point numbers for
+/// complex ones (real part first). Sealed: other types go through the calls on bytes.
 pub trait Element: sealed::Sealed + NoUninit + Zeroable + Send + Sync {
     /// The data type that this Rust type stands for.
     const DATA_TYPE: DataType;
@@ -54,8 +54,11 @@ plain_elements! {
     i32 => Int32,
     i64 => Int64,
     f16 => Float16,
+    bf16 => BFloat16,
     f32 => Float32,
     f64 => Float64,
+    [f16; 2] => ComplexFloat16,
+    [bf16; 2] => ComplexBFloat16,
     [f32; 2] => Complex64,
     [f64; 2] => Complex128,
 }
@@ -127,6 +130,9 @@ mod tests {
         check::<i32>();
         check::<i64>();
         check::<f16>();
+        check::<bf16>();
+        check::<[f16; 2]>();
+        check::<[bf16; 2]>();
         check::<f32>();
         check::<f64>();
         check::<bool>();

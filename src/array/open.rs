@@ -7,20 +7,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::array::{Array, digest, refresh_copies};
 use crate::error::{Error, Result};
 use crate::json::MAX_DOCUMENT_BYTES;
-use crate::metadata::{ArrayMetadata, DOCUMENT, NodeMetadata};
-use crate::store::{ByteRange, EntryKind, FilesystemStore, Key, Store, read_to_vec};
+use crate::metadata::{ArrayMetadata, DOCUMENT, NodeMetadata, v2};
+use crate::store::{ByteRange, EntryKind, FilesystemStore, Key, Reads, Store, V2_ARRAY, Value, open_directory, open_path, read_to_vec};
 
 /// How many children an error message names.
 const NAMED_CHILDREN: usize = 5;
 
 impl Array {
-    /// Opens the array whose directory is `path`.
+    /// Opens the array at `path`: a directory, a zip file, or what lies in one, as in `maps.zip/temperature`.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when nothing is there or it has no `zarr.json`; [`Error::InvalidArgument`] when it is a group;
+    /// [`Error::NotFound`] when nothing is there or it has neither a `zarr.json` nor a document of Zarr v2; [`Error::InvalidArgument`] when it is a group;
     /// [`Error::Metadata`] or [`Error::Unsupported`] when its document is wrong or needs what this build does not have, or it is a file.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_in(Arc::new(FilesystemStore::open(path.as_ref())?), Key::root())
+        Self::open_in(open_path(path.as_ref(), Reads::default())?, Key::root())
     }
 
     /// Opens the array at `prefix` in `store`.
@@ -54,7 +54,7 @@ impl Array {
 
     /// Creates an array in the store that `make_store` gives, which is asked for only when the metadata have been found good.
     fn found(make_store: impl FnOnce() -> Result<Arc<dyn Store>>, prefix: Key, metadata: ArrayMetadata) -> Result<Self> {
-        let node = NodeMetadata::Array(Box::new(metadata));
+        let node = NodeMetadata::Array(Box::new(metadata.into_v3()));
         let document = node.to_bytes()?;
         let NodeMetadata::Array(metadata) = node else { unreachable!("made as an array") };
         let array = Self::with_document(make_store()?, prefix, *metadata, &document)?;
@@ -85,12 +85,12 @@ impl Array {
         let inner = &*self.inner;
         let mut current = false;
         // Nothing larger is a document, and so no larger file is looked at.
-        if let Some(value) = inner.store.open(&inner.prefix.join(DOCUMENT)?)?.filter(|value| value.size() <= MAX_DOCUMENT_BYTES) {
+        if let Some((value, name)) = self.open_document()?.filter(|(value, _)| value.size() <= MAX_DOCUMENT_BYTES) {
             value.read(ByteRange::All, &mut |document| {
                 let found = digest(document);
                 let known = |digest: &AtomicU64| digest.load(Ordering::Relaxed) == found;
                 current = known(&inner.digest) || (may_have_grown && known(&inner.grown_digest));
-                if !current && let Some(same_shape) = self.is_described_by(document) {
+                if !current && let Some(same_shape) = self.is_described_by(name, document) {
                     current = same_shape || may_have_grown;
                     let digest = if same_shape { &inner.digest } else { &inner.grown_digest };
                     digest.store(found, Ordering::Relaxed);
@@ -101,17 +101,34 @@ impl Array {
         if current { Ok(()) } else { Err(Error::Stale { path: self.path() }) }
     }
 
+    /// The document that counts, and its name: an array of Zarr v2 may have become one of Zarr v3 since it was opened, with the same chunks, or
+    /// gone back.
+    fn open_document(&self) -> Result<Option<(Box<dyn Value>, &'static str)>> {
+        for name in [DOCUMENT, V2_ARRAY, DOCUMENT] {
+            if let Some(value) = self.inner.store.open(&self.inner.prefix.join(name)?)? {
+                return Ok(Some((value, name)));
+            }
+        }
+        Ok(None)
+    }
+
     /// Whether chunks that are stored as `document` says are those of this array: with the same shape, or with a larger one (false).
-    fn is_described_by(&self, document: &[u8]) -> Option<bool> {
+    fn is_described_by(&self, name: &str, document: &[u8]) -> Option<bool> {
         let ours = self.metadata();
-        let Ok(NodeMetadata::Array(theirs)) = NodeMetadata::from_bytes(document) else { return None };
+        let theirs = if name == V2_ARRAY {
+            ArrayMetadata::from_v2(document, None).ok()?
+        } else {
+            let Ok(NodeMetadata::Array(theirs)) = NodeMetadata::from_bytes(document) else { return None };
+            *theirs
+        };
         let same = ours.data_type == theirs.data_type
             && ours.fill == theirs.fill
             && ours.key_encoding == theirs.key_encoding
             && ours.grid.edges() == theirs.grid.edges()
             && ours.shape().len() == theirs.shape().len()
             && ours.shape().iter().zip(theirs.shape()).all(|(before, now)| before <= now)
-            && ours.codecs.to_metadata() == theirs.codecs.to_metadata();
+            && ours.codecs.to_metadata() == theirs.codecs.to_metadata()
+            && ours.codecs.is_in_metadata() == theirs.codecs.is_in_metadata();
         same.then(|| ours.shape() == theirs.shape())
     }
 }
@@ -127,23 +144,38 @@ pub(crate) fn create_directory(path: &Path) -> Result<Arc<dyn Store>> {
             None => return Err(Error::invalid(format!("{}: the name of a node must be UTF-8", path.display()))),
         }
         let absolute = std::path::absolute(path).map_err(|error| Error::io("resolve", path.display().to_string(), error))?;
-        if let Some(parent) = absolute.parent() {
-            check_parent(path, parent)?;
-        }
+        check_parents(path, &absolute)?;
     }
     Ok(Arc::new(FilesystemStore::create(path)?))
 }
 
-/// Refuses the directory `parent` for a new node at `path` if it is an array.
-fn check_parent(path: &Path, parent: &Path) -> Result<()> {
-    let store = match FilesystemStore::open(parent) {
-        Err(Error::NotFound { .. }) => return Ok(()),
-        opened => opened?,
-    };
-    match read_optional_node(&store, &Key::root())? {
-        Some((NodeMetadata::Array(_), _)) => Err(inside_array(&path.display().to_string(), &parent.display().to_string())),
+/// Refuses a new node at `path` if the nearest directory above it is an array, or a group of Zarr v2.
+fn check_parents(path: &Path, absolute: &Path) -> Result<()> {
+    for parent in absolute.ancestors().skip(1) {
+        let store = match open_directory(parent) {
+            Err(Error::NotFound { .. }) => continue,
+            opened => opened?,
+        };
+        let node = read_optional_node(&store, &Key::root())?;
+        return check_parent(node, &path.display().to_string(), &parent.display().to_string());
+    }
+    Ok(())
+}
+
+/// Refuses a new node at `path` below the node `above` at `parent`.
+fn check_parent(above: Option<(NodeMetadata, Vec<u8>)>, path: &str, parent: &str) -> Result<()> {
+    match above {
+        Some((NodeMetadata::Array(_), _)) => Err(inside_array(path, parent)),
+        Some((NodeMetadata::Group(group), _)) if group.zarr_format() == 2 => Err(read_only(parent)),
         _ => Ok(()),
     }
+}
+
+/// The error for a change of something that is stored as Zarr v2.
+pub(crate) fn read_only(path: &str) -> Error {
+    let what = "a change of Zarr v2, which is only read; `rezarr migrate` makes it Zarr v3 in place, without touching its chunks, \
+                and `rezarr rechunk` writes a copy in Zarr v3";
+    Error::unsupported(what).at(path)
 }
 
 fn inside_array(path: &str, parent: &str) -> Error {
@@ -167,8 +199,21 @@ pub(crate) fn read_node(store: &dyn Store, prefix: &Key) -> Result<(NodeMetadata
     }
 }
 
-/// The document of the node at `prefix` and its bytes; none where there is no document.
+/// The document of the node at `prefix` and its bytes; none where there is no document. A `zarr.json` counts before documents of Zarr v2
+/// (FMT-V2-1).
 pub(crate) fn read_optional_node(store: &dyn Store, prefix: &Key) -> Result<Option<(NodeMetadata, Vec<u8>)>> {
+    if let Some(found) = read_v3_node(store, prefix)? {
+        return Ok(Some(found));
+    }
+    match v2::read_node(store, prefix)? {
+        // It may have become Zarr v3 between the two looks.
+        None => read_v3_node(store, prefix),
+        found => Ok(found),
+    }
+}
+
+/// The `zarr.json` at `prefix` and its bytes; none where there is none.
+pub(crate) fn read_v3_node(store: &dyn Store, prefix: &Key) -> Result<Option<(NodeMetadata, Vec<u8>)>> {
     let key = prefix.join(DOCUMENT)?;
     let Some(document) = read_to_vec(store, &key, MAX_DOCUMENT_BYTES)? else { return Ok(None) };
     let node = NodeMetadata::from_bytes(&document).map_err(|error| error.at(&store.locate(&key)))?;
@@ -183,12 +228,6 @@ fn no_node(store: &dyn Store, prefix: &Key) -> Result<Error> {
         Some(EntryKind::Prefix) => {}
         Some(EntryKind::Value | EntryKind::Other) => {
             let what = format!("no directory; a Zarr v3 array or group is a directory that holds {DOCUMENT}");
-            return Ok(Error::unsupported(what).at(&path));
-        }
-    }
-    for (document, kind) in [(".zarray", "array"), (".zgroup", "group")] {
-        if store.size(&prefix.join(document)?)?.is_some() {
-            let what = format!("a Zarr v2 {kind} ({document}, no {DOCUMENT}); this version reads Zarr v3");
             return Ok(Error::unsupported(what).at(&path));
         }
     }
@@ -209,20 +248,28 @@ fn group_not_array(store: &dyn Store, prefix: &Key) -> Result<Error> {
 }
 
 /// Names of the nodes directly below `prefix`, sorted: prefixes with a legal name and a document, and links and the like, behind which
-/// another reader may see a node ([`read_child`] says what they are). Anything else is passed over.
+/// another reader may see a node ([`read_child`] says what they are). Anything else is passed over. Names that only Zarr v3 forbids are legal
+/// for nodes of Zarr v2.
 pub(crate) fn child_names(store: &dyn Store, prefix: &Key) -> Result<Vec<String>> {
     let mut candidates = Vec::new();
     store.list(prefix, &mut |entry| {
-        if entry.kind != EntryKind::Value && name_fault(&entry.name).is_none() {
-            candidates.push((entry.name, entry.kind));
+        let legal = name_fault(&entry.name).is_none();
+        if entry.kind == EntryKind::Prefix || entry.kind == EntryKind::Other && legal {
+            candidates.push((entry.name, entry.kind, legal));
         }
         Ok(())
     })?;
     candidates.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     let mut names = Vec::new();
-    for (name, kind) in candidates {
+    for (name, kind, legal) in candidates {
+        let key = prefix.join(&name)?;
         // Whatever stands in the place of the document is for the reading of this child to say.
-        if kind == EntryKind::Other || !matches!(store.size(&prefix.join(&name)?.join(DOCUMENT)?), Ok(None)) {
+        let found = match (kind, legal) {
+            (EntryKind::Other, _) => true,
+            (_, true) => !matches!(store.size(&key.join(DOCUMENT)?), Ok(None)) || !matches!(v2::is_node(store, &key), Ok(false)),
+            (_, false) => is_v2_node(store, &key)?,
+        };
+        if found {
             names.push(name);
         }
     }
@@ -251,10 +298,13 @@ pub(crate) fn reserve_prefix(store: &dyn Store, prefix: &Key) -> Result<()> {
     if !prefix.is_root() {
         prefix.as_str().split('/').try_for_each(check_node_name)?;
     }
-    if let Some(parent) = prefix.parent()
-        && let Some((NodeMetadata::Array(_), _)) = read_optional_node(store, &parent)?
-    {
-        return Err(inside_array(&store.locate(prefix), &store.locate(&parent)));
+    let mut above = prefix.parent();
+    while let Some(parent) = above {
+        if store.kind(&parent)?.is_some() {
+            check_parent(read_optional_node(store, &parent)?, &store.locate(prefix), &store.locate(&parent))?;
+            break;
+        }
+        above = parent.parent();
     }
     let taken = || Error::AlreadyExists { path: store.locate(prefix), advice: "choose another name, or remove it first".to_owned() };
     match store.kind(prefix)? {
@@ -284,6 +334,22 @@ pub(crate) fn check_node_name(name: &str) -> Result<()> {
         None => Ok(()),
         Some(fault) => Err(Error::invalid(format!("{name:?} cannot name a node: {fault}"))),
     }
+}
+
+/// Checks the name of a node that may be there: one that only Zarr v3 forbids is legal where a node of Zarr v2 has it.
+///
+/// # Errors
+/// As [`check_node_name`].
+pub(crate) fn check_member_name(store: &dyn Store, parent: &Key, name: &str) -> Result<()> {
+    match check_node_name(name) {
+        Err(error) if name.contains('/') || !parent.join(name).is_ok_and(|key| is_v2_node(store, &key).unwrap_or(false)) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Whether `key` holds documents of Zarr v2 and no `zarr.json`.
+fn is_v2_node(store: &dyn Store, key: &Key) -> Result<bool> {
+    Ok(store.kind(&key.join(DOCUMENT)?)?.is_none() && v2::is_node(store, key)?)
 }
 
 fn name_fault(name: &str) -> Option<&'static str> {

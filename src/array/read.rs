@@ -37,6 +37,7 @@ impl Array {
     /// # Errors
     /// As [`Array::read`].
     pub fn read_bytes(&self, region: &Region) -> Result<Vec<u8>> {
+        self.check_fixed_length()?;
         let mut out = zeroed(self.check_region(region)?)?;
         self.read_bytes_into(region, &mut out)?;
         Ok(out)
@@ -50,6 +51,7 @@ impl Array {
     /// # Errors
     /// As [`Array::read_into`].
     pub fn read_bytes_into(&self, region: &Region, out: &mut [u8]) -> Result<()> {
+        self.check_fixed_length()?;
         let bytes = self.check_region(region)?;
         if out.len() != bytes {
             return Err(Error::invalid(format!("{}: region {region} takes {bytes} bytes, the buffer has {}", self.path(), out.len())));

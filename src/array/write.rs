@@ -1,10 +1,9 @@
 //! Writes boxes of elements.
 
 use crate::array::units::{check_stored_len, read_index};
-use crate::array::{Array, Element, Frame};
+use crate::array::{Array, Element, Frame, read_only};
 use crate::buffer::{append, resize, zeroed};
 use crate::codec::{CodecPipeline, Scratch, ShardIndex, Sharding};
-use crate::dtype::DataType;
 use crate::error::{Error, Result};
 use crate::region::{BoxLayout, Region, c_strides, copy_box, to_usize};
 use crate::store::{ByteRange, Value};
@@ -20,7 +19,7 @@ impl Array {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] when `T` does not stand for the array's data type, the region reaches outside the array, or the number of elements
-    /// is not that of the region; [`Error::Stale`] when the array is no longer the one that was opened, or has another shape; [`Error::Io`] of the
+    /// is not that of the region; [`Error::Unsupported`] for an array of Zarr v2; [`Error::Stale`] when the array is no longer the one that was opened, or has another shape; [`Error::Io`] of the
     /// operation "allocate" when there is no memory; those of the store and, where old elements are kept, of decoding.
     pub fn write<T: Element>(&self, region: &Region, data: &[T]) -> Result<()> {
         self.check_element::<T>()?;
@@ -30,17 +29,18 @@ impl Array {
     /// Writes the elements of a region, given as bytes in C order and in the machine's byte order.
     ///
     /// # Errors
-    /// As [`Array::write`]; and [`Error::InvalidArgument`] when a byte for a `bool` is neither 0 nor 1.
+    /// As [`Array::write`]; and [`Error::InvalidArgument`] when a byte for a `bool` is neither 0 nor 1, or has bits set above those of an element
+    /// narrower than a byte.
     pub fn write_bytes(&self, region: &Region, data: &[u8]) -> Result<()> {
+        self.check_fixed_length()?;
+        if self.metadata().zarr_format() == 2 {
+            return Err(read_only(&self.path()));
+        }
         let bytes = self.check_region(region)?;
         if data.len() != bytes {
             return Err(Error::invalid(format!("{}: region {region} takes {bytes} bytes, {} were given", self.path(), data.len())));
         }
-        if *self.data_type() == DataType::Bool
-            && let Some(wrong) = data.iter().find(|&&byte| byte > 1)
-        {
-            return Err(Error::invalid(format!("{}: {wrong} was given for a bool; 0 and 1 are accepted", self.path())));
-        }
+        self.data_type().check_elements(data).map_err(|error| Error::invalid(format!("{}: {error}", self.path())))?;
         if bytes == 0 {
             return Ok(());
         }
@@ -65,47 +65,60 @@ impl Array {
     /// Writes a region inside an array with a regular grid.
     fn rewrite(&self, region: &Region, data: &[u8]) -> Result<()> {
         let pipeline = self.part_pipeline();
-        let mut rewrite = Rewrite {
+        let item_size = self.data_type().item_size();
+        let parts = FixedParts {
             array: self,
             pipeline,
             strides: pipeline.strides(),
-            item_size: self.data_type().item_size(),
-            frame: Frame::new(region, self.data_type().item_size()),
+            item_size,
+            frame: Frame::new(region, item_size),
             data,
             scratch: Scratch::default(),
             unit: zeroed(pipeline.chunk_bytes())?,
             decoded: Vec::new(),
-            value: Vec::new(),
         };
-        self.grid().chunks_over(region).indices().try_for_each(|chunk| rewrite.chunk(&chunk))
+        Rewrite::new(self, region, parts).run()
     }
 }
 
-/// A region being written: its source, and the buffers that go from chunk to chunk.
-struct Rewrite<'a> {
+/// The stored bytes of a part: a range of a value.
+pub(super) struct Old<'a> {
+    pub(super) value: &'a dyn Value,
+    pub(super) offset: u64,
+    pub(super) len: u64,
+}
+
+/// What is written, cut into parts.
+pub(super) trait Parts {
+    /// Appends the new bytes of a part that the region meets to `value`; returns false, and appends nothing, if it is all fill.
+    fn rebuild(&mut self, part: &[u64], old: Option<Old<'_>>, value: &mut Vec<u8>) -> Result<bool>;
+}
+
+/// A region being written, chunk by chunk.
+pub(super) struct Rewrite<'a, P> {
     array: &'a Array,
-    pipeline: &'a CodecPipeline,
-    /// The layout of a decoded part.
-    strides: Vec<usize>,
-    item_size: usize,
-    frame: Frame<'a>,
-    data: &'a [u8],
-    scratch: Scratch,
-    /// The new elements of a part.
-    unit: Vec<u8>,
-    /// The old elements of a part.
-    decoded: Vec<u8>,
+    region: &'a Region,
+    parts: P,
     /// The new stored bytes of a chunk.
     value: Vec<u8>,
 }
 
-impl Rewrite<'_> {
+impl<'a, P: Parts> Rewrite<'a, P> {
+    /// For a region inside an array with a regular grid.
+    pub(super) fn new(array: &'a Array, region: &'a Region, parts: P) -> Self {
+        Self { array, region, parts, value: Vec::new() }
+    }
+
+    pub(super) fn run(mut self) -> Result<()> {
+        self.array.grid().chunks_over(self.region).indices().try_for_each(|chunk| self.chunk(&chunk))
+    }
+
     /// Replaces a chunk. Its old bytes are read through one handle, so that they belong together.
     fn chunk(&mut self, chunk: &[u64]) -> Result<()> {
         let store = self.array.store();
         let key = self.array.key_of(chunk)?;
         let _lock = self.array.lock_chunk(chunk);
-        let covered = self.frame.region.contains(&self.array.grid().region(chunk));
+        let covered = self.region.contains(&self.array.grid().region(chunk));
         let old = if covered { None } else { store.open(&key)? };
         let stored = self.rebuild(chunk, old.as_deref()).map_err(|error| error.at(&store.locate(&key)))?;
         drop(old);
@@ -116,7 +129,10 @@ impl Rewrite<'_> {
     fn rebuild(&mut self, chunk: &[u64], old: Option<&dyn Value>) -> Result<bool> {
         self.value.clear();
         match self.array.sharding() {
-            None => self.rebuild_part(chunk, old.map(|old| (old, 0, old.size()))),
+            None => {
+                let old = old.map(|value| Old { value, offset: 0, len: value.size() });
+                self.parts.rebuild(chunk, old, &mut self.value)
+            }
             Some(sharding) => self.rebuild_shard(sharding, chunk, old),
         }
     }
@@ -135,14 +151,14 @@ impl Rewrite<'_> {
         for part in self.array.parts_of_chunk(chunk).indices() {
             let within: Vec<u64> = part.iter().zip(sharding.units_per_chunk()).map(|(part, count)| part % count).collect();
             let position = sharding.position(&within);
-            let encoded = old.as_ref().and_then(|(value, index)| index.get(position).map(|(offset, len)| (*value, offset, len)));
+            let range = old.as_ref().and_then(|(value, index)| index.get(position).map(|(offset, len)| Old { value: *value, offset, len }));
             let start = self.value.len();
-            if self.array.part_grid().region(&part).intersect(self.frame.region).is_some() {
-                if !self.rebuild_part(&part, encoded)? {
+            if self.array.part_grid().region(&part).intersect(self.region).is_some() {
+                if !self.parts.rebuild(&part, range, &mut self.value)? {
                     continue;
                 }
-            } else if let Some((value, offset, len)) = encoded {
-                check_stored_len(self.pipeline, len)?;
+            } else if let Some(Old { value, offset, len }) = range {
+                check_stored_len(self.array.part_pipeline(), len)?;
                 value.read(ByteRange::From { offset, len }, &mut |bytes| append(&mut self.value, bytes))?;
             } else {
                 continue;
@@ -158,10 +174,26 @@ impl Rewrite<'_> {
         }
         Ok(stored)
     }
+}
 
-    /// Appends the new bytes of a part that the region meets to `self.value`; returns false, and appends nothing, if it is all fill. The old
-    /// bytes are those of a range, offset and length, of a value.
-    fn rebuild_part(&mut self, part: &[u64], old: Option<(&dyn Value, u64, u64)>) -> Result<bool> {
+/// Elements of one size on their way into the parts of an array, and the buffers that go from part to part.
+struct FixedParts<'a> {
+    array: &'a Array,
+    pipeline: &'a CodecPipeline,
+    /// The layout of a decoded part.
+    strides: Vec<usize>,
+    item_size: usize,
+    frame: Frame<'a>,
+    data: &'a [u8],
+    scratch: Scratch,
+    /// The new elements of a part.
+    unit: Vec<u8>,
+    /// The old elements of a part.
+    decoded: Vec<u8>,
+}
+
+impl Parts for FixedParts<'_> {
+    fn rebuild(&mut self, part: &[u64], old: Option<Old<'_>>, value: &mut Vec<u8>) -> Result<bool> {
         let array = self.array;
         let inside = array.part_grid().region(part);
         let Some(common) = inside.intersect(self.frame.region) else { return Ok(false) };
@@ -171,7 +203,7 @@ impl Rewrite<'_> {
         if clipped || (!covered && old.is_none()) {
             fill.fill(&mut self.unit);
         }
-        if let Some((value, offset, len)) = old.filter(|_| !covered) {
+        if let Some(Old { value, offset, len }) = old.filter(|_| !covered) {
             check_stored_len(self.pipeline, len)?;
             let Self { pipeline, strides, item_size, scratch, decoded, unit, .. } = self;
             value.read(ByteRange::From { offset, len }, &mut |encoded| {
@@ -190,7 +222,6 @@ impl Rewrite<'_> {
         if fill.is_all_fill(&self.unit) {
             return Ok(false);
         }
-        let value = &mut self.value;
         self.pipeline.encode(&mut self.unit, &mut self.scratch, &mut |bytes| append(value, bytes))?;
         Ok(true)
     }

@@ -19,6 +19,15 @@ pub(super) fn integer(config: &NamedConfig, name: &str, range: RangeInclusive<i3
     }
 }
 
+/// The integer member `name` from 0 to 2^32 - 1, or `default` if it is missing.
+pub(super) fn unsigned(config: &NamedConfig, name: &str, default: u32) -> Result<u32> {
+    let Some(value) = config.configuration.get(name) else { return Ok(default) };
+    value
+        .as_u64()
+        .and_then(|number| u32::try_from(number).ok())
+        .ok_or_else(|| Error::metadata(format!("/configuration/{name}"), format!("{value}; accepted are integers from 0 to {}", u32::MAX)))
+}
+
 /// The boolean member `name`, false if it is missing.
 pub(super) fn boolean(config: &NamedConfig, name: &str) -> Result<bool> {
     match config.configuration.get(name) {

@@ -1,9 +1,9 @@
 //! The `gzip` codec: RFC 1952 members around raw deflate streams (RFC 1951).
 
-use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
 use serde_json::{Map, Value};
 
 use crate::buffer::make_room;
+use crate::codec::deflate::{self, MAX_RATIO, deflate, inflate};
 use crate::codec::scratch::Scratch;
 use crate::codec::{PIECE_BYTES, Sink, configuration};
 use crate::error::{Error, Result};
@@ -18,9 +18,6 @@ pub(crate) struct Gzip {
 /// Magic number, deflate, no flags, no time (so that equal chunks give equal bytes), no extra flags, unknown system.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 
-/// The most that deflate makes of one byte: a match of 258 bytes takes two bits.
-const MAX_RATIO: usize = 1032;
-
 /// Flags of a member's header: CRC-16 of the header, extra field, file name, comment; the others are reserved.
 const FHCRC: u8 = 2;
 const FEXTRA: u8 = 4;
@@ -34,10 +31,6 @@ impl Gzip {
     pub(crate) const MAX_LEVEL: i32 = 9;
     /// The customary level.
     pub(crate) const DEFAULT_LEVEL: i32 = 6;
-    /// Upper bound of the memory in bytes of a compressor (measured: 372 KiB) and the output buffer.
-    pub(super) const ENCODE_MEMORY: u64 = (400 << 10) + PIECE_BYTES as u64;
-    /// Upper bound of the memory in bytes of a decompressor (measured: 47 KiB).
-    pub(super) const DECODE_MEMORY: u64 = 64 << 10;
 
     /// Reads the codec object.
     pub(super) fn from_metadata(config: &NamedConfig) -> Result<Self> {
@@ -46,13 +39,15 @@ impl Gzip {
         Ok(Self { level: level.unsigned_abs() })
     }
 
-    pub(super) fn to_metadata(self) -> NamedConfig {
-        NamedConfig::new(Self::NAME, Map::from_iter([("level".to_owned(), Value::from(self.level))]))
+    /// Reads the codec object `numcodecs.gzip`, whose bytes are the same: level 1 is customary there, and -1 means level 6.
+    pub(super) fn from_numcodecs(config: &NamedConfig) -> Result<Self> {
+        config.only(&["level"])?;
+        let level = configuration::integer(config, "level", -1..=Self::MAX_LEVEL, 1)?;
+        Ok(Self { level: u32::try_from(level).unwrap_or(Self::DEFAULT_LEVEL.unsigned_abs()) })
     }
 
-    /// An upper bound of the encoded size of `len` bytes: all literals in a fixed code take 9 bits each, and stored blocks a header each.
-    pub(super) fn encoded_bound(len: u64) -> u64 {
-        len.saturating_add(len / 8).saturating_add(len / 64).saturating_add(64)
+    pub(super) fn to_metadata(self) -> NamedConfig {
+        NamedConfig::new(Self::NAME, Map::from_iter([("level".to_owned(), Value::from(self.level))]))
     }
 
     /// Encodes `input` to one member.
@@ -60,7 +55,7 @@ impl Gzip {
         let mut piece = scratch.take();
         make_room(&mut piece, PIECE_BYTES)?;
         piece.extend_from_slice(&HEADER);
-        deflate(scratch.gzip_encoder(self.level), input, &mut piece, sink)?;
+        deflate(Self::NAME, scratch.deflater(self.level, false), input, &mut piece, sink)?;
         // RFC 1952 stores the length modulo 2^32.
         let length = (input.len() as u64 & u64::from(u32::MAX)).to_le_bytes();
         piece.extend_from_slice(&crc32fast::hash(input).to_le_bytes());
@@ -79,7 +74,7 @@ impl Gzip {
         loop {
             let body = skip_header(rest)?;
             let start = out.len();
-            let trailer = inflate(scratch.gzip_decoder(), body, limit, out)?;
+            let trailer = inflate(Self::NAME, scratch.inflater(false), body, limit, out)?;
             rest = check_trailer(trailer, &out[start..])?;
             if rest.iter().all(|&byte| byte == 0) {
                 return Ok(());
@@ -88,56 +83,8 @@ impl Gzip {
     }
 }
 
-/// Deflates `input`, passing on `piece` whenever it is full. Room for the trailer is left in what `piece` still holds at the end.
-fn deflate(encoder: &mut Compress, input: &[u8], piece: &mut Vec<u8>, sink: &mut Sink<'_>) -> Result<()> {
-    let mut rest = input;
-    loop {
-        let before = encoder.total_in();
-        let status = encoder.compress_vec(rest, piece, FlushCompress::Finish);
-        rest = remaining(rest, encoder.total_in() - before);
-        match status {
-            Ok(Status::StreamEnd) if piece.len() + 8 <= PIECE_BYTES => return Ok(()),
-            Ok(Status::StreamEnd) => {
-                sink(piece)?;
-                piece.clear();
-                return Ok(());
-            }
-            Ok(_) if !piece.is_empty() => {
-                sink(piece)?;
-                piece.clear();
-            }
-            Ok(_) => return Err(Error::unsupported("gzip: the compressor stopped short")),
-            Err(error) => return Err(Error::unsupported(format!("gzip: {error}"))),
-        }
-    }
-}
-
-/// Inflates one stream to the end of `out`; returns what follows it in `input`.
-fn inflate<'a>(decoder: &mut Decompress, input: &'a [u8], limit: usize, out: &mut Vec<u8>) -> Result<&'a [u8]> {
-    let mut rest = input;
-    loop {
-        let (read, written) = (decoder.total_in(), out.len());
-        let status = decoder.decompress_vec(rest, out, FlushDecompress::None);
-        let consumed = decoder.total_in() - read;
-        rest = remaining(rest, consumed);
-        if out.len() > limit {
-            return Err(Error::corrupt(format!("gzip: the stream holds more than the {limit} bytes that are expected")));
-        }
-        match status {
-            Ok(Status::StreamEnd) => return Ok(rest),
-            Ok(_) if consumed > 0 || out.len() > written => {}
-            Ok(_) => return Err(cut_off()),
-            Err(error) => return Err(Error::corrupt(format!("gzip: {error}"))),
-        }
-    }
-}
-
-fn remaining(input: &[u8], consumed: u64) -> &[u8] {
-    usize::try_from(consumed).ok().and_then(|consumed| input.get(consumed..)).unwrap_or_default()
-}
-
 fn cut_off() -> Error {
-    Error::corrupt("gzip: the stream is cut off")
+    deflate::cut_off(Gzip::NAME)
 }
 
 /// Checks CRC and length of a member; returns what follows it.
@@ -220,7 +167,7 @@ mod tests {
             for len in [0, 1, 5, 1000, PIECE_BYTES - 18, PIECE_BYTES, 400_000] {
                 for input in [noise(len), vec![3; len]] {
                     let encoded = encode(level, &input);
-                    assert!(encoded.len() as u64 <= Gzip::encoded_bound(len as u64), "level {level}: {len} to {}", encoded.len());
+                    assert!(encoded.len() as u64 <= deflate::encoded_bound(len as u64), "level {level}: {len} to {}", encoded.len());
                     assert_eq!(decode(&encoded, len).unwrap(), input, "level {level}, {len} bytes");
                     assert_eq!(encoded[4..8], [0; 4], "no time");
                     assert!(len == 0 || decode(&encoded, len - 1).is_err());

@@ -1,6 +1,7 @@
 //! What one thread reuses from chunk to chunk: codec contexts and intermediate buffers.
 
 use flate2::{Compress, Compression, Decompress};
+use lz4_flex::block::CompressTable;
 use zstd::zstd_safe::{CCtx, CParameter, DCtx, ErrorCode, get_error_name};
 
 use crate::buffer::resize;
@@ -16,9 +17,10 @@ pub(crate) struct Scratch {
     /// By level and checksum.
     zstd_encoders: Vec<(i32, bool, CCtx<'static>)>,
     zstd_decoder: Option<DCtx<'static>>,
-    /// By level.
-    gzip_encoders: Vec<(u32, Compress)>,
-    gzip_decoder: Option<Decompress>,
+    /// By level and whether there is a zlib wrapper.
+    deflaters: Vec<(u32, bool, Compress)>,
+    inflater: Option<Decompress>,
+    lz4_table: Option<CompressTable>,
 }
 
 impl Scratch {
@@ -39,6 +41,12 @@ impl Scratch {
     /// Gives a buffer back.
     pub(crate) fn give(&mut self, buffer: Vec<u8>) {
         self.buffers.push(buffer);
+    }
+
+    /// The room in bytes of all buffers.
+    #[cfg(test)]
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.buffers.iter().map(Vec::capacity).sum()
     }
 
     /// The zstd compressor for these parameters. It may be in the middle of a frame that an error broke off.
@@ -65,22 +73,28 @@ impl Scratch {
         self.zstd_decoder.as_mut().ok_or_else(|| Error::no_memory("a zstd decompressor"))
     }
 
-    /// The compressor for raw deflate streams of this level, ready for a new one.
-    pub(super) fn gzip_encoder(&mut self, level: u32) -> &mut Compress {
-        let found = self.gzip_encoders.iter().position(|entry| entry.0 == level);
+    /// The compressor for deflate streams of this level, bare or in a zlib wrapper, ready for a new one.
+    pub(super) fn deflater(&mut self, level: u32, zlib: bool) -> &mut Compress {
+        let found = self.deflaters.iter().position(|entry| (entry.0, entry.1) == (level, zlib));
         let position = found.unwrap_or_else(|| {
-            self.gzip_encoders.push((level, Compress::new(Compression::new(level), false)));
-            self.gzip_encoders.len() - 1
+            self.deflaters.push((level, zlib, Compress::new(Compression::new(level), zlib)));
+            self.deflaters.len() - 1
         });
-        let encoder = &mut self.gzip_encoders[position].1;
+        let encoder = &mut self.deflaters[position].2;
         encoder.reset();
         encoder
     }
 
-    /// The decompressor of raw deflate streams, ready for a new one.
-    pub(super) fn gzip_decoder(&mut self) -> &mut Decompress {
-        let decoder = self.gzip_decoder.get_or_insert_with(|| Decompress::new(false));
-        decoder.reset(false);
+    /// The decompressor of deflate streams, bare or in a zlib wrapper, ready for a new one.
+    pub(super) fn inflater(&mut self, zlib: bool) -> &mut Decompress {
+        let decoder = self.inflater.get_or_insert_with(|| Decompress::new(zlib));
+        decoder.reset(zlib);
         decoder
+    }
+
+    /// The table of the LZ4 compressor; clearing it is left to its user.
+    pub(super) fn lz4_table(&mut self) -> &mut CompressTable {
+        // Always the large one, so that what is made of a chunk does not depend on the chunks before it.
+        self.lz4_table.get_or_insert_with(CompressTable::large)
     }
 }

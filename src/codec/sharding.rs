@@ -10,13 +10,14 @@ use serde_json::{Map, Value};
 use crate::buffer::{make_room, resize};
 use crate::codec::scratch::Scratch;
 use crate::codec::transpose::Transpose;
-use crate::codec::{ArrayToBytes, CodecPipeline, Sink, build, configuration};
+use crate::codec::{ArrayToBytes, ByteOrder, CodecPipeline, Sink, build, configuration};
 use crate::dtype::{DataType, FillValue};
 use crate::error::{Error, Result};
 use crate::json::NamedConfig;
 use crate::region::{BoxLayout, MAX_RANK, copy_box, to_usize};
 
 mod index;
+mod ragged;
 
 use index::{IndexCodecs, MAX_INDEX_ENTRIES};
 
@@ -52,6 +53,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) fill: &'a FillValue,
     /// How many shards this one lies in.
     pub(super) depth: usize,
+    /// The byte order that a Zarr v2 document states; none in Zarr v3.
+    pub(super) order: Option<&'a ByteOrder>,
 }
 
 impl Sharding {
@@ -103,7 +106,7 @@ impl Sharding {
     }
 
     /// A codec object in the form that every reader accepts: inner chunks of `inner_shape` through `codecs`, checked index at the end.
-    pub(super) fn conservative(inner_shape: &[u64], codecs: &[NamedConfig]) -> NamedConfig {
+    pub(crate) fn conservative(inner_shape: &[u64], codecs: &[NamedConfig]) -> NamedConfig {
         let list = |codecs: &[NamedConfig]| Value::Array(codecs.iter().map(NamedConfig::to_json).collect());
         let mut configuration = Map::new();
         configuration.insert("chunk_shape".to_owned(), Value::from(inner_shape));
@@ -191,6 +194,11 @@ impl Sharding {
         (self.unit_count() as u64).saturating_mul(self.unit.encoded_bound()).saturating_add(self.index_bytes())
     }
 
+    /// What a shard has at most beyond the elements of its inner chunks: the index, and a header of some codec for each inner chunk.
+    pub(super) fn framing_bytes(&self) -> u64 {
+        (self.unit_count() as u64).saturating_mul(256).saturating_add(self.index_bytes())
+    }
+
     /// Memory for decoding a whole shard, beyond its encoded and its decoded bytes: the index twice, and one inner chunk.
     pub(super) fn decode_memory(&self) -> u64 {
         (2 * self.index_bytes()).saturating_add(self.unit.chunk_bytes() as u64).saturating_add(self.unit.decode_memory())
@@ -205,6 +213,14 @@ impl Sharding {
             .saturating_add(self.unit.encode_memory())
     }
 
+    /// The index of a whole shard.
+    fn index_of(&self, encoded: &[u8]) -> Result<ShardIndex> {
+        let bytes = encoded.len() as u64;
+        let (from, len) = self.index_place(bytes)?;
+        let index = part(encoded, from, len).ok_or_else(|| self.too_short(bytes))?;
+        self.decode_index(index, bytes)
+    }
+
     /// Decodes a whole shard of `shard_bytes` decoded bytes into `out`, laid out by `strides`; missing inner chunks become `fill`. Returns
     /// false if all are missing; `out` is then left as it is, since there may be no memory for so much fill.
     pub(super) fn decode_whole(
@@ -214,10 +230,7 @@ impl Sharding {
         scratch: &mut Scratch,
         (out, shard_bytes): (&mut Vec<u8>, usize),
     ) -> Result<bool> {
-        let bytes = encoded.len() as u64;
-        let (from, len) = self.index_place(bytes)?;
-        let index = part(encoded, from, len).ok_or_else(|| self.too_short(bytes))?;
-        let index = self.decode_index(index, bytes)?;
+        let index = self.index_of(encoded)?;
         if index.is_empty() {
             return Ok(false);
         }

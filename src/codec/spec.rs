@@ -5,12 +5,18 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
-use crate::codec::CodecPipeline;
+use crate::codec::build;
 use crate::codec::bytes::Bytes;
-use crate::codec::crc32c::Crc32c;
+use crate::codec::bz2::Bz2;
+use crate::codec::chain::LZMA;
+use crate::codec::checksum::Checksum;
 use crate::codec::gzip::Gzip;
-use crate::codec::sharding::Sharding;
+use crate::codec::lz4::Lz4;
+use crate::codec::sharding::{Sharding, Surroundings};
+use crate::codec::shuffle::Shuffle;
 use crate::codec::transpose::Transpose;
+use crate::codec::vlen::Vlen;
+use crate::codec::zlib::Zlib;
 use crate::codec::zstd::Zstd;
 use crate::dtype::{DataType, FillValue};
 use crate::error::{Error, Result};
@@ -26,7 +32,13 @@ use crate::region::MAX_RANK;
 /// | `none` | only `bytes`, little endian (alone) |
 /// | `zstd`, `zstd:LEVEL` | `zstd`, level -131072 to 22, 3 if none is given |
 /// | `gzip`, `gzip:LEVEL` | `gzip`, level 0 to 9, 6 if none is given |
+/// | `lz4` | `numcodecs.lz4` |
+/// | `zlib`, `zlib:LEVEL` | `numcodecs.zlib`, level 0 to 9, 6 if none is given |
+/// | `bz2`, `bz2:LEVEL` | `numcodecs.bz2`, level 1 to 9, 9 if none is given |
+/// | `lzma`, `lzma:PRESET` | `numcodecs.lzma`, preset 0 to 9, 6 if none is given; with the cargo feature `lzma` |
+/// | `shuffle`, `shuffle:SIZE` | `numcodecs.shuffle`, elements of SIZE bytes, those of the array if none is given |
 /// | `crc32c` | `crc32c` |
+/// | `crc32`, `adler32`, `fletcher32` | `numcodecs.crc32` and so on |
 /// | `big` | big endian instead of little |
 /// | `transpose:2-0-1` | `transpose`, stored axis 0 is array axis 2, and so on |
 ///
@@ -38,8 +50,23 @@ use crate::region::MAX_RANK;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Codecs(pub(crate) Vec<NamedConfig>);
 
-const ACCEPTED: &str =
-    "accepted are none, zstd[:LEVEL], gzip[:LEVEL], crc32c, big, transpose:A-B-C, joined by commas, or a JSON list of codec objects";
+const ACCEPTED: &str = "accepted are none, zstd[:LEVEL], gzip[:LEVEL], lz4, zlib[:LEVEL], bz2[:LEVEL], lzma[:PRESET], shuffle[:SIZE], crc32c, \
+                        crc32, adler32, fletcher32, big, transpose:A-B-C, joined by commas, or a JSON list of codec objects";
+
+/// What an argument after a word sets: a member of the configuration, and its value where there is none after the word.
+type Argument = Option<(&'static str, Option<u32>)>;
+
+/// Words for codecs of numcodecs, and the codec of each.
+const WORDS: [(&str, &str, Argument); 8] = [
+    ("lz4", Lz4::NAME, None),
+    ("zlib", Zlib::NAME, Some(("level", Some(6)))),
+    ("bz2", Bz2::NAME, Some(("level", Some(9)))),
+    ("lzma", LZMA, Some(("preset", Some(6)))),
+    ("shuffle", Shuffle::NAME, Some(("elementsize", None))),
+    ("crc32", Checksum::CRC32, None),
+    ("adler32", Checksum::ADLER32, None),
+    ("fletcher32", Checksum::FLETCHER32, None),
+];
 
 /// The level that the word `zstd` alone stands for.
 const ZSTD_LEVEL: i32 = 3;
@@ -83,7 +110,7 @@ impl Codecs {
     /// The same, and a checksum at the end.
     #[must_use]
     pub fn with_crc32c(self) -> Self {
-        self.with(NamedConfig::new(Crc32c::NAME, Map::new()))
+        self.with(NamedConfig::new(Checksum::CRC32C, Map::new()))
     }
 
     /// The same in big-endian byte order.
@@ -107,9 +134,15 @@ impl Codecs {
         self.checked()
     }
 
-    /// The codecs of shards of these chunks: the `codecs` member for chunks that are shards, with inner chunks of `inner_shape`.
-    pub(crate) fn in_shards(&self, inner_shape: &[u64]) -> Vec<NamedConfig> {
-        vec![Sharding::conservative(inner_shape, &self.0)]
+    /// The codecs for elements of a data type: `bytes` gives way to the codec of strings where they are of variable length.
+    pub(crate) fn for_type(&self, data_type: &DataType) -> Vec<NamedConfig> {
+        let strings = match data_type {
+            DataType::String => Vlen::TEXT_NAME,
+            DataType::Bytes => Vlen::BYTES_NAME,
+            _ => return self.0.clone(),
+        };
+        let fitting = |codec: &NamedConfig| if codec.name == Bytes::NAME { NamedConfig::new(strings, Map::new()) } else { codec.clone() };
+        self.0.iter().map(fitting).collect()
     }
 
     /// Codec objects as they stand in metadata, where single-byte elements have no byte order: here they have one, for use with any type.
@@ -137,8 +170,18 @@ impl Codecs {
             return Err(explain(format!("{} is not asked for here, but by the shape of shards", Sharding::NAME)));
         }
         let rank = self.0.iter().find_map(|codec| codec.configuration.get("order")?.as_array().map(Vec::len)).unwrap_or(0);
-        let (data_type, shape) = (DataType::Int16, vec![1; rank.min(MAX_RANK)]);
-        match CodecPipeline::from_metadata(&self.0, &shape, &data_type, &FillValue::zero(&data_type)) {
+        let named = |name: &str| self.0.iter().any(|codec| codec.name == name);
+        let data_type = if named(Vlen::TEXT_NAME) {
+            DataType::String
+        } else if named(Vlen::BYTES_NAME) {
+            DataType::Bytes
+        } else {
+            DataType::Int16
+        };
+        let shape = vec![1; rank.min(MAX_RANK)];
+        let fill = FillValue::zero(&data_type);
+        let around = Surroundings { transposes: &[], chunk_shape: &shape, data_type: &data_type, fill: &fill, depth: 0, order: None };
+        match build::of_any_size(&self.0, &around) {
             Ok(_) => Ok(self),
             Err(Error::Metadata { pointer, what, .. }) => Err(explain(format!("at {pointer}: {what}"))),
             Err(error) => Err(explain(error.to_string())),
@@ -163,6 +206,18 @@ impl Codecs {
             ("zstd", _) => self.followed_by(Self::zstd(level(ZSTD_LEVEL)?)?),
             ("gzip", _) => self.followed_by(Self::gzip(level(Gzip::DEFAULT_LEVEL)?)?),
             ("crc32c", None) => self.with_crc32c(),
+            (word, argument) if let Some(&(_, name, accepted)) = WORDS.iter().find(|entry| entry.0 == word) => {
+                let value = match (argument, accepted) {
+                    (None, Some((_, default))) => default,
+                    (None, None) => None,
+                    (Some(_), None) => return Ok(None),
+                    (Some(text), Some((member, _))) => Some(
+                        text.parse()
+                            .map_err(|_| Error::invalid(format!("codec {word:?}: the {member} {text:?} is not a number from 0")))?,
+                    ),
+                };
+                self.with(numcodecs(name, accepted, value)).checked()?
+            }
             ("big", None) => self.with_big_endian(),
             ("transpose", Some(order)) => {
                 let order: Option<Vec<usize>> = order.split('-').map(|axis| axis.parse().ok()).collect();
@@ -194,11 +249,43 @@ impl Codecs {
                 Bytes::NAME => {}
                 Zstd::NAME if codec.configuration.get("checksum") != Some(&Value::Bool(true)) => words.push(format!("zstd:{}", level?)),
                 Gzip::NAME => words.push(format!("gzip:{}", level?)),
-                Crc32c::NAME => words.push("crc32c".to_owned()),
-                _ => return None,
+                Checksum::CRC32C => words.push("crc32c".to_owned()),
+                _ => words.push(numcodecs_word(codec)?),
             }
         }
         Some(if words.is_empty() { "none".to_owned() } else { words.join(",") })
+    }
+}
+
+/// The codec object of one of [`WORDS`], in the form in which pipelines write it.
+fn numcodecs(name: &str, argument: Argument, value: Option<u32>) -> NamedConfig {
+    let mut members: Vec<(&str, Value)> = match name {
+        Lz4::NAME => vec![("acceleration", 1.into())],
+        LZMA => vec![("format", 1.into()), ("check", (-1).into()), ("preset", Value::Null), ("filters", Value::Null)],
+        _ => Vec::new(),
+    };
+    if let (Some((member, _)), Some(value)) = (argument, value) {
+        members.retain(|(name, _)| *name != member);
+        members.push((member, value.into()));
+    }
+    NamedConfig::new(name, members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+/// The word for a codec object that [`numcodecs`] makes; none for any other.
+fn numcodecs_word(codec: &NamedConfig) -> Option<String> {
+    let &(word, name, argument) = WORDS.iter().find(|entry| entry.1 == codec.name)?;
+    let value = match argument.and_then(|(member, _)| codec.configuration.get(member)) {
+        None => None,
+        Some(value) => Some(u32::try_from(value.as_u64()?).ok()?),
+    };
+    if *codec != numcodecs(name, argument, value) {
+        return None;
+    }
+    match (value, argument) {
+        (Some(value), _) => Some(format!("{word}:{value}")),
+        // The word alone would stand for its default.
+        (None, Some((_, Some(_)))) => None,
+        (None, _) => Some(word.to_owned()),
     }
 }
 
@@ -237,12 +324,17 @@ impl fmt::Display for Codecs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::CodecPipeline;
 
     #[test]
     fn words_come_back_as_they_were() {
         for text in ["none", "zstd:3", "zstd:-7", "gzip:0", "zstd:3,crc32c", "big,zstd:1", "transpose:2-0-1,zstd:5", "big", "crc32c"] {
             assert_eq!(text.parse::<Codecs>().unwrap().to_string(), text);
         }
+        for text in ["lz4", "zlib:0", "bz2:1", "shuffle", "shuffle:8,lz4", "crc32", "adler32,fletcher32", "crc32,shuffle:8"] {
+            assert_eq!(text.parse::<Codecs>().unwrap().to_string(), text);
+        }
+        assert_eq!("zlib, bz2".parse::<Codecs>().unwrap().to_string(), "zlib:6,bz2:9");
         assert_eq!("zstd".parse::<Codecs>().unwrap(), Codecs::default());
         assert_eq!("zstd, big".parse::<Codecs>().unwrap(), Codecs::zstd(3).unwrap().with_big_endian());
         assert_eq!("gzip".parse::<Codecs>().unwrap(), Codecs::gzip(6).unwrap());
@@ -259,7 +351,14 @@ mod tests {
     fn what_is_wrong_is_refused_with_what_is_accepted() {
         for (text, hint) in [
             ("", "accepted are none"),
-            ("lzma", "accepted are none"),
+            ("lzw", "accepted are none"),
+            ("lz4:3", "accepted are none"),
+            ("crc32:3", "accepted are none"),
+            ("zlib:10", "-1 to 9"),
+            ("zlib:-1", "not a number"),
+            ("bz2:0", "1 to 9"),
+            ("shuffle:x", "not a number"),
+            ("shuffle:4294967296", "not a number"),
             ("none,zstd", "accepted are none"),
             ("zstd:23", "-131072 to 22"),
             ("zstd:x", "not a number"),
@@ -282,10 +381,44 @@ mod tests {
     }
 
     #[test]
+    fn words_say_all_or_nothing() {
+        for codec in [
+            r#"{"name":"numcodecs.zlib","configuration":{}}"#,
+            r#"{"name":"numcodecs.zlib","configuration":{"level":-1}}"#,
+            r#"{"name":"numcodecs.lz4","configuration":{"acceleration":2}}"#,
+            r#"{"name":"numcodecs.lz4","configuration":{}}"#,
+            r#"{"name":"numcodecs.crc32","configuration":{"location":"end"}}"#,
+            r#"{"name":"zlib","configuration":{"level":1}}"#,
+        ] {
+            let text = format!(r#"[{{"name":"bytes","configuration":{{"endian":"little"}}}},{codec}]"#);
+            assert_eq!(text.parse::<Codecs>().unwrap().to_string(), text);
+        }
+        // What a pipeline writes has words again.
+        let (data_type, words) = (DataType::Float64, "shuffle:8,lz4,zlib:3,bz2:2,crc32,adler32,fletcher32");
+        let pipeline = |codecs: Codecs| CodecPipeline::from_metadata(&codecs.0, &[8], &data_type, &FillValue::zero(&data_type)).unwrap();
+        assert_eq!(pipeline(words.parse().unwrap()).codecs().to_string(), words);
+        assert_eq!(pipeline("shuffle".parse().unwrap()).codecs().to_string(), "shuffle:8");
+    }
+
+    // FMT-BB-7
+    #[test]
+    fn lzma_needs_its_feature() {
+        match "lzma".parse::<Codecs>() {
+            Ok(codecs) => assert!(cfg!(feature = "lzma") && codecs.to_string() == "lzma:6"),
+            Err(error) => assert!(!cfg!(feature = "lzma") && error.to_string().contains("cargo feature"), "{error}"),
+        }
+        if cfg!(feature = "lzma") {
+            assert!("lzma:10".parse::<Codecs>().unwrap_err().to_string().contains("0 to 9"));
+        }
+    }
+
+    #[test]
     fn shards_hold_the_same_codecs() {
         let codecs = "transpose:1-0,big,zstd:7,crc32c".parse::<Codecs>().unwrap();
         let data_type = DataType::Float32;
-        let sharded = CodecPipeline::from_metadata(&codecs.in_shards(&[2, 3]), &[4, 6], &data_type, &FillValue::zero(&data_type)).unwrap();
+        let sharded =
+            CodecPipeline::from_metadata(&[Sharding::conservative(&[2, 3], &codecs.0)], &[4, 6], &data_type, &FillValue::zero(&data_type))
+                .unwrap();
         assert_eq!(sharded.sharding().unwrap().unit_shape(), [2, 3]);
         assert_eq!(sharded.codecs(), codecs);
     }

@@ -4,7 +4,11 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::error::Error;
 use crate::region::{BoxLayout, Region, c_strides, copy_box, element_count};
+
+mod foreign_bytes;
+mod ragged;
 
 fn build(codecs: &Value, shape: &[u64], data_type: &DataType, fill: &FillValue) -> Result<CodecPipeline> {
     let list = codecs.as_array().unwrap();
@@ -55,7 +59,12 @@ fn chain(shape: Vec<u64>, depth: usize) -> BoxedStrategy<Value> {
             json!({"name": "zstd", "configuration": {"level": 1, "checksum": true}}),
             json!({"name": "zstd", "configuration": {"level": -3}}),
             json!({"name": "gzip", "configuration": {"level": 1}}),
+            json!({"name": "numcodecs.zlib", "configuration": {"level": 1}}),
+            json!({"name": "numcodecs.lz4", "configuration": {"acceleration": 1}}),
+            json!({"name": "numcodecs.shuffle", "configuration": {"elementsize": 1}}),
             json!({"name": "crc32c"}),
+            json!({"name": "numcodecs.crc32"}),
+            json!({"name": "numcodecs.fletcher32"}),
         ]),
         0..4,
     );
@@ -386,7 +395,10 @@ fn what_is_beyond_the_limits_is_said_so() {
     let long = Value::Array(std::iter::once(little()).chain(std::iter::repeat_n(json!("crc32c"), 100)).collect());
     for (result, hint) in [
         (nested(5), "4 deep"),
-        (uint16(&json!([little(), "blosc"]), &[2]), "supported are bytes, transpose, gzip, zstd, crc32c, sharding_indexed"),
+        (
+            uint16(&json!([little(), "blosc"]), &[2]),
+            "supported are bytes, sharding_indexed, vlen-utf8, vlen-bytes, transpose, gzip, zstd, crc32c, numcodecs.zlib",
+        ),
         (uint16(&many, &[1 << 40]), "67108864"),
         (uint16(&long, &[1]), "at most 32"),
         (uint16(&json!([little()]), &[1 << 40, 1 << 40]), "at most 2^63"),

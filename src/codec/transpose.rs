@@ -18,6 +18,12 @@ impl Transpose {
     /// Reads the codec object for an array of `rank` dimensions.
     pub(super) fn from_metadata(config: &NamedConfig, rank: usize) -> Result<Self> {
         config.only(&["order"])?;
+        // Withdrawn from the specification, but written by early programs, and read by TensorStore.
+        match config.configuration.get("order") {
+            Some(Value::String(order)) if order == "C" => return Ok(Self { order: (0..rank).collect() }),
+            Some(Value::String(order)) if order == "F" => return Ok(Self { order: (0..rank).rev().collect() }),
+            _ => {}
+        }
         let accepted = format!("accepted is a permutation of the axis numbers below {rank}");
         let order = configuration::list(config, "order", &accepted, |value| usize::try_from(value.as_u64()?).ok())?;
         let mut seen = vec![false; rank];
@@ -61,7 +67,8 @@ mod tests {
             (json!([0, 2]), 2),
             (json!([0]), 2),
             (json!([0, 1, 2]), 2),
-            (json!("F"), 2),
+            (json!("A"), 2),
+            (json!(null), 2),
             (json!([-1, 0]), 2),
             (json!([0.0, 1]), 2),
             (json!([0]), 0),
@@ -70,6 +77,15 @@ mod tests {
             assert!(pointer.starts_with("/configuration/order"), "{pointer}");
         }
         assert_eq!(read(json!([]), 0).unwrap().order, [0_usize; 0]);
+    }
+
+    /// FMT-AA-3
+    #[test]
+    fn orders_by_letter_are_permutations() {
+        assert_eq!(read(json!("C"), 3).unwrap().order, [0, 1, 2]);
+        let reversed = read(json!("F"), 3).unwrap();
+        assert_eq!(reversed.order, [2, 1, 0]);
+        assert_eq!(reversed.to_metadata().configuration["order"], json!([2, 1, 0]));
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use super::document::ArrayDocument;
 use super::grid::check_chunk_bytes;
+use super::v2::Origin;
 use super::{Attributes, Layout, as_argument};
-use crate::codec::CodecPipeline;
+use crate::codec::{ByteOrder, CodecPipeline};
 use crate::dtype::{DataType, FillValue};
 use crate::error::{Error, Result};
 use crate::grid::{ChunkGrid, ChunkKeyEncoding, Edges};
@@ -13,7 +14,7 @@ use crate::json::Members;
 #[derive(Clone, Debug)]
 pub struct ArrayMetadata {
     pub(crate) data_type: DataType,
-    /// Whether the type is a raw one that the document calls `raw_bytes`, as zarr-python does.
+    /// Whether the document has the type under a name of zarr-python: `raw_bytes`, `structured`.
     pub(crate) raw_bytes: bool,
     pub(crate) grid: ChunkGrid,
     pub(crate) key_encoding: ChunkKeyEncoding,
@@ -23,6 +24,8 @@ pub struct ArrayMetadata {
     pub(crate) dimension_names: Option<Vec<Option<String>>>,
     /// Members that we do not know and that may be ignored (`must_understand: false`), kept as they came.
     pub(crate) extra: Members,
+    /// Set where the array was read from Zarr v2.
+    v2: Option<Origin>,
 }
 
 impl ArrayMetadata {
@@ -43,7 +46,7 @@ impl ArrayMetadata {
     pub fn relaid(&self, layout: &Layout, fill: Option<FillValue>) -> Result<Self> {
         let fill = fill.unwrap_or_else(|| self.fill.clone());
         let laid = Self::new(self.shape(), self.data_type.clone(), Some(fill), layout)?;
-        Ok(Self { grid: laid.grid, fill: laid.fill, codecs: laid.codecs, ..self.clone() })
+        Ok(Self { grid: laid.grid, fill: laid.fill, codecs: laid.codecs, ..self.clone().into_v3() })
     }
 
     /// How the array is cut and encoded: the inverse of [`ArrayMetadata::new`], so that a part of it can be changed and the rest kept.
@@ -69,6 +72,34 @@ impl ArrayMetadata {
     #[must_use]
     pub fn with_attributes(mut self, attributes: Attributes) -> Self {
         self.attributes = attributes;
+        self.v2 = self.v2.map(|origin| Origin { v3_attributes: None, ..origin });
+        self
+    }
+
+    /// The version of the format that the array was read from: 2 or 3. What is written is Zarr v3.
+    pub fn zarr_format(&self) -> u8 {
+        if self.v2.is_some() { 2 } else { 3 }
+    }
+
+    pub(super) fn with_origin(mut self, origin: Origin) -> Self {
+        self.v2 = Some(origin);
+        self
+    }
+
+    /// The attributes as Zarr v3 has them: without those that are members of its document.
+    pub(crate) fn v3_attributes(&self) -> &Attributes {
+        self.v2.as_ref().and_then(|origin| origin.v3_attributes.as_ref()).unwrap_or(&self.attributes)
+    }
+
+    /// Why chunks as they are stored cannot be those of an array of Zarr v3; none where they can.
+    pub(crate) fn v3_obstacle(&self) -> Option<&str> {
+        self.v2.as_ref()?.obstacle.as_deref()
+    }
+
+    /// The same array as one of Zarr v3, whose chunks are stored in the same way, unless there is a [`ArrayMetadata::v3_obstacle`].
+    pub(crate) fn into_v3(mut self) -> Self {
+        self.attributes = self.v3_attributes().clone();
+        self.v2 = None;
         self
     }
 
@@ -113,7 +144,7 @@ impl ArrayMetadata {
         let (attributes, extra) = (Attributes::default(), Members::default());
         let (data_type, fill) = (self.data_type.clone(), self.fill.clone());
         let (raw_bytes, key_encoding) = (self.raw_bytes, self.key_encoding);
-        Ok(Self { data_type, raw_bytes, grid, key_encoding, fill, codecs, attributes, dimension_names: None, extra })
+        Ok(Self { data_type, raw_bytes, grid, key_encoding, fill, codecs, attributes, dimension_names: None, extra, v2: None })
     }
 
     /// The same array with another extent, of the same rank.
@@ -127,16 +158,24 @@ impl ArrayMetadata {
 
     /// Builds the codecs of a document.
     pub(super) fn from_document(document: ArrayDocument) -> Result<Self> {
+        Self::from_document_in_order(document, None)
+    }
+
+    /// The same, where elements are stored in a byte order that codecs cannot say.
+    pub(super) fn from_document_in_order(document: ArrayDocument, order: Option<&ByteOrder>) -> Result<Self> {
         let ArrayDocument { grid, data_type, raw_bytes, key_encoding, fill, codecs, attributes, dimension_names, extra } = document;
-        let codecs =
-            CodecPipeline::from_metadata(&codecs, grid.chunk_shape(), &data_type, &fill).map_err(|error| error.within("/codecs"))?;
+        let codecs = match order {
+            None => CodecPipeline::from_metadata(&codecs, grid.chunk_shape(), &data_type, &fill),
+            Some(order) => CodecPipeline::from_v2(&codecs, grid.chunk_shape(), &data_type, &fill, order),
+        }
+        .map_err(|error| error.within("/codecs"))?;
         if let (Some(sharding), false) = (codecs.sharding(), grid.is_regular()) {
             check_divides(&grid, sharding.unit_shape()).map_err(|error| match error {
                 Error::InvalidArgument { what } => Error::metadata("/chunk_grid", what),
                 other => other,
             })?;
         }
-        Ok(Self { data_type, raw_bytes, grid, key_encoding, fill, codecs, attributes, dimension_names, extra })
+        Ok(Self { data_type, raw_bytes, grid, key_encoding, fill, codecs, attributes, dimension_names, extra, v2: None })
     }
 
     fn to_document(&self) -> ArrayDocument {
@@ -147,7 +186,7 @@ impl ArrayMetadata {
             key_encoding: self.key_encoding,
             fill: self.fill.clone(),
             codecs: self.codecs.to_metadata(),
-            attributes: self.attributes.clone(),
+            attributes: self.v3_attributes().clone(),
             dimension_names: self.dimension_names.clone(),
             extra: self.extra.clone(),
         }
@@ -211,7 +250,8 @@ impl ArrayMetadata {
 
 /// The document of a new array, before its codecs are built.
 pub(super) fn new_document(shape: Vec<u64>, data_type: DataType, fill: Option<FillValue>, layout: &Layout) -> Result<ArrayDocument> {
-    let (chunk_shape, codecs) = layout.to_codecs(shape.len())?;
+    data_type.check().map_err(|error| as_argument("a data type that no document may have", error))?;
+    let (chunk_shape, codecs) = layout.to_codecs(shape.len(), &data_type)?;
     check_chunk_bytes(&chunk_shape, data_type.item_size()).map_err(|fault| Error::invalid(format!("chunk shape {fault}")))?;
     let grid = ChunkGrid::regular(shape, chunk_shape)?;
     let fill = match fill {

@@ -44,6 +44,17 @@ impl Attributes {
         Ok(map)
     }
 
+    /// The same attributes without one of them; what is left is kept as it came.
+    pub(super) fn without(&self, name: &str) -> Result<Self> {
+        let mut members = Members::parse(self.as_json())?;
+        if members.take(name).is_none() {
+            return Ok(self.clone());
+        }
+        let lines: Vec<String> = members.iter().map(|(name, value)| format!("\n    {}: {}", Value::from(name), value.get())).collect();
+        let text = if lines.is_empty() { String::from("{}") } else { format!("{{{}\n  }}", lines.join(",")) };
+        Text::new(text).map(|text| Self(Some(text)))
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.as_ref().is_none_or(|raw| raw.get().trim_matches(['{', '}']).trim_ascii().is_empty())

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Attributes, Member, Object, check_extra, grid};
+use super::{Attributes, Member, Object, check_extra, dialect, grid};
 use crate::dtype::{DataType, FillValue};
 use crate::error::{Error, Result};
 use crate::grid::{ChunkGrid, ChunkKeyEncoding};
@@ -21,7 +21,7 @@ use crate::region::MAX_RANK;
 pub(super) struct ArrayDocument {
     pub(super) grid: ChunkGrid,
     pub(super) data_type: DataType,
-    /// Whether the type is a raw one that the document calls `raw_bytes`.
+    /// Whether the document has the type under a name of zarr-python: `raw_bytes`, `structured`.
     pub(super) raw_bytes: bool,
     pub(super) key_encoding: ChunkKeyEncoding,
     pub(super) fill: FillValue,
@@ -38,8 +38,9 @@ impl ArrayDocument {
         let (data_type, raw_bytes) = read(&mut members, "data_type", DataType::from_json)?;
         let grid = read(&mut members, "chunk_grid", |grid| grid::read(grid, &shape, data_type.item_size()))?;
         let key_encoding = read(&mut members, "chunk_key_encoding", read_key_encoding)?;
-        let fill = read(&mut members, "fill_value", |value| FillValue::from_json(&data_type, value))?;
         let codecs = read(&mut members, "codecs", read_codecs)?;
+        let big = packs_big_endian(&codecs);
+        let fill = read(&mut members, "fill_value", |value| FillValue::from_json_in_order(&data_type, value, big))?;
         let attributes = match members.take("attributes") {
             Some(raw) => Attributes::from_raw(raw).map_err(|error| error.within("/attributes"))?,
             None => Attributes::default(),
@@ -57,13 +58,17 @@ impl ArrayDocument {
 
     /// The document in the order in which zarr-python writes it.
     pub(super) fn to_object(&self) -> Object<'_> {
-        let data_type = if self.raw_bytes { self.data_type.to_raw_bytes_json() } else { self.data_type.to_json() };
+        let (data_type, fill) = if self.raw_bytes {
+            (dialect::data_type(&self.data_type), dialect::fill_value(&self.data_type, &self.fill))
+        } else {
+            (self.data_type.to_json(), self.fill.to_json(&self.data_type))
+        };
         let mut members = vec![
             ("shape", Member::Json(json!(self.grid.array_shape()))),
             ("data_type", Member::Json(data_type)),
             ("chunk_grid", Member::Json(grid::to_json(&self.grid))),
             ("chunk_key_encoding", Member::Json(write_key_encoding(self.key_encoding))),
-            ("fill_value", Member::Json(self.fill.to_json(&self.data_type))),
+            ("fill_value", Member::Json(fill)),
             ("codecs", Member::Json(self.codecs.iter().map(NamedConfig::to_json).collect())),
             ("attributes", self.attributes.to_member()),
         ];
@@ -78,11 +83,11 @@ impl ArrayDocument {
 }
 
 /// Reads a mandatory member; the pointers of errors become those of the document.
-fn read<T>(members: &mut Members, name: &str, parse: impl FnOnce(&Value) -> Result<T>) -> Result<T> {
+pub(super) fn read<T>(members: &mut Members, name: &str, parse: impl FnOnce(&Value) -> Result<T>) -> Result<T> {
     parse(&members.require(name)?).map_err(|error| error.within(&json::pointer(name)))
 }
 
-fn read_shape(value: &Value) -> Result<Vec<u64>> {
+pub(super) fn read_shape(value: &Value) -> Result<Vec<u64>> {
     let shape = json::u64_list(value)?;
     if shape.len() > MAX_RANK {
         return Err(Error::unsupported(format!("an array of rank {}; at most {MAX_RANK} is supported", shape.len())));
@@ -125,6 +130,20 @@ fn read_codecs(value: &Value) -> Result<Vec<NamedConfig>> {
         }
         _ => Err(Error::metadata("", format!("{}; expected a list of at least one codec", brief(value)))),
     }
+}
+
+/// Whether elements are stored big-endian, and packed fill values of structs with them.
+fn packs_big_endian(codecs: &[NamedConfig]) -> bool {
+    codecs.iter().any(|codec| match codec.name.as_str() {
+        "bytes" => codec.configuration.get("endian").and_then(Value::as_str) == Some("big"),
+        "sharding_indexed" => {
+            let inner = codec.configuration.get("codecs").and_then(Value::as_array);
+            inner.is_some_and(|inner| {
+                packs_big_endian(&inner.iter().filter_map(|codec| NamedConfig::from_json(codec).ok()).collect::<Vec<_>>())
+            })
+        }
+        _ => false,
+    })
 }
 
 fn read_names(value: &Value, rank: usize) -> Result<Vec<Option<String>>> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::v2::Copies;
 use super::{Attributes, Member, NodeDocument, NodeMetadata, Object, check_extra};
 use crate::error::{Error, Result};
 use crate::json::{self, Members, Text};
@@ -18,6 +19,9 @@ pub struct GroupMetadata {
     consolidated: Option<Text>,
     /// Members that we do not know and that may be ignored (`must_understand: false`), kept as they came.
     pub(crate) extra: Members,
+    /// Whether the group was read from Zarr v2, and what it carries along there.
+    v2: bool,
+    v2_copies: Option<Copies>,
 }
 
 impl GroupMetadata {
@@ -40,21 +44,40 @@ impl GroupMetadata {
 
     /// Bytes of text that the group keeps.
     pub(crate) fn text_bytes(&self) -> usize {
-        self.attributes.as_json().len() + self.extra.text_bytes() + self.consolidated.as_ref().map_or(0, |raw| raw.get().len())
+        self.attributes.as_json().len()
+            + self.extra.text_bytes()
+            + self.consolidated.as_ref().map_or(0, |raw| raw.get().len())
+            + self.v2_copies.as_ref().map_or(0, Copies::len)
+    }
+
+    /// The version of the format that the group was read from: 2 or 3. What is written is Zarr v3.
+    pub fn zarr_format(&self) -> u8 {
+        if self.v2 { 2 } else { 3 }
+    }
+
+    pub(super) fn marked_v2(mut self) -> Self {
+        self.v2 = true;
+        self
+    }
+
+    pub(super) fn with_v2_copies(mut self, copies: Option<Copies>) -> Self {
+        self.v2_copies = copies;
+        self
     }
 
     /// Whether the group carries consolidated metadata.
     pub fn is_consolidated(&self) -> bool {
-        self.consolidated.is_some()
+        self.consolidated.is_some() || self.v2_copies.is_some()
     }
 
     /// The documents of descendants that the group carries along; none if it carries none.
     ///
     /// # Errors
     /// [`Error::Unsupported`] when they are of another kind than `inline`, [`Error::Metadata`] when their list or one of its paths is
-    /// malformed. The documents themselves are read one by one, by [`Consolidated::node`].
+    /// malformed. The documents themselves are read one by one, by [`Consolidated::node`]; those of Zarr v2 (`.zmetadata`) are read here, and
+    /// what this build does not have is left out of them.
     pub fn consolidated(&self) -> Result<Option<Consolidated>> {
-        let Some(raw) = &self.consolidated else { return Ok(None) };
+        let Some(raw) = &self.consolidated else { return self.v2_copies.as_ref().map(Copies::read).transpose() };
         Consolidated::from_raw(raw).map(Some).map_err(|error| error.within("/consolidated_metadata"))
     }
 
@@ -64,6 +87,7 @@ impl GroupMetadata {
     /// [`Error::InvalidArgument`] when they cannot be printed.
     pub fn with_consolidated(mut self, consolidated: Option<&Consolidated>) -> Result<Self> {
         self.consolidated = consolidated.map(Consolidated::to_text).transpose()?;
+        self.v2_copies = None;
         Ok(self)
     }
 
@@ -78,7 +102,7 @@ impl GroupMetadata {
             check_consolidated(raw).map_err(|error| error.within("/consolidated_metadata"))?;
         }
         check_extra(&members)?;
-        Ok(Self { attributes, consolidated, extra: members })
+        Ok(Self { attributes, consolidated, extra: members, ..Self::default() })
     }
 
     /// The document as it is stored.

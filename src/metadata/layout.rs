@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::codec::{Codecs, Sharding};
+use crate::dtype::DataType;
 use crate::error::{Error, Result};
 use crate::json::NamedConfig;
 
@@ -19,7 +20,7 @@ pub struct Layout {
 
 impl Layout {
     /// The chunk shape of the grid, and the `codecs` member, for an array of `rank` dimensions.
-    pub(super) fn to_codecs(&self, rank: usize) -> Result<(Vec<u64>, Vec<NamedConfig>)> {
+    pub(super) fn to_codecs(&self, rank: usize, data_type: &DataType) -> Result<(Vec<u64>, Vec<NamedConfig>)> {
         check_edges("chunk", &self.chunk_shape, rank)?;
         if self.codecs.0.is_empty() {
             return Err(Error::invalid("an empty list of codecs; at least an array-to-bytes codec is needed"));
@@ -27,7 +28,8 @@ impl Layout {
         if self.codecs.0.iter().any(|codec| codec.name == Sharding::NAME) {
             return Err(Error::invalid("sharding_indexed in a list of codecs; give the shape of a shard instead"));
         }
-        let Some(shard_shape) = &self.shard_shape else { return Ok((self.chunk_shape.clone(), self.codecs.0.clone())) };
+        let codecs = self.codecs.for_type(data_type);
+        let Some(shard_shape) = &self.shard_shape else { return Ok((self.chunk_shape.clone(), codecs)) };
         check_edges("shard", shard_shape, rank)?;
         for (axis, (shard, chunk)) in shard_shape.iter().zip(&self.chunk_shape).enumerate() {
             if !shard.is_multiple_of(*chunk) {
@@ -36,7 +38,7 @@ impl Layout {
                 )));
             }
         }
-        Ok((shard_shape.clone(), self.codecs.in_shards(&self.chunk_shape)))
+        Ok((shard_shape.clone(), vec![Sharding::conservative(&self.chunk_shape, &codecs)]))
     }
 
     /// The layout of chunks of `chunk_shape` under valid `codecs`.

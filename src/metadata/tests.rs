@@ -193,12 +193,12 @@ fn plain_codecs() -> Codecs {
 #[test]
 fn layouts_become_codecs_and_come_back() {
     let mut layout = Layout { chunk_shape: vec![10, 7], shard_shape: None, codecs: plain_codecs() };
-    let (chunk_shape, list) = layout.to_codecs(2).unwrap();
+    let (chunk_shape, list) = layout.to_codecs(2, &DataType::Int16).unwrap();
     assert_eq!((&chunk_shape, &list), (&layout.chunk_shape, &layout.codecs.0));
     assert_eq!(Layout::from_codecs(&chunk_shape, &list), layout);
 
     layout.shard_shape = Some(vec![20, 7]);
-    let (chunk_shape, list) = layout.to_codecs(2).unwrap();
+    let (chunk_shape, list) = layout.to_codecs(2, &DataType::Int16).unwrap();
     assert_eq!(chunk_shape, [20, 7]);
     assert_eq!(
         list.iter().map(NamedConfig::to_json).collect::<Value>(),

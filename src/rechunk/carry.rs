@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crate::error::{Error, Result};
-use crate::metadata::DOCUMENT;
+use crate::metadata::{DOCUMENT, v2};
 use crate::rechunk::execute::{Control, add};
 use crate::rechunk::plan::Plan;
 use crate::rechunk::report::Measured;
@@ -43,7 +43,7 @@ impl Carried {
     pub(crate) fn copy(&self, source: &dyn Store, store: &dyn Store, target: &Key, control: &Control<'_>) -> Result<Measured> {
         let begun = Instant::now();
         let from = Key::new(self.path.as_str())?;
-        let document = from.join(DOCUMENT)?;
+        let document = document_key(source, &from)?;
         let mut measured = Measured::default();
         let mut copy = |key: &Key| {
             control.check()?;
@@ -92,10 +92,21 @@ fn values_below(store: &dyn Store, prefix: &Key, depth: usize, visit: &mut dyn F
     })
 }
 
+/// The key of the document that makes a node of `prefix`, in whatever version of the format.
+fn document_key(store: &dyn Store, prefix: &Key) -> Result<Key> {
+    for name in [DOCUMENT].into_iter().chain(v2::DOCUMENTS) {
+        let key = prefix.join(name)?;
+        if store.size(&key)?.is_some() {
+            return Ok(key);
+        }
+    }
+    prefix.join(DOCUMENT)
+}
+
 /// Digest of the document of a node; one for no document.
 fn digest(store: &dyn Store, prefix: &Key) -> Result<u64> {
     let mut hasher = DefaultHasher::new();
-    store.read(&prefix.join(DOCUMENT)?, ByteRange::All, &mut |bytes| {
+    store.read(&document_key(store, prefix)?, ByteRange::All, &mut |bytes| {
         bytes.hash(&mut hasher);
         Ok(())
     })?;

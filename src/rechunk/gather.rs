@@ -15,6 +15,7 @@ use crate::array::{Array, ReadCounts, UnitWriter, WriteScratch, Written};
 use crate::buffer::resize;
 use crate::error::{Error, Result};
 use crate::grid::ChunkGrid;
+use crate::ragged::{ENTRY_BYTES, Ragged};
 use crate::rechunk::execute::{Control, add};
 use crate::region::{BoxLayout, Region, c_strides, copy_box, element_count, to_usize};
 
@@ -161,8 +162,13 @@ pub(crate) struct Task<'a> {
 impl Task<'_> {
     /// The box in the whole array.
     pub(crate) fn region(&self) -> Result<Region> {
-        let start: Vec<u64> = self.inside.start().iter().zip(self.origin).map(|(start, origin)| start + origin).collect();
-        Region::new(start, self.inside.shape())
+        self.shifted(&self.inside)
+    }
+
+    /// A part of the box in the whole array.
+    fn shifted(&self, inside: &Region) -> Result<Region> {
+        let start: Vec<u64> = inside.start().iter().zip(self.origin).map(|(start, origin)| start + origin).collect();
+        Region::new(start, inside.shape())
     }
 }
 
@@ -178,15 +184,85 @@ struct Worker {
 pub(super) fn run(
     source: &Array,
     target: &Array,
-    shape: &[u64],
+    (shape, share_bytes): (&[u64], u64),
     threads: usize,
     control: &Control<'_>,
     count: &(dyn Fn(Written) + Sync),
 ) -> Result<()> {
     let workers = std::iter::repeat_with(Worker::default).take(threads);
     each_box(target, shape, workers, control, (UnitWriter::new, UnitWriter::finish), |worker, writer, task| {
-        worker.fill(source, writer, task, control, count)
+        if !source.data_type().is_variable_length() {
+            return worker.fill(source, writer, task, control, count);
+        }
+        each_table(source, task, share_bytes, control, &mut |inside, elements| {
+            write_table(writer, task.array, inside, elements, &mut worker.scratch, &mut |written| {
+                control.check()?;
+                count(written);
+                Ok(())
+            })
+        })
     })
+}
+
+/// Shows `visit` the elements of a box, which are of variable length, at once if they take at most `share_bytes`, and otherwise in halves, down
+/// to single units of the target.
+pub(crate) fn each_table(
+    source: &Array,
+    task: &Task<'_>,
+    share_bytes: u64,
+    control: &Control<'_>,
+    visit: &mut dyn FnMut(&Region, &Ragged) -> Result<()>,
+) -> Result<()> {
+    let mut boxes = vec![task.inside.clone()];
+    while let Some(inside) = boxes.pop() {
+        control.check()?;
+        let halves = halves(&inside, task.array.unit_grid().chunk_shape());
+        let limit_bytes = if halves.is_some() { share_bytes } else { u64::MAX };
+        let mut counts = ReadCounts::default();
+        let elements = source.read_ragged_within(&task.shifted(&inside)?, limit_bytes, &mut counts)?;
+        count_reads(control, counts);
+        match (elements, halves) {
+            (Some(elements), _) => {
+                visit(&inside, &elements)?;
+                deliver(control, to_usize(element_count(inside.shape()).unwrap_or(u64::MAX)).saturating_mul(ENTRY_BYTES) as u64);
+            }
+            (None, Some((first, second))) => boxes.extend([second, first]),
+            (None, None) => return Err(Error::no_memory("strings")),
+        }
+    }
+    Ok(())
+}
+
+/// The two halves of a box of units, cut across its longest axis; none for a single unit.
+fn halves(inside: &Region, unit: &[u64]) -> Option<(Region, Region)> {
+    let (axis, units) = (0..unit.len()).map(|axis| (axis, inside.shape()[axis].div_ceil(unit[axis]))).max_by_key(|&(_, units)| units)?;
+    let len = (units / 2).checked_mul(unit[axis]).filter(|&len| len > 0)?;
+    let (mut first, mut rest) = (inside.shape().to_vec(), inside.shape().to_vec());
+    (first[axis], rest[axis]) = (len, inside.shape()[axis] - len);
+    let mut start = inside.start().to_vec();
+    start[axis] += len;
+    Region::new(inside.start(), first).ok().zip(Region::new(start, rest).ok())
+}
+
+/// Writes the units of a box.
+fn write_table(
+    writer: &UnitWriter,
+    array: &Array,
+    inside: &Region,
+    elements: &Ragged,
+    scratch: &mut WriteScratch,
+    count: &mut dyn FnMut(Written) -> Result<()>,
+) -> Result<()> {
+    let (pipeline, fill) = (array.unit_pipeline(), array.metadata().fill_value().as_bytes());
+    let (strides, own) = (c_strides(inside.shape(), ENTRY_BYTES), pipeline.strides());
+    for unit in array.unit_grid().chunks_over(inside).indices() {
+        let within = array.unit_grid().region(&unit);
+        let mut tile = Ragged::filled(pipeline.chunk_bytes() / ENTRY_BYTES, fill)?;
+        let from = BoxLayout::at(within.relative_to(inside.start()).start(), &strides);
+        Ragged::copy_box(within.shape(), (elements, from), (&mut tile, BoxLayout { offset: 0, strides: &own }))?;
+        count(writer.write_ragged(&unit, &tile, scratch)?)?;
+    }
+    Ok(())
 }
 
 impl Worker {

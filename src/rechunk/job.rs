@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::array::{Array, unsupported_document};
+use crate::array::{Array, check_node_name, unsupported_document};
 use crate::dtype::FillValue;
 use crate::error::{Error, Result};
 use crate::grid::{ChunkGrid, Edges};
@@ -15,7 +15,7 @@ use crate::rechunk::plan::{Plan, plan_beside};
 use crate::rechunk::report::ArrayReport;
 use crate::rechunk::run::problem;
 use crate::rechunk::spec::Edge;
-use crate::store::{FilesystemStore, Key, MemoryStore, ReadMode, Store};
+use crate::store::{Key, MemoryStore, ReadMode, Reads, Store, open_path};
 
 /// An array to be rechunked: where it is below the root, what it becomes, and how.
 pub(crate) struct Task {
@@ -50,7 +50,7 @@ const NODE_BYTES: usize = 4 << 10;
 impl Job {
     /// Looks at the source and plans every array, before anything is written.
     pub(crate) fn prepare(source: &Path, options: &RechunkOptions<'_>, budget_bytes: u64) -> Result<Self> {
-        let store: Arc<dyn Store> = Arc::new(open_store(source, options.read_mode)?);
+        let store: Arc<dyn Store> = open_store(source, options.read_mode)?;
         let mut job = Self { source: store.clone(), tasks: Vec::new(), carried: Vec::new(), groups: Vec::new(), document_bytes: 0 };
         match Node::open_in(store.clone(), Key::root())? {
             Node::Array(array) => {
@@ -62,6 +62,7 @@ impl Job {
                 job.add_group_document(String::new(), group.metadata().clone())?;
                 let mut arrays = Vec::new();
                 group.walk_each(&mut |path, node| {
+                    path.rsplit('/').next().map_or(Ok(()), check_node_name)?;
                     match node {
                         Ok(NodeMetadata::Array(metadata)) => {
                             job.count_document(metadata.text_bytes());
@@ -123,7 +124,7 @@ impl Job {
             let becomes = if is_meant(&path, array.metadata(), options) {
                 target_metadata(array.metadata(), options).map_err(|error| named(error, &array))?
             } else {
-                array.metadata().clone()
+                array.metadata().clone().into_v3()
             };
             match self.add(path, array, becomes, options, budget_bytes) {
                 // All arrays are looked at, so that the budget that is named is enough for each of them.
@@ -184,8 +185,8 @@ impl Job {
 }
 
 /// A store for the whole of a run: what was read is not read again, so it need not stay in the page cache.
-pub(crate) fn open_store(path: &Path, read_mode: ReadMode) -> Result<FilesystemStore> {
-    Ok(FilesystemStore::open(path)?.with_read_mode(read_mode).with_drop_behind(true))
+pub(crate) fn open_store(path: &Path, read_mode: ReadMode) -> Result<Arc<dyn Store>> {
+    open_path(path, Reads { mode: read_mode, drop_behind: true })
 }
 
 /// Of two budgets that are too small, the one that needs more.
@@ -224,7 +225,7 @@ fn is_coordinate(path: &str, metadata: &ArrayMetadata) -> bool {
 }
 
 /// What an array becomes: what the options ask for, and what it has where they are silent.
-fn target_metadata(source: &ArrayMetadata, options: &RechunkOptions<'_>) -> Result<ArrayMetadata> {
+pub(super) fn target_metadata(source: &ArrayMetadata, options: &RechunkOptions<'_>) -> Result<ArrayMetadata> {
     let mut layout = source.layout();
     if let Some(spec) = &options.chunks {
         layout.chunk_shape = spec.resolve(source, &layout.chunk_shape, None)?;

@@ -177,6 +177,8 @@ pub(crate) enum Steps {
     Gather {
         /// Shape of the boxes, in elements.
         shape: Vec<u64>,
+        /// What the elements of a box may take, in bytes.
+        share_bytes: u64,
     },
 }
 
@@ -471,7 +473,14 @@ fn gather(problem: &Problem, gathered: &Gathered, budget: u64, n: usize) -> Opti
         let together = counts(&shape, &target.chunk).saturating_mul(n as u64 + 1).min(counts(&problem.shape, &target.chunk));
         shares.push(Share { what: "indexes of shards in the making", count: together, each_bytes: problem.open_shard_bytes });
     }
-    let mut plan = assemble(problem, Strategy::Gather, budget, (n, n), shares, Steps::Gather { shape: shape.clone() })?;
+    let mut plan = assemble(
+        problem,
+        Strategy::Gather,
+        budget,
+        (n, n),
+        shares,
+        Steps::Gather { shape: shape.clone(), share_bytes: each_bytes / gathered.copies.max(1) },
+    )?;
     let along = |axis: usize| decoded_along(gathered, axis, problem.shape[axis], (shape[axis], target.chunk[axis]), source.unit[axis]);
     let decoded = (0..shape.len()).map(along).fold(problem.item_size as u64, u64::saturating_mul);
     plan.decoded_bytes = if problem.shape.contains(&0) { 0 } else { decoded };

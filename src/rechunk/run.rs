@@ -59,6 +59,7 @@ fn can_move(source: &Array, target: &Array) -> bool {
         && a.data_type() == b.data_type()
         && a.fill_value() == b.fill_value()
         && a.codecs.to_metadata() == b.codecs.to_metadata()
+        && a.codecs.is_in_metadata() == b.codecs.is_in_metadata()
 }
 
 /// Runs a plan: every chunk of `target` is written below its prefix, then its document. Nobody may read there yet.
@@ -74,9 +75,9 @@ pub(crate) fn run(source: &Array, target: &Array, plan: &Plan, spill_dir: &Path,
     };
     if let Steps::Move = plan.steps {
         move_chunks(source, target, plan, &sink, control)?;
-    } else if let Steps::Gather { shape } = &plan.steps {
+    } else if let Steps::Gather { shape, share_bytes } = &plan.steps {
         let count = |written: Written| sink.count(written.stored_bytes, written.files);
-        gather::run(source, target, shape, plan.threads, control, &count)?;
+        gather::run(source, target, (shape, *share_bytes), plan.threads, control, &count)?;
     } else {
         let transfer = Transfer {
             source,

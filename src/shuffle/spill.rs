@@ -121,6 +121,27 @@ impl SpillFile {
     }
 }
 
+/// For [`super::damage`].
+#[cfg(any(test, fuzzing))]
+impl SpillFile {
+    pub(super) fn overwrite(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.file.write_all_at(bytes, offset).map_err(|source| Error::io("write", &self.name, source))
+    }
+
+    pub(super) fn byte(&self, offset: u64) -> Result<u8> {
+        let mut byte = [0];
+        self.file.read_exact_at(&mut byte, offset).map_err(|source| Error::io("read", &self.name, source))?;
+        Ok(byte[0])
+    }
+}
+
+#[cfg(any(test, fuzzing))]
+impl Link {
+    pub(super) fn new(offset: u64, payload_bytes: usize) -> Self {
+        Self { offset, payload_bytes }
+    }
+}
+
 fn encode_header(partition: usize, link: Link, previous: Option<Link>) -> [u8; HEADER_BYTES] {
     let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes();
     let mut header = [0; HEADER_BYTES];

@@ -15,6 +15,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use self::root::{Root, kind_of, kind_of_type, name_of, stat_in};
 use self::value::FileValue;
+pub(crate) use self::value::Reads;
 use super::{ByteRange, Entry, EntryKind, Key, Lock, Store, Value, check_move, obstructed};
 use crate::error::{Error, Result};
 
@@ -22,7 +23,7 @@ mod remove;
 mod root;
 #[cfg(test)]
 mod tests;
-mod transfer;
+pub(super) mod transfer;
 mod value;
 
 /// How [`FilesystemStore`] reads values.
@@ -45,8 +46,7 @@ pub struct FilesystemStore {
     root: Root,
     /// Where the root was when it was opened, whatever becomes of the working directory; none where the system does not say.
     place: Option<PathBuf>,
-    read_mode: ReadMode,
-    drop_behind: bool,
+    reads: Reads,
     /// Whether a sync has failed: the system reports a failure once, and may have given up the data.
     sync_failed: AtomicBool,
 }
@@ -58,8 +58,8 @@ impl FilesystemStore {
     /// [`Error::NotFound`] if there is nothing, [`Error::Unsupported`] if it is no directory.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let root = Root::open(path.as_ref())?;
-        let place = resolved(path.as_ref()).ok();
-        Ok(Self { root, place, read_mode: ReadMode::default(), drop_behind: false, sync_failed: AtomicBool::new(false) })
+        let place = path.as_ref().canonicalize().ok();
+        Ok(Self { root, place, reads: Reads::default(), sync_failed: AtomicBool::new(false) })
     }
 
     /// Opens the directory at `path`, making it and its parents if there is nothing.
@@ -91,7 +91,7 @@ impl FilesystemStore {
     /// Reads values in this way from now on.
     #[must_use]
     pub fn with_read_mode(mut self, mode: ReadMode) -> Self {
-        self.read_mode = mode;
+        self.reads.mode = mode;
         self
     }
 
@@ -99,7 +99,7 @@ impl FilesystemStore {
     /// data once under a limit that counts the page cache, as a memory cgroup does; reading the same bytes again is then slow.
     #[must_use]
     pub fn with_drop_behind(mut self, drop_behind: bool) -> Self {
-        self.drop_behind = drop_behind;
+        self.reads.drop_behind = drop_behind;
         self
     }
 
@@ -177,7 +177,7 @@ impl Store for FilesystemStore {
     fn open(&self, key: &Key) -> Result<Option<Box<dyn Value>>> {
         let Some((file, size)) = self.open_value(key)? else { return Ok(None) };
         let path = self.root.locate(key);
-        Ok(Some(Box::new(FileValue { file, size, path, read_mode: self.read_mode, drop_behind: self.drop_behind })))
+        Ok(Some(Box::new(FileValue { file, size, path, reads: self.reads })))
     }
 
     fn size(&self, key: &Key) -> Result<Option<u64>> {
@@ -364,17 +364,6 @@ impl Store for FilesystemStore {
     }
 }
 
-/// The absolute path that `path` stands for, without links.
-///
-/// # Errors
-/// [`Error::NotFound`] if there is nothing, and what the system says.
-pub(crate) fn resolved(path: &Path) -> Result<PathBuf> {
-    path.canonicalize().map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => Error::NotFound { path: path.display().to_string(), what: String::from("a directory") },
-        _ => Error::io("resolve", path.display().to_string(), error),
-    })
-}
-
 /// The lock goes with the handle, and so with the process.
 #[derive(Debug)]
 struct DirectoryLock {
@@ -383,7 +372,7 @@ struct DirectoryLock {
 
 impl Lock for DirectoryLock {}
 
-fn size_of(stat: &Stat) -> u64 {
+pub(super) fn size_of(stat: &Stat) -> u64 {
     u64::try_from(stat.st_size).unwrap_or(0)
 }
 

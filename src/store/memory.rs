@@ -12,7 +12,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use self::image::{Change, Image, Link, Node, NodeId, ROOT};
-use super::{ByteRange, DOCUMENT, Entry, EntryKind, Key, Lock, Store, Value, check_move, obstructed, read_to_vec, resolve};
+use super::{ByteRange, DOCUMENT, Entry, EntryKind, Key, Lock, Store, V2_ARRAY, Value, check_move, obstructed, read_to_vec, resolve};
 use crate::buffer::reserve;
 use crate::error::{Error, Result};
 
@@ -217,8 +217,9 @@ impl Store for MemoryStore {
         while let Some(&parent) = prefixes.get(next) {
             next += 1;
             let Some(Node::Prefix(entries)) = state.live.nodes.get(&parent) else { continue };
-            let metadata_first = entries.get_key_value(DOCUMENT).into_iter();
-            for (name, &id) in metadata_first.chain(entries.iter().filter(|(name, _)| *name != DOCUMENT)) {
+            let is_metadata = |name: &str| name == DOCUMENT || name == V2_ARRAY;
+            let metadata_first = [DOCUMENT, V2_ARRAY].into_iter().filter_map(|name| entries.get_key_value(name));
+            for (name, &id) in metadata_first.chain(entries.iter().filter(|(name, _)| !is_metadata(name))) {
                 if let Some(Node::Prefix(_)) = state.live.nodes.get(&id) {
                     prefixes.push(id);
                 }

@@ -6,7 +6,7 @@ use crate::array::{Array, ReadCounts};
 use crate::buffer::resize;
 use crate::error::Result;
 use crate::rechunk::execute::Control;
-use crate::rechunk::gather::{Task, count_reads, deliver, each_box};
+use crate::rechunk::gather::{Task, count_reads, deliver, each_box, each_table};
 use crate::region::{Region, element_count, to_usize};
 
 /// What one thread reuses from box to box: the elements of either side.
@@ -17,7 +17,13 @@ struct Pair {
 }
 
 /// The index of the first element found to differ, if any.
-pub(super) fn compare(a: &Array, b: &Array, shape: &[u64], threads: usize, control: &Control<'_>) -> Result<Option<Vec<u64>>> {
+pub(super) fn compare(
+    a: &Array,
+    b: &Array,
+    (shape, share_bytes): (&[u64], u64),
+    threads: usize,
+    control: &Control<'_>,
+) -> Result<Option<Vec<u64>>> {
     let first: Mutex<Option<Vec<u64>>> = Mutex::new(None);
     let note = |index: Vec<u64>| {
         let mut first = first.lock();
@@ -28,6 +34,18 @@ pub(super) fn compare(a: &Array, b: &Array, shape: &[u64], threads: usize, contr
     let pairs = std::iter::repeat_with(Pair::default).take(threads);
     each_box(b, shape, pairs, control, (|_| (), Ok), |pair, (), task| {
         let region = task.region()?;
+        if a.data_type().is_variable_length() {
+            return each_table(a, task, share_bytes, control, &mut |inside, elements| {
+                // Elements that are equal take as much room on both sides.
+                let other = task.array.read_ragged_within(inside, u64::MAX, &mut ReadCounts::default())?.unwrap_or_default();
+                if let Some(position) = elements.iter().zip(other.iter()).position(|(a, b)| a != b) {
+                    let shifted = Region::new(task.region()?.start(), task.inside.shape())?;
+                    let at = index_at(inside, position);
+                    note(at.iter().zip(shifted.start()).zip(task.inside.start()).map(|((at, begin), first)| at + begin - first).collect());
+                }
+                Ok(())
+            });
+        }
         let found = pair.first_difference(a, task, &region, control)?;
         if let Some(position) = found {
             note(index_at(&region, position));

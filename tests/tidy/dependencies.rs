@@ -19,8 +19,9 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("bindgen", "no C library that must be parsed at build time"),
 ];
 
-/// The packages with native parts that may be there: libzstd, and bindings to the system's own interface.
-const NATIVE: &[&str] = &["zstd-sys", "linux-raw-sys", "windows-sys"];
+/// The packages with native parts that may be there: libzstd, and bindings to the system's own interface; and libbz2 in Rust, which has only
+/// the name of one.
+const NATIVE: &[&str] = &["zstd-sys", "linux-raw-sys", "windows-sys", "libbz2-rs-sys"];
 
 /// The packages below rezarr that end up in a build with `features`, by name and version.
 pub(crate) fn packages(features: &str) -> BTreeSet<String> {

@@ -21,10 +21,12 @@ pub(crate) const LEVELS: &[(&str, u32)] = &[
     ("metadata", 4),
     ("array", 5),
     ("group", 6),
+    ("migrate", 7),
     ("rechunk", 7),
     ("verify", 8),
     ("demo", 8),
     ("vector", 8),
+    ("fuzzing", 9),
 ];
 
 /// What is wrong with the imports of all `files`, which are pairs of path (`src/…`) and text.

@@ -78,13 +78,16 @@ fn lines(files: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
     files.iter().flat_map(|(path, text)| text.lines().map(move |line| (path.as_str(), line)))
 }
 
-/// The rule ids in a text, in order: two to five capitals, a hyphen, a number.
+/// The rule ids in a text, in order: two to five capitals, a hyphen, a number; between the two the name of a part may stand (`FMT-V2-1`).
 fn ids(text: &str) -> Vec<String> {
     let words = text.split(|c: char| !(c.is_alphanumeric() || c == '-' || c == '_'));
     let is_id = |word: &&str| {
-        word.split_once('-').is_some_and(|(prefix, number)| {
+        word.rsplit_once('-').is_some_and(|(before, number)| {
+            let (prefix, part) = before.split_once('-').unwrap_or((before, "X"));
             (2..=5).contains(&prefix.len())
                 && prefix.bytes().all(|b| b.is_ascii_uppercase())
+                && part.starts_with(|c: char| c.is_ascii_uppercase())
+                && part.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
                 && !number.is_empty()
                 && number.bytes().all(|b| b.is_ascii_digit())
                 && !NOT_RULES.contains(&prefix)
@@ -116,6 +119,7 @@ mod tests {
         assert_eq!(of("- FMT-1 x\n", ""), ["spec/a.md: rule FMT-1 is cited by no test and no source"]);
         assert_eq!(of("- FMT-1 x\n", "FMT-1 FMT-11"), ["tests/a.rs: cites FMT-11, which no file of spec/ defines"]);
         assert_eq!(of("- FMT-1 x\n- FMT-1 y\n", "FMT-1"), ["spec/a.md: rule FMT-1 is defined in spec/a.md already"]);
+        assert_eq!(of("- **FMT-V2-1** x\n", "ISO-8859-1 FMT-8-1"), ["spec/a.md: rule FMT-V2-1 is cited by no test and no source"]);
         // Another rule's text is no definition and no citation.
         assert_eq!(of("- FMT-1 as FMT-2 says\n- FMT-2 x\n", "FMT-1").len(), 1);
         assert_eq!(of("- FMT-1 as PUB-2 says\n", "FMT-1"), ["spec/a.md: cites PUB-2, which no file of spec/ defines"]);

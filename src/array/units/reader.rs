@@ -10,6 +10,7 @@ use crate::array::Array;
 use crate::array::units::{boxes_around, levels, stored_limit};
 use crate::codec::{CodecPipeline, Scratch, ShardIndex, Sharding};
 use crate::error::{Error, Result};
+use crate::ragged::{ENTRY_BYTES, Ragged};
 use crate::store::{ByteRange, Key, Value};
 
 /// Reads units one after another; one reader per thread. Keeps the shards that it read last open, with their indexes.
@@ -71,15 +72,30 @@ impl UnitReader {
         Ok(place.len)
     }
 
+    /// The elements of variable length of a unit, none if it is missing, and the stored bytes read.
+    pub(crate) fn read_ragged(&mut self, unit: &[u64]) -> Result<(Option<Ragged>, u64)> {
+        let Self { array, scratch, held, most_held, .. } = self;
+        let Some(place) = place(array, held, *most_held, unit)? else { return Ok((None, 0)) };
+        let mut elements = None;
+        place.value.read(place.range(0, place.len), &mut |encoded| {
+            elements = array.unit_pipeline().decode_ragged(encoded, scratch).map_err(|error| error.at(&place.describe(unit)))?;
+            Ok(())
+        })?;
+        Ok((elements, place.len))
+    }
+
     /// Where a unit is stored; none if it is missing. A unit of more bytes than its codecs can make is refused.
     pub(in crate::array) fn place(&mut self, unit: &[u64]) -> Result<Option<Place<'_>>> {
         place(&self.array, &mut self.held, self.most_held, unit)
     }
 
-    /// Upper bound in bytes of what one reader of this array holds at any time: the mapped encoded unit, the decoded unit unless it is a part
+    /// Upper bound in bytes of what one reader of this array holds at any time (an estimate where elements are of variable length): the mapped encoded unit, the decoded unit unless it is a part
     /// of that, the codecs' contexts, and the indexes of a shard and the shards in it, decoded and encoded.
     pub(crate) fn memory_bytes(array: &Array) -> u64 {
         let pipeline = array.unit_pipeline();
+        if array.data_type().is_variable_length() {
+            return ragged_bytes(pipeline).saturating_add(Self::held_bytes(array));
+        }
         let decoded = if pipeline.decodes_in_place() { 0 } else { pipeline.chunk_bytes() as u64 };
         stored_limit(pipeline).saturating_add(decoded).saturating_add(pipeline.decode_memory()).saturating_add(Self::held_bytes(array))
     }
@@ -151,6 +167,13 @@ impl Place<'_> {
         let path = self.array.store().locate(self.key);
         if self.array.sharding().is_none() { path } else { format!("{path} (inner chunk {unit:?} of the array, at byte {})", self.offset) }
     }
+}
+
+/// What a decoded unit of elements of variable length is taken to have, with the stored bytes and what codecs need for them.
+pub(super) fn ragged_bytes(pipeline: &CodecPipeline) -> u64 {
+    const ELEMENT_BYTES: u64 = 3 * 64;
+    let count = (pipeline.chunk_bytes() / ENTRY_BYTES) as u64;
+    count.saturating_mul(ELEMENT_BYTES).saturating_add(pipeline.chunk_bytes() as u64).saturating_add(1 << 20)
 }
 
 /// Memory of a shard's index while it is decoded or encoded: as numbers, and twice as bytes.

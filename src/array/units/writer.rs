@@ -6,10 +6,12 @@ use std::collections::hash_map::Entry;
 use parking_lot::Mutex;
 
 use crate::array::Array;
-use crate::array::units::{chunk_of, reader::index_memory};
+use crate::array::units::chunk_of;
+use crate::array::units::reader::{index_memory, ragged_bytes};
 use crate::buffer::{append, make_room};
-use crate::codec::{PIECE_BYTES, Scratch, ShardIndex, Sharding};
+use crate::codec::{CodecPipeline, PIECE_BYTES, Scratch, ShardIndex, Sharding, Sink};
 use crate::error::{Error, Result};
+use crate::ragged::Ragged;
 use crate::region::{element_count, to_usize};
 use crate::store::{Key, Store};
 
@@ -68,9 +70,27 @@ impl UnitWriter {
         if self.array.metadata().fill.is_all_fill(data) {
             return self.skip(unit);
         }
+        self.write_encoded(unit, scratch, |codecs, scratch, sink| codecs.encode(data, scratch, sink))
+    }
+
+    /// The same for elements of variable length.
+    pub(crate) fn write_ragged(&self, unit: &[u64], elements: &Ragged, scratch: &mut WriteScratch) -> Result<Written> {
+        let fill = self.array.metadata().fill.as_bytes();
+        if elements.iter().all(|element| element == fill) {
+            return self.skip(unit);
+        }
+        self.write_encoded(unit, scratch, |codecs, scratch, sink| codecs.encode_ragged(elements, scratch, sink))
+    }
+
+    fn write_encoded(
+        &self,
+        unit: &[u64],
+        scratch: &mut WriteScratch,
+        encode: impl FnOnce(&CodecPipeline, &mut Scratch, &mut Sink<'_>) -> Result<()>,
+    ) -> Result<Written> {
         match self.array.sharding() {
-            None => self.write_chunk(unit, data, scratch),
-            Some(sharding) => self.write_inner(sharding, unit, data, scratch),
+            None => self.write_chunk(unit, scratch, encode),
+            Some(sharding) => self.write_inner(sharding, unit, scratch, encode),
         }
     }
 
@@ -102,6 +122,9 @@ impl UnitWriter {
     /// Upper bound in bytes of what one writing thread holds beyond the decoded unit.
     pub(crate) fn memory_bytes_per_thread(array: &Array) -> u64 {
         let pipeline = array.unit_pipeline();
+        if array.data_type().is_variable_length() {
+            return ragged_bytes(pipeline);
+        }
         let output = if array.sharding().is_some() { pipeline.encoded_bound() } else { PIECE_BYTES as u64 };
         pipeline.encode_memory().saturating_add(output)
     }
@@ -112,19 +135,34 @@ impl UnitWriter {
     }
 
     /// An unsharded chunk: the encoder's output goes to the file piece by piece.
-    fn write_chunk(&self, chunk: &[u64], data: &mut [u8], scratch: &mut WriteScratch) -> Result<Written> {
+    fn write_chunk(
+        &self,
+        chunk: &[u64],
+        scratch: &mut WriteScratch,
+        encode: impl FnOnce(&CodecPipeline, &mut Scratch, &mut Sink<'_>) -> Result<()>,
+    ) -> Result<Written> {
         let key = self.array.key_of(chunk)?;
         make_room(&mut scratch.output, PIECE_BYTES)?;
         let mut pieces = Pieces { store: &**self.array.store(), key: &key, offset: 0, pending: &mut scratch.output };
-        self.array.unit_pipeline().encode(data, &mut scratch.codec, &mut |bytes| pieces.push(bytes))?;
+        encode(self.array.unit_pipeline(), &mut scratch.codec, &mut |bytes| pieces.push(bytes))?;
         Ok(Written { stored_bytes: pieces.finish()?, files: 1 })
     }
 
     /// An inner chunk: collected, then written where the shard has room for it.
-    fn write_inner(&self, sharding: &Sharding, unit: &[u64], data: &mut [u8], scratch: &mut WriteScratch) -> Result<Written> {
+    fn write_inner(
+        &self,
+        sharding: &Sharding,
+        unit: &[u64],
+        scratch: &mut WriteScratch,
+        encode: impl FnOnce(&CodecPipeline, &mut Scratch, &mut Sink<'_>) -> Result<()>,
+    ) -> Result<Written> {
         let output = &mut scratch.output;
-        make_room(output, to_usize(sharding.unit_pipeline().encoded_bound()))?;
-        sharding.unit_pipeline().encode(data, &mut scratch.codec, &mut |bytes| append(output, bytes))?;
+        match sharding.unit_pipeline().encoded_bound() {
+            // Of elements of variable length there is no bound.
+            u64::MAX => output.clear(),
+            bound => make_room(output, to_usize(bound))?,
+        }
+        encode(sharding.unit_pipeline(), &mut scratch.codec, &mut |bytes| append(output, bytes))?;
         let (chunk, within) = chunk_of(unit, sharding.units_per_chunk());
         let len = output.len() as u64;
         let offset = self.take_room(sharding, &chunk, len)?;

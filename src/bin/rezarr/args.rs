@@ -25,10 +25,14 @@ pub(crate) enum Command {
     Tree(TreeArgs),
     /// Compare two arrays or groups bit by bit; exit code 1 if they differ
     Verify(VerifyArgs),
+    /// Make Zarr v2 into Zarr v3 in place, without touching a chunk; exit code 1 if something cannot be
+    Migrate(MigrateArgs),
     /// Make an empty array
     Create(CreateArgs),
     /// Read a box of an array
     Get(GetArgs),
+    /// Pack an array or group into a zip file, as the last step: zip files are read like directories, and not changed
+    Pack(PackArgs),
     /// Make a light-curve survey, rechunk it for reading by object, verify it, and read one light curve
     Demo(DemoArgs),
 }
@@ -160,6 +164,24 @@ pub(crate) struct VerifyArgs {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct MigrateArgs {
+    /// Array or group of Zarr v2
+    pub(crate) path: PathBuf,
+    /// Say what would be done, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Go back: remove each zarr.json that a migration would write now
+    #[arg(long, conflicts_with = "remove_v2")]
+    pub(crate) undo: bool,
+    /// Remove the documents of Zarr v2 once all is Zarr v3
+    #[arg(long)]
+    pub(crate) remove_v2: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct CreateArgs {
     /// Where the array goes
     pub(crate) path: PathBuf,
@@ -199,6 +221,26 @@ pub(crate) struct GetArgs {
     /// Memory budget for the elements held at one time
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = size)]
     pub(crate) memory: u64,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PackArgs {
+    /// Array or group
+    pub(crate) source: PathBuf,
+    /// The zip file to be made
+    pub(crate) zip: PathBuf,
+    /// Replace an existing zip file, in one step and once the new one is complete
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Do not wait until the result would survive a power cut
+    #[arg(long)]
+    pub(crate) no_sync: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print nothing but errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }
 
 #[derive(Args, Debug)]

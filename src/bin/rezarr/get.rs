@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-use rezarr::{Array, DataType, Error, FillValue, Region};
+use rezarr::{Array, DataType, Error, Region};
 use tempfile::NamedTempFile;
 
 use crate::Answer;
@@ -35,10 +35,12 @@ pub(crate) fn run(args: &GetArgs) -> Answer {
         if stop.load(Ordering::Relaxed) {
             return Err(Error::Cancelled);
         }
-        let bytes = array.read_bytes(slab)?;
-        let written =
-            if args.raw { out.write_all(&little_endian(bytes, array.data_type())) } else { text(&bytes, array.data_type(), slab, out) };
-        written.map_err(io)
+        let mut bytes = array.read_bytes(slab)?;
+        if !args.raw {
+            return text(&bytes, array.data_type(), slab, out).map_err(io);
+        }
+        array.data_type().to_little_endian(&mut bytes);
+        out.write_all(&bytes).map_err(io)
     });
     match result.and_then(|()| output.finish().map_err(io)) {
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => Ok(true),
@@ -108,25 +110,12 @@ fn for_each_slab(region: &Region, array: &Array, limit: u64, visit: &mut dyn FnM
     Ok(())
 }
 
-/// The bytes with every number little-endian; they are in the machine's order.
-fn little_endian(mut bytes: Vec<u8>, data_type: &DataType) -> Vec<u8> {
-    if cfg!(target_endian = "big") {
-        bytes.chunks_exact_mut(data_type.swap_size()).for_each(<[u8]>::reverse);
-    }
-    bytes
-}
-
 /// One row of the last axis a line, elements separated by spaces.
 fn text(bytes: &[u8], data_type: &DataType, slab: &Region, out: &mut dyn Write) -> io::Result<()> {
     let row = slab.shape().last().copied().unwrap_or(1).max(1);
     for (position, item) in bytes.chunks_exact(data_type.item_size()).enumerate() {
         let last = (position as u64 + 1).is_multiple_of(row);
-        write!(
-            out,
-            "{}{}",
-            FillValue::from_bytes(data_type, item).map(|value| value.to_text(data_type)).unwrap_or_default(),
-            if last { "\n" } else { " " }
-        )?;
+        write!(out, "{}{}", data_type.element_text(item), if last { "\n" } else { " " })?;
     }
     Ok(())
 }

@@ -50,7 +50,7 @@ fn array_rows(array: &Array) -> Result<Vec<Row>, Error> {
     let fill = metadata.fill_value().to_text(metadata.data_type());
     let mut rows = vec![
         row("Type", "Array", "node_type", "array"),
-        row("Zarr format", "3", "zarr_format", 3),
+        row("Zarr format", metadata.zarr_format().to_string(), "zarr_format", metadata.zarr_format()),
         row("Data type", metadata.data_type().name(), "data_type", metadata.data_type().name()),
         row("Fill value", fill.clone(), "fill_value", fill),
         row("Shape", tuple(array.shape()), "shape", array.shape()),
@@ -128,7 +128,7 @@ fn group_rows(group: &Group) -> Result<Vec<Row>, Error> {
     let consolidated = group.metadata().is_consolidated();
     let mut rows = vec![
         row("Type", "Group", "node_type", "group"),
-        row("Zarr format", "3", "zarr_format", 3),
+        row("Zarr format", group.metadata().zarr_format().to_string(), "zarr_format", group.metadata().zarr_format()),
         row("Store", group.path(), "path", group.path()),
         row("Consolidated", if consolidated { "yes" } else { "no" }, "consolidated", consolidated),
         row("Groups", groups.join(", "), "groups", groups),

@@ -5,7 +5,9 @@ mod create;
 mod demo;
 mod get;
 mod info;
+mod migrate;
 mod output;
+mod pack;
 mod progress;
 mod rechunk;
 mod selection;
@@ -40,8 +42,10 @@ fn main() -> ExitCode {
         Command::Info(args) => info::run(args),
         Command::Tree(args) => tree::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::Migrate(args) => migrate::run(args),
         Command::Create(args) => create::run(args),
         Command::Get(args) => get::run(args),
+        Command::Pack(args) => pack::run(args),
         Command::Demo(args) => demo::run(args),
     };
     match answer {

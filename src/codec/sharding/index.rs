@@ -4,8 +4,8 @@ use serde_json::Map;
 
 use crate::buffer::{filled, make_room};
 use crate::codec::bytes::Bytes;
-use crate::codec::chain::{BytesToBytes, only_checksums};
-use crate::codec::crc32c::{CHECKSUM_BYTES, Crc32c};
+use crate::codec::chain::BytesToBytes;
+use crate::codec::checksum::{CHECKSUM_BYTES, Checksum};
 use crate::codec::transpose::Transpose;
 use crate::dtype::DataType;
 use crate::error::{Error, Result};
@@ -80,14 +80,14 @@ impl ShardIndex {
 #[derive(Clone, Debug)]
 pub(super) struct IndexCodecs {
     bytes: Bytes,
-    checksums: Vec<BytesToBytes>,
+    checksums: Vec<Checksum>,
     count: usize,
 }
 
 impl IndexCodecs {
     /// Reads the `index_codecs` member for `count` inner chunks.
     pub(super) fn from_metadata(codecs: &[NamedConfig], count: usize) -> Result<Self> {
-        let accepted = format!("accepted are {}, then any number of {}", Bytes::NAME, Crc32c::NAME);
+        let accepted = format!("accepted are {}, then any number of {}", Bytes::NAME, Checksum::CRC32C);
         let Some((first, rest)) = codecs.split_first() else { return Err(Error::metadata("", format!("no codecs; {accepted}"))) };
         match first.name.as_str() {
             Bytes::NAME => {}
@@ -97,8 +97,8 @@ impl IndexCodecs {
         let bytes = Bytes::from_metadata(first, &DataType::UInt64).map_err(|error| error.within("/0"))?;
         let mut checksums = Vec::new();
         for (i, config) in rest.iter().enumerate() {
-            match BytesToBytes::from_metadata(config).map_err(|error| error.within(&format!("/{}", i + 1)))? {
-                Some(codec) if only_checksums(&[codec]) => checksums.push(codec),
+            match BytesToBytes::from_metadata(config, size_of::<u64>()).map_err(|error| error.within(&format!("/{}", i + 1)))? {
+                Some(BytesToBytes::Checksum(codec)) => checksums.push(codec),
                 _ => {
                     let what = format!("{:?} has no fixed size, or does not follow {}; {accepted}", config.name, Bytes::NAME);
                     return Err(Error::metadata(format!("/{}", i + 1), what));
@@ -115,7 +115,7 @@ impl IndexCodecs {
     /// The codec objects that every reader accepts: little endian and a checksum.
     pub(super) fn conservative() -> Vec<NamedConfig> {
         let little = Map::from_iter([("endian".to_owned(), "little".into())]);
-        vec![NamedConfig::new(Bytes::NAME, little), NamedConfig::new(Crc32c::NAME, Map::new())]
+        vec![NamedConfig::new(Bytes::NAME, little), NamedConfig::new(Checksum::CRC32C, Map::new())]
     }
 
     /// Number of inner chunks.
@@ -135,8 +135,8 @@ impl IndexCodecs {
             return Err(Error::corrupt(what));
         }
         let mut content = encoded;
-        for _ in &self.checksums {
-            content = Crc32c.decode(content)?;
+        for checksum in self.checksums.iter().rev() {
+            content = checksum.decode(content)?;
         }
         let mut index = ShardIndex::empty(self.count)?;
         // The content has the size of all entries, since the encoded index has the right size.
@@ -154,9 +154,8 @@ impl IndexCodecs {
         make_room(&mut encoded, to_usize(self.encoded_bytes()))?;
         encoded.extend_from_slice(bytemuck::cast_slice(&index.entries));
         self.bytes.convert(&mut encoded);
-        for _ in &self.checksums {
-            let checksum = crc32c::crc32c(&encoded);
-            encoded.extend_from_slice(&checksum.to_le_bytes());
+        for checksum in &self.checksums {
+            checksum.encode_in_place(&mut encoded);
         }
         Ok(encoded)
     }

@@ -58,7 +58,7 @@ fn arrays_say_what_was_meant() {
     assert_eq!(sharded.attributes.to_map().unwrap()["deep"]["a"][3], json!("é"));
     let layout = Layout::from_codecs(sharded.grid.chunk_shape(), &sharded.codecs);
     assert_eq!((layout.chunk_shape.clone(), layout.shard_shape.clone()), (vec![10, 20], Some(vec![50, 100])));
-    assert_eq!(layout.to_codecs(2).unwrap(), (sharded.grid.chunk_shape().to_vec(), sharded.codecs));
+    assert_eq!(layout.to_codecs(2, &DataType::Int16).unwrap(), (sharded.grid.chunk_shape().to_vec(), sharded.codecs));
 }
 
 #[test]

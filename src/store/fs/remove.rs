@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::{Errno, Result as SysResult, retry_on_intr};
 
-use crate::store::DOCUMENT;
+use crate::store::{DOCUMENT, V2_ARRAY};
 
 /// How many directories are open at a time.
 const LEVELS: usize = 32;
@@ -139,12 +139,15 @@ fn open(at: BorrowedFd<'_>, name: &CStr) -> SysResult<OwnedFd> {
     retry_on_intr(|| rustix::fs::openat(at, name, flags, Mode::empty()))
 }
 
-/// Starts on a directory: its metadata document goes before everything else in it.
+/// Starts on a directory: its metadata documents go before everything else in it.
 fn enter(directory: OwnedFd, name: CString) -> SysResult<Level> {
-    let progress = match rustix::fs::unlinkat(&directory, DOCUMENT, AtFlags::empty()) {
-        Ok(()) => true,
-        Err(Errno::NOENT | Errno::ISDIR | Errno::PERM) => false,
-        Err(errno) => return Err(errno),
-    };
+    let mut progress = false;
+    for document in [DOCUMENT, V2_ARRAY] {
+        progress |= match rustix::fs::unlinkat(&directory, document, AtFlags::empty()) {
+            Ok(()) => true,
+            Err(Errno::NOENT | Errno::ISDIR | Errno::PERM) => false,
+            Err(errno) => return Err(errno),
+        };
+    }
     Ok(Level { entries: Dir::new(directory)?, name, progress })
 }

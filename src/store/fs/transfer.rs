@@ -7,12 +7,12 @@ use rustix::fs::Advice;
 use rustix::io::{Errno, Result as SysResult, retry_on_intr};
 
 /// The largest piece that passes through memory in a copy.
-pub(super) const WINDOW_BYTES: usize = 1 << 20;
+pub(in crate::store) const WINDOW_BYTES: usize = 1 << 20;
 /// The largest piece that one system call is asked to copy, so that a copy can be interrupted.
 const KERNEL_COPY_BYTES: usize = 64 << 20;
 
 /// Up to `len` bytes of `file` from `offset`; fewer only at the end of the file.
-pub(super) fn read_at(file: &OwnedFd, offset: u64, len: usize) -> SysResult<Vec<u8>> {
+pub(in crate::store) fn read_at(file: &OwnedFd, offset: u64, len: usize) -> SysResult<Vec<u8>> {
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(len).map_err(|_| Errno::NOMEM)?;
     while bytes.len() < len {
@@ -28,7 +28,7 @@ pub(super) fn read_at(file: &OwnedFd, offset: u64, len: usize) -> SysResult<Vec<
 }
 
 /// Writes all of `bytes` at `offset`.
-pub(super) fn write_at(file: &OwnedFd, mut offset: u64, mut bytes: &[u8]) -> SysResult<()> {
+pub(in crate::store) fn write_at(file: &OwnedFd, mut offset: u64, mut bytes: &[u8]) -> SysResult<()> {
     while !bytes.is_empty() {
         let put = retry_on_intr(|| rustix::io::pwrite(file, bytes, offset))?;
         if put == 0 {

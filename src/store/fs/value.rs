@@ -13,6 +13,14 @@ const DROP_BEHIND_BYTES: usize = 1 << 20;
 /// they wait for one another at it.
 const MAP_BYTES: usize = 1 << 18;
 
+/// How ranges of files are read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reads {
+    pub(crate) mode: ReadMode,
+    /// Whether large ranges leave the page cache after use.
+    pub(crate) drop_behind: bool,
+}
+
 /// A file that is open for reading. It stays the same file when another one takes its name.
 #[derive(Debug)]
 pub(super) struct FileValue {
@@ -20,8 +28,7 @@ pub(super) struct FileValue {
     pub(super) size: u64,
     /// Where it was found; for messages.
     pub(super) path: String,
-    pub(super) read_mode: ReadMode,
-    pub(super) drop_behind: bool,
+    pub(super) reads: Reads,
 }
 
 impl Value for FileValue {
@@ -31,30 +38,35 @@ impl Value for FileValue {
 
     fn read(&self, range: ByteRange, visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
         let (offset, len) = resolve(range, self.size).map_err(|error| error.at(&self.path))?;
-        let visited = self.visit(offset, len, visit);
-        if self.drop_behind && len >= DROP_BEHIND_BYTES {
-            transfer::drop_behind(&self.file, offset, len);
-        }
-        visited.map_err(|error| error.at(&self.path))
+        self.reads.show(&self.file, offset, len, visit).map_err(|error| error.at(&self.path))
     }
 }
 
-impl FileValue {
-    fn visit(&self, offset: u64, len: usize, visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+impl Reads {
+    /// Shows `visit` the `len` bytes of `file` from `offset`.
+    pub(in crate::store) fn show(self, file: &OwnedFd, offset: u64, len: usize, visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let visited = self.visit(file, offset, len, visit);
+        if self.drop_behind && len >= DROP_BEHIND_BYTES {
+            transfer::drop_behind(file, offset, len);
+        }
+        visited
+    }
+
+    fn visit(self, file: &OwnedFd, offset: u64, len: usize, visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
         if len == 0 {
             return visit(&[]);
         }
-        let check = || match rustix::fs::fstat(&self.file) {
+        let check = || match rustix::fs::fstat(file) {
             // The last page of a map is filled up with zeros beyond the end of the file, so the reading of pages does not notice this.
             Ok(stat) if size_of(&stat) < offset.saturating_add(len as u64) => Err(truncated(offset, len, size_of(&stat))),
             Ok(_) => Ok(()),
             Err(errno) => Err(Error::io("stat", "", errno.into())),
         };
-        let map = self.read_mode == ReadMode::Mapped && len >= MAP_BYTES;
-        if map && mmap::with_populated(&self.file, offset, len, check, &mut *visit)?.is_some() {
+        let map = self.mode == ReadMode::Mapped && len >= MAP_BYTES;
+        if map && mmap::with_populated(file, offset, len, check, &mut *visit)?.is_some() {
             return Ok(());
         }
-        let bytes = transfer::read_at(&self.file, offset, len).map_err(|errno| Error::io("read", "", errno.into()))?;
+        let bytes = transfer::read_at(file, offset, len).map_err(|errno| Error::io("read", "", errno.into()))?;
         if bytes.len() < len {
             return Err(truncated(offset, len, offset.saturating_add(bytes.len() as u64)));
         }

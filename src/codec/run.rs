@@ -1,0 +1,156 @@
+//! A chunk through all codecs of its pipeline, and back.
+
+use crate::buffer::make_room;
+use crate::codec::{ArrayToBytes, CodecPipeline, Scratch, Sink, chain, vlen};
+use crate::error::{Error, Result};
+use crate::ragged::Ragged;
+use crate::region::to_usize;
+
+impl CodecPipeline {
+    /// Decodes a whole chunk (a shard: all of its inner chunks, missing ones as fill; none if all of them are missing). The result has
+    /// [`CodecPipeline::chunk_bytes`] bytes laid out by [`CodecPipeline::strides`]; it is a part of `encoded` where no byte changes, otherwise in
+    /// `out`, whose old contents are overwritten (hand in the same buffer chunk after chunk: it is then not cleared each time).
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::ChecksumMismatch`], [`Error::Unsupported`] or, where memory is wanting, [`Error::Io`], without a key.
+    /// [`Error::Unsupported`] for elements of variable length: these come from [`CodecPipeline::decode_ragged`].
+    pub(crate) fn decode<'a>(&self, encoded: &'a [u8], scratch: &mut Scratch, out: &'a mut Vec<u8>) -> Result<Option<&'a [u8]>> {
+        match &self.array_to_bytes {
+            ArrayToBytes::Bytes(bytes) => match chain::decode(&self.bytes_to_bytes, self.array_bound(), encoded, scratch, out)? {
+                chain::Decoded::Input(part) if bytes.is_native() => self.check_len(part).map(Some),
+                chain::Decoded::Input(part) => {
+                    self.check_len(part)?;
+                    make_room(out, part.len())?;
+                    out.extend_from_slice(part);
+                    bytes.convert(out);
+                    Ok(Some(out))
+                }
+                chain::Decoded::Output => {
+                    self.check_len(out)?;
+                    bytes.convert(out);
+                    Ok(Some(out))
+                }
+            },
+            ArrayToBytes::Vlen(_) => Err(variable_length()),
+            ArrayToBytes::Sharding(sharding) => {
+                let layout = (&self.fill, self.strides.as_slice());
+                let mut buffer = scratch.take();
+                let shard = match chain::decode(&self.bytes_to_bytes, self.array_bound(), encoded, scratch, &mut buffer)? {
+                    chain::Decoded::Input(part) => part,
+                    chain::Decoded::Output => &buffer,
+                };
+                let found = sharding.decode_whole(shard, layout, scratch, (&mut *out, self.chunk_bytes))?;
+                scratch.give(buffer);
+                Ok(found.then_some(out.as_slice()))
+            }
+        }
+    }
+
+    fn check_len<'a>(&self, decoded: &'a [u8]) -> Result<&'a [u8]> {
+        if decoded.len() == self.chunk_bytes {
+            return Ok(decoded);
+        }
+        Err(Error::corrupt(format!("the chunk has {} decoded bytes, expected {}", decoded.len(), self.chunk_bytes)))
+    }
+
+    /// Encodes a whole chunk laid out by [`CodecPipeline::strides`]. `data` is working space: its bytes may be changed (byte order).
+    /// Inner chunks of a shard that are all fill are left out. After an error, what the sink got is a useless beginning.
+    ///
+    /// # Errors
+    /// Those of the sink, and [`Error::Io`] where memory is wanting. [`Error::Unsupported`] for elements of variable length: these go through
+    /// [`CodecPipeline::encode_ragged`].
+    ///
+    /// # Panics
+    /// If `data` has not [`CodecPipeline::chunk_bytes`] bytes.
+    pub(crate) fn encode(&self, data: &mut [u8], scratch: &mut Scratch, sink: &mut Sink<'_>) -> Result<()> {
+        assert_eq!(data.len(), self.chunk_bytes, "size of a chunk");
+        match &self.array_to_bytes {
+            ArrayToBytes::Bytes(bytes) => {
+                bytes.convert(data);
+                chain::encode(&self.bytes_to_bytes, data, scratch, sink)
+            }
+            ArrayToBytes::Vlen(_) => Err(variable_length()),
+            ArrayToBytes::Sharding(sharding) => {
+                let layout = (&self.fill, self.strides.as_slice());
+                if self.bytes_to_bytes.is_empty() {
+                    return sharding.encode_whole(data, layout, scratch, sink);
+                }
+                let mut shard = scratch.take();
+                make_room(&mut shard, to_usize(sharding.encoded_bound()))?;
+                sharding.encode_whole(data, layout, scratch, &mut |piece| {
+                    shard.extend_from_slice(piece);
+                    Ok(())
+                })?;
+                let result = chain::encode(&self.bytes_to_bytes, &shard, scratch, sink);
+                scratch.give(shard);
+                result
+            }
+        }
+    }
+
+    /// Decodes a whole chunk of elements of variable length (a shard: as [`CodecPipeline::decode`]). The elements are in C order of the
+    /// transposed shape, where [`CodecPipeline::strides`] says, in bytes of the table.
+    ///
+    /// # Errors
+    /// Those of [`CodecPipeline::decode`], and [`Error::Unsupported`] for elements of one size.
+    #[allow(dead_code)]
+    pub(crate) fn decode_ragged(&self, encoded: &[u8], scratch: &mut Scratch) -> Result<Option<Ragged>> {
+        let limit = self.most_ragged_bytes(encoded.len())?;
+        let mut buffer = scratch.take();
+        let bytes = match chain::decode(&self.bytes_to_bytes, limit, encoded, scratch, &mut buffer)? {
+            chain::Decoded::Input(part) => part,
+            chain::Decoded::Output => &buffer,
+        };
+        let elements = match &self.array_to_bytes {
+            ArrayToBytes::Bytes(_) => return Err(fixed_length()),
+            ArrayToBytes::Vlen(vlen) => Some(vlen.decode(bytes)?),
+            ArrayToBytes::Sharding(sharding) => sharding.decode_ragged(bytes, (&self.fill, self.strides.as_slice()), scratch)?,
+        };
+        scratch.give(buffer);
+        Ok(elements)
+    }
+
+    /// The most bytes that may come out of the bytes->bytes codecs of a chunk of which `stored` bytes are stored.
+    fn most_ragged_bytes(&self, stored: usize) -> Result<u64> {
+        match &self.array_to_bytes {
+            ArrayToBytes::Bytes(_) => Err(fixed_length()),
+            ArrayToBytes::Vlen(vlen) => Ok(vlen::most_bytes(vlen.count(), stored as u64)),
+            ArrayToBytes::Sharding(sharding) => {
+                let count = (self.chunk_bytes / crate::ragged::ENTRY_BYTES) as u64;
+                Ok(vlen::most_bytes(count, stored as u64).saturating_add(sharding.framing_bytes()))
+            }
+        }
+    }
+
+    /// Encodes a whole chunk of elements of variable length, laid out as [`CodecPipeline::decode_ragged`] gives them.
+    ///
+    /// # Errors
+    /// Those of [`CodecPipeline::encode`], [`Error::InvalidArgument`] for an element of 4 GiB or more and for text that is not UTF-8, and
+    /// [`Error::Unsupported`] where elements are of one size.
+    ///
+    /// # Panics
+    /// If there are not as many elements as a chunk has.
+    #[allow(dead_code)]
+    pub(crate) fn encode_ragged(&self, elements: &Ragged, scratch: &mut Scratch, sink: &mut Sink<'_>) -> Result<()> {
+        assert_eq!(elements.len(), self.chunk_bytes / crate::ragged::ENTRY_BYTES, "elements of a chunk");
+        let mut buffer = scratch.take();
+        match &self.array_to_bytes {
+            ArrayToBytes::Bytes(_) => return Err(fixed_length()),
+            ArrayToBytes::Vlen(vlen) => vlen.encode(elements, &mut buffer)?,
+            ArrayToBytes::Sharding(sharding) => {
+                sharding.encode_ragged(elements, (&self.fill, self.strides.as_slice()), scratch, &mut buffer)?;
+            }
+        }
+        chain::encode(&self.bytes_to_bytes, &buffer, scratch, sink)?;
+        scratch.give(buffer);
+        Ok(())
+    }
+}
+
+fn variable_length() -> Error {
+    Error::unsupported("elements of variable length where elements of one size are worked on")
+}
+
+fn fixed_length() -> Error {
+    Error::unsupported("elements of one size where elements of variable length are worked on")
+}

@@ -1,0 +1,40 @@
+//! A rechunk of one array between any stores, without a stage and without a final place: what tests of hostile arrays run.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::array::Array;
+use crate::error::Result;
+use crate::metadata::ArrayMetadata;
+use crate::rechunk::RechunkOptions;
+use crate::rechunk::execute::Control;
+use crate::rechunk::job::target_metadata;
+use crate::rechunk::plan::{Plan, plan};
+use crate::rechunk::run::{problem, run};
+use crate::store::{Key, MemoryStore, Store};
+
+/// What an array becomes, and how.
+///
+/// # Errors
+/// As [`crate::rechunk::plan_rechunk`].
+pub(crate) fn plan_array(source: &Array, options: &RechunkOptions<'_>) -> Result<(ArrayMetadata, Plan)> {
+    let metadata = target_metadata(source.metadata(), options)?;
+    let target = Array::with_metadata(Arc::new(MemoryStore::new()), Key::root(), metadata.clone())?;
+    let plan = plan(&problem(source, &target), options.memory_bytes, options.threads)?;
+    Ok((metadata, plan))
+}
+
+/// Makes the array that was planned at the root of an empty store.
+///
+/// # Errors
+/// As [`crate::rechunk::rechunk`].
+pub(crate) fn rechunk_array(
+    source: &Array,
+    (metadata, plan): (ArrayMetadata, &Plan),
+    store: Arc<dyn Store>,
+    spill_dir: &Path,
+) -> Result<Array> {
+    let target = Array::with_metadata(store.clone(), Key::root(), metadata)?;
+    run(source, &target, plan, spill_dir, &Control::new(None))?;
+    Array::open_in(store, Key::root())
+}

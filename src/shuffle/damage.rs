@@ -1,0 +1,27 @@
+//! Spill files with other bytes than were written, for tests of what becomes of them.
+
+use std::path::Path;
+
+use super::spill::{Link, SpillFile};
+use super::{Chain, Partitions};
+use crate::error::Result;
+
+impl Partitions {
+    /// Partitions whose spill file holds `content`, each with the offset and the payload length of its last segment.
+    pub(crate) fn from_content(content: &[u8], last: &[(u64, usize)], directory: &Path) -> Result<Self> {
+        let spill = SpillFile::create(directory)?;
+        spill.overwrite(0, content)?;
+        let chain = |&(offset, payload_bytes)| Chain { last: Some(Link::new(offset, payload_bytes)), record_count: 0, record_bytes: 0 };
+        Ok(Self { spill, chains: last.iter().map(chain).collect() })
+    }
+
+    /// Writes `bytes` over those of the spill file.
+    pub(crate) fn overwrite(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.spill.overwrite(offset, bytes)
+    }
+
+    /// One byte of the spill file.
+    pub(crate) fn byte(&self, offset: u64) -> Result<u8> {
+        self.spill.byte(offset)
+    }
+}
