@@ -3,6 +3,8 @@
 The arrays are those of the corpus and what rezarr writes from them, so a limitation is told from the document, not from the name of a case.
 """
 
+import base64
+
 import data_types as types
 from cases import BY_HAND, COMPLEX, FLOATS, INTEGERS, TENSORSTORE
 from cases_types import IN_TENSORSTORE, NOT_IN_ZARRS
@@ -212,7 +214,7 @@ def missing_fill(document):
 
 def odd_fill(*kinds):
     """A plain number as the fill value of a kind of types that has none."""
-    return lambda document: v2_kind(*kinds)(document) and isinstance(document.get("fill_value"), (int, float))
+    return lambda document: v2_kind(*kinds)(document) and type(document.get("fill_value")) in (int, float)
 
 
 def order_of_one_byte(document):
@@ -234,6 +236,11 @@ def exponent_fill(document):
 
 def v2_odd_fields(document):
     return v2_struct(document) and any(isinstance(field[1], list) or field[1][1] in "UMm" for field in dtype(document))
+
+
+def short_fill(document):
+    fill = document.get("fill_value")
+    return v2_kind("S")(document) and isinstance(fill, str) and len(base64.b64decode(fill)) < int(dtype(document)[2:])
 
 
 def fill_of_another_type(document):
@@ -278,7 +285,10 @@ LIMITATIONS = [
     ("tensorstore", REFUSES, unknown_fields, "does not know the data type of a field"),
     ("tensorstore", DIFFERS, exponent_fill, "takes the exponent of a fill value of float8_e8m0fnu for another"),
     ("tensorstore", REFUSES, v2_kind("U", "M", "m", "O"), "does not know the data type of Zarr v2"),
-    ("tensorstore", REFUSES, lambda document: v2_kind("S")(document) and document.get("fill_value") == "", "wants the fill value of bytes in full"),
+    ("tensorstore", REFUSES, missing_fill, "wants a fill_value, if only null"),
+    ("tensorstore", REFUSES, odd_fill("S", "c", "b"), "refuses a plain number as the fill value of bytes, bools and complex numbers"),
+    ("tensorstore", REFUSES, short_fill, "wants the fill value of bytes in full"),
+    ("tensorstore", REFUSES, lambda document: v2_kind("i", "u")(document) and isinstance(document.get("fill_value"), str), "refuses integers as text in the fill value"),
     ("tensorstore", REFUSES, v2_odd_fields, "does not know the data type of a field"),
     ("tensorstore", REFUSES, lambda document: v2(document) and document.get("filters"), "does not know filters"),
     ("tensorstore", REFUSES, lambda document: v2(document) and set(names(document)) - TENSORSTORE_V2_CODECS, "does not know the codec of Zarr v2"),

@@ -1,7 +1,8 @@
-"""read_corpus.py DIR [JUDGE]: reads the arrays of DIR/manifest.json with zarr-python, TensorStore and zarrs (the binary JUDGE), bit for bit.
+"""read_corpus.py DIR [JUDGE | READER]: reads the arrays of DIR/manifest.json with zarr-python, TensorStore and zarrs (the binary JUDGE), bit
+for bit; with the name of one of the first two by that alone.
 
 The manifest is that of write_corpus.py. What each reader makes of each array goes to DIR/outcomes.json: [{path, reader, outcome, detail,
-reason}] with the outcome "agrees", "differs" or "refuses". Exit code 1, and a line each, where the outcome is not the one that known.py
+expected, reason}] with the outcome "agrees", "differs" or "refuses". Exit code 1, and a line each, where the outcome is not the one that known.py
 expects, for better or worse.
 """
 
@@ -29,7 +30,11 @@ def read_zarr_python(path, document):
 
     array = zarr.open_array(store=str(path), mode="r", zarr_format=document["zarr_format"])
     names = array.metadata.dimension_names if document["zarr_format"] == 3 else None
-    return array[...], dict(array.attrs), None if names is None else list(names)
+    elements = array[...]
+    if not isinstance(elements, np.ndarray):
+        # A scalar of no dimensions has lost the width of its type.
+        elements = np.asarray(elements, array.dtype)
+    return elements, dict(array.attrs), None if names is None else list(names)
 
 
 def read_tensorstore(path, document):
@@ -150,13 +155,13 @@ def finish(process, directory, reader, entries):
 def main(directory, judge=None):
     path = pathlib.Path(directory)
     entries = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
-    readers = [*READERS, "zarrs"] if judge else [*READERS]
+    readers = [judge] if judge in READERS else [*READERS, "zarrs"] if judge else [*READERS]
     processes = {reader: start(directory, reader, 0, judge) for reader in readers}
     results, unexpected, counts = [], 0, {}
     for reader, process in processes.items():
         for entry, result in zip(entries, finish(process, directory, reader, entries), strict=True):
             expected, reason = known.expected(reader, entry, document_of(path / entry["path"]))
-            results.append({**result, "reader": reader, "reason": reason})
+            results.append({**result, "reader": reader, "expected": expected, "reason": reason})
             counts[result["outcome"]] = counts.get(result["outcome"], 0) + 1
             if result["outcome"] not in expected:
                 unexpected += 1
