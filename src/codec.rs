@@ -4,7 +4,8 @@
 //! separate things so that a wrong order cannot be built (Zarr v3 core specification, "Codecs").
 //!
 //! Transpositions move no bytes here. A decoded chunk is a buffer in C order *of the transposed shape*, and [`CodecPipeline::strides`] says
-//! where each array axis runs in it; the strided copy that every caller does anyway does the transposition.
+//! where each array axis runs in it; the strided copy that every caller does anyway does the transposition. Only behind a codec that takes
+//! elements in order are they done for themselves (see the module `filter`).
 //!
 //! Invariants
 //! 1. The decoded size of a chunk follows from the metadata. No decoder writes or allocates more than that, or less, without an error.
@@ -24,11 +25,14 @@ mod chain;
 mod checksum;
 mod configuration;
 mod deflate;
+mod filter;
 mod foreign;
 mod gzip;
 mod lz4;
 #[cfg(feature = "lzma")]
 mod lzma;
+mod packbits;
+mod reshape;
 mod run;
 mod scratch;
 mod sharding;
@@ -57,6 +61,8 @@ pub(crate) const PIECE_BYTES: usize = 128 << 10;
 pub(crate) enum ArrayToBytes {
     /// Elements in C order, in a stated byte order.
     Bytes(bytes::Bytes),
+    /// Elements in C order, in as many bits as they have.
+    PackBits(packbits::PackBits),
     /// Elements of variable length in C order, each with its length.
     Vlen(vlen::Vlen),
     /// Inner chunks with an index.
@@ -87,8 +93,24 @@ pub(crate) struct CodecPipeline {
     fill: FillValue,
     /// The codec objects of the array->array codecs, in the order of the metadata.
     array_to_array: Vec<NamedConfig>,
+    /// What these do to a chunk, beyond the transpositions that `strides` is made of.
+    steps: Vec<filter::Step>,
+    /// What they leave to the array->bytes codec; the chunk itself where there are no steps.
+    stored: Stored,
+    /// Whether [`CodecPipeline::to_metadata`] says all that is done.
+    in_metadata: bool,
     array_to_bytes: ArrayToBytes,
     bytes_to_bytes: Vec<chain::BytesToBytes>,
+}
+
+/// A chunk as it reaches the array->bytes codec.
+#[derive(Clone, Debug)]
+struct Stored {
+    /// Its size; at least 1, at most `isize::MAX`.
+    bytes: usize,
+    /// Byte strides of its axes: those of the array where there are no steps, otherwise those of the shape that the steps leave.
+    strides: Vec<usize>,
+    fill: FillValue,
 }
 
 impl CodecPipeline {
@@ -128,17 +150,14 @@ impl CodecPipeline {
     /// is how the same elements can be stored anew.
     #[allow(dead_code)]
     pub(crate) fn is_in_metadata(&self) -> bool {
-        match &self.array_to_bytes {
-            ArrayToBytes::Bytes(bytes) => bytes.is_in_metadata(),
-            ArrayToBytes::Vlen(_) | ArrayToBytes::Sharding(_) => true,
-        }
+        self.in_metadata
     }
 
     /// The codecs of a chunk, or of the innermost chunks of a shard, for use with other chunk shapes of the same rank.
     #[cfg(test)]
     pub(crate) fn codecs(&self) -> Codecs {
         match &self.array_to_bytes {
-            ArrayToBytes::Bytes(_) | ArrayToBytes::Vlen(_) => Codecs::from_metadata(self.to_metadata()),
+            ArrayToBytes::Bytes(_) | ArrayToBytes::PackBits(_) | ArrayToBytes::Vlen(_) => Codecs::from_metadata(self.to_metadata()),
             ArrayToBytes::Sharding(sharding) => sharding.unit_pipeline().codecs(),
         }
     }
@@ -167,13 +186,15 @@ impl CodecPipeline {
 
     /// Whether [`CodecPipeline::decode`] returns (a part of) its input rather than filling `out`: no compression, native byte order.
     pub(crate) fn decodes_in_place(&self) -> bool {
-        matches!(&self.array_to_bytes, ArrayToBytes::Bytes(bytes) if bytes.is_native()) && chain::only_checksums(&self.bytes_to_bytes)
+        let as_it_is = matches!(&self.array_to_bytes, ArrayToBytes::Bytes(bytes) if bytes.is_native());
+        as_it_is && self.steps.is_empty() && chain::only_checksums(&self.bytes_to_bytes)
     }
 
-    /// The sharding codec, if inner chunks can be read and written by offset: it is the array->bytes codec and nothing follows it.
+    /// The sharding codec, if inner chunks can be read and written by offset: it is the array->bytes codec, and nothing stands before it but
+    /// transpositions, and nothing after it.
     pub(crate) fn sharding(&self) -> Option<&Sharding> {
         match &self.array_to_bytes {
-            ArrayToBytes::Sharding(sharding) if self.bytes_to_bytes.is_empty() => Some(sharding),
+            ArrayToBytes::Sharding(sharding) if self.steps.is_empty() && self.bytes_to_bytes.is_empty() => Some(sharding),
             _ => None,
         }
     }

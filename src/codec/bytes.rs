@@ -15,6 +15,8 @@ pub(crate) struct Bytes {
     /// Whether some numbers within an element are little endian and others big, which no document of Zarr v3 can say.
     mixed: bool,
     swap: Swap,
+    /// The data type, where stored elements may have bits that mean nothing.
+    dirty: Option<DataType>,
 }
 
 /// What is reversed between file and memory.
@@ -44,7 +46,7 @@ impl Bytes {
             Some(Value::String(order)) if order == "big" => true,
             None if units.is_empty() => false,
             None => {
-                let what = format!("missing, but the elements of data type {} have a byte order; {accepted}", data_type.name());
+                let what = format!("missing, but the elements of data type {data_type} have a byte order; {accepted}");
                 return Err(Error::metadata("/configuration/endian", what));
             }
             Some(other) => return Err(Error::metadata("/configuration/endian", format!("{other}; {accepted}"))),
@@ -57,7 +59,7 @@ impl Bytes {
         let units = data_type.byte_units();
         let ordered = !units.is_empty();
         let swap = if big == cfg!(target_endian = "big") { Swap::Nothing } else { Swap::of(data_type.item_size(), units) };
-        Self { big, ordered, mixed: false, swap }
+        Self { big, ordered, mixed: false, swap, dirty: data_type.needs_normalising().then(|| data_type.clone()) }
     }
 
     /// The codec for elements of which some numbers are big endian and all others little: `big` lists the former, in order.
@@ -92,11 +94,23 @@ impl Bytes {
 
     /// Whether encoded and decoded bytes are the same.
     pub(super) fn is_native(&self) -> bool {
-        matches!(self.swap, Swap::Nothing)
+        matches!(self.swap, Swap::Nothing) && self.dirty.is_none()
     }
 
-    /// Turns decoded into encoded bytes, or back, where they lie.
-    pub(super) fn convert(&self, bytes: &mut [u8]) {
+    /// Turns decoded into encoded bytes where they lie.
+    pub(super) fn encode(&self, bytes: &mut [u8]) {
+        self.convert(bytes);
+    }
+
+    /// Turns encoded into decoded bytes where they lie.
+    pub(super) fn decode(&self, bytes: &mut [u8]) {
+        self.convert(bytes);
+        if let Some(data_type) = &self.dirty {
+            data_type.normalise(bytes);
+        }
+    }
+
+    fn convert(&self, bytes: &mut [u8]) {
         match &self.swap {
             Swap::Nothing => {}
             Swap::Every(size) => swap(bytes, *size),
@@ -145,6 +159,19 @@ mod tests {
     fn structure(types: &[DataType]) -> DataType {
         let fields = types.iter().enumerate().map(|(i, data_type)| Field { name: i.to_string(), data_type: data_type.clone() });
         DataType::Struct(fields.collect())
+    }
+
+    /// FMT-DT-2: the high bits of numbers narrower than a byte may be anything in a file.
+    #[test]
+    fn bits_that_mean_nothing_are_set_when_they_are_read() {
+        let codec = Bytes::new(false, &DataType::Int4);
+        assert!(!codec.is_native() && Bytes::new(false, &DataType::UInt8).is_native());
+        let mut bytes = [0x07, 0xA8, 0xFF, 0x50];
+        codec.decode(&mut bytes);
+        assert_eq!(bytes, [7, 0xF8, 0xFF, 0]);
+        let mut bytes = [0x07, 0xA8];
+        Bytes::new(false, &DataType::UInt4).decode(&mut bytes);
+        assert_eq!(bytes, [7, 8]);
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! The `numcodecs.lz4` codec: the decoded size as a little-endian 32-bit integer, then one LZ4 block.
 
-use lz4_flex::block::{compress_into_with_table, decompress_into, get_maximum_output_size};
+use lz4_flex::block::{compress_into_with_table, get_maximum_output_size};
 use serde_json::{Map, Value};
 
-use crate::buffer::{make_room, resize};
+use crate::buffer::resize;
+use crate::codec::lz4::block::Fault;
 use crate::codec::scratch::Scratch;
 use crate::codec::{PIECE_BYTES, Sink, configuration};
 use crate::error::{Error, Result};
 use crate::json::NamedConfig;
+
+pub(super) mod block;
 
 /// LZ4 compression.
 #[derive(Clone, Copy, Debug)]
@@ -71,10 +74,14 @@ impl Lz4 {
         if size > block.len().saturating_mul(MAX_RATIO) {
             return Err(Error::corrupt(format!("lz4: {} bytes say that they hold {size}; the block is cut off", block.len())));
         }
-        // Cleared, so that no block, however it is made, can show what was in the buffer before.
-        make_room(out, size)?;
         resize(out, size)?;
-        let written = decompress_into(block, out).map_err(|error| Error::corrupt(format!("lz4: {error}")))?;
+        let written = block::decode(block, out).map_err(|fault| {
+            Error::corrupt(match fault {
+                Fault::CutOff => "lz4: the block is cut off".to_owned(),
+                Fault::Offset => "lz4: a match begins outside of what was decoded".to_owned(),
+                Fault::TooLong => format!("lz4: the block holds more than the {size} bytes that it says"),
+            })
+        })?;
         if written == size {
             return Ok(());
         }

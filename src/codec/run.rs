@@ -1,7 +1,7 @@
 //! A chunk through all codecs of its pipeline, and back.
 
-use crate::buffer::make_room;
-use crate::codec::{ArrayToBytes, CodecPipeline, Scratch, Sink, chain, vlen};
+use crate::buffer::{make_room, resize};
+use crate::codec::{ArrayToBytes, CodecPipeline, Scratch, Sink, chain, filter, vlen};
 use crate::error::{Error, Result};
 use crate::ragged::Ragged;
 use crate::region::to_usize;
@@ -15,63 +15,118 @@ impl CodecPipeline {
     /// [`Error::Corrupt`], [`Error::ChecksumMismatch`], [`Error::Unsupported`] or, where memory is wanting, [`Error::Io`], without a key.
     /// [`Error::Unsupported`] for elements of variable length: these come from [`CodecPipeline::decode_ragged`].
     pub(crate) fn decode<'a>(&self, encoded: &'a [u8], scratch: &mut Scratch, out: &'a mut Vec<u8>) -> Result<Option<&'a [u8]>> {
+        if self.steps.is_empty() {
+            return Ok(match self.decode_stored(encoded, scratch, out)? {
+                None => None,
+                Some(chain::Decoded::Input(part)) => Some(part),
+                Some(chain::Decoded::Output) => Some(out),
+            });
+        }
+        filter::decode(&self.steps, scratch, out, |scratch, stored| {
+            match self.decode_stored(encoded, scratch, stored)? {
+                Some(chain::Decoded::Output) => {}
+                Some(chain::Decoded::Input(part)) => {
+                    make_room(stored, part.len())?;
+                    stored.extend_from_slice(part);
+                }
+                // The fill value here need not become that of the array.
+                None => {
+                    resize(stored, self.stored.bytes)?;
+                    self.stored.fill.fill(stored);
+                }
+            }
+            Ok(())
+        })?;
+        Ok(Some(out))
+    }
+
+    /// Decodes to what the array->bytes codec was given; none for a shard of which all inner chunks are missing.
+    fn decode_stored<'a>(&self, encoded: &'a [u8], scratch: &mut Scratch, out: &mut Vec<u8>) -> Result<Option<chain::Decoded<'a>>> {
         match &self.array_to_bytes {
             ArrayToBytes::Bytes(bytes) => match chain::decode(&self.bytes_to_bytes, self.array_bound(), encoded, scratch, out)? {
-                chain::Decoded::Input(part) if bytes.is_native() => self.check_len(part).map(Some),
+                chain::Decoded::Input(part) if bytes.is_native() => {
+                    self.check_len(part)?;
+                    return Ok(Some(chain::Decoded::Input(part)));
+                }
                 chain::Decoded::Input(part) => {
                     self.check_len(part)?;
                     make_room(out, part.len())?;
                     out.extend_from_slice(part);
-                    bytes.convert(out);
-                    Ok(Some(out))
+                    bytes.decode(out);
                 }
                 chain::Decoded::Output => {
                     self.check_len(out)?;
-                    bytes.convert(out);
-                    Ok(Some(out))
+                    bytes.decode(out);
                 }
             },
-            ArrayToBytes::Vlen(_) => Err(variable_length()),
+            ArrayToBytes::PackBits(codec) => {
+                let mut buffer = scratch.take();
+                let packed = match chain::decode(&self.bytes_to_bytes, self.array_bound(), encoded, scratch, &mut buffer)? {
+                    chain::Decoded::Input(part) => part,
+                    chain::Decoded::Output => &buffer,
+                };
+                resize(out, self.stored.bytes)?;
+                codec.decode(packed, out)?;
+                scratch.give(buffer);
+            }
+            ArrayToBytes::Vlen(_) => return Err(variable_length()),
             ArrayToBytes::Sharding(sharding) => {
-                let layout = (&self.fill, self.strides.as_slice());
+                let layout = (&self.stored.fill, self.stored.strides.as_slice());
                 let mut buffer = scratch.take();
                 let shard = match chain::decode(&self.bytes_to_bytes, self.array_bound(), encoded, scratch, &mut buffer)? {
                     chain::Decoded::Input(part) => part,
                     chain::Decoded::Output => &buffer,
                 };
-                let found = sharding.decode_whole(shard, layout, scratch, (&mut *out, self.chunk_bytes))?;
+                let found = sharding.decode_whole(shard, layout, scratch, (&mut *out, self.stored.bytes))?;
                 scratch.give(buffer);
-                Ok(found.then_some(out.as_slice()))
+                if !found {
+                    return Ok(None);
+                }
             }
         }
+        Ok(Some(chain::Decoded::Output))
     }
 
-    fn check_len<'a>(&self, decoded: &'a [u8]) -> Result<&'a [u8]> {
-        if decoded.len() == self.chunk_bytes {
-            return Ok(decoded);
+    fn check_len(&self, decoded: &[u8]) -> Result<()> {
+        if decoded.len() == self.stored.bytes {
+            return Ok(());
         }
-        Err(Error::corrupt(format!("the chunk has {} decoded bytes, expected {}", decoded.len(), self.chunk_bytes)))
+        Err(Error::corrupt(format!("the chunk has {} decoded bytes, expected {}", decoded.len(), self.stored.bytes)))
     }
 
     /// Encodes a whole chunk laid out by [`CodecPipeline::strides`]. `data` is working space: its bytes may be changed (byte order).
     /// Inner chunks of a shard that are all fill are left out. After an error, what the sink got is a useless beginning.
     ///
     /// # Errors
-    /// Those of the sink, and [`Error::Io`] where memory is wanting. [`Error::Unsupported`] for elements of variable length: these go through
+    /// Those of the sink, and [`Error::Io`] where memory is wanting. [`Error::InvalidArgument`] for elements that a codec has no place for
+    /// (`cast_value`). [`Error::Unsupported`] for elements of variable length: these go through
     /// [`CodecPipeline::encode_ragged`].
     ///
     /// # Panics
     /// If `data` has not [`CodecPipeline::chunk_bytes`] bytes.
     pub(crate) fn encode(&self, data: &mut [u8], scratch: &mut Scratch, sink: &mut Sink<'_>) -> Result<()> {
         assert_eq!(data.len(), self.chunk_bytes, "size of a chunk");
+        filter::encode(&self.steps, data, scratch, |stored, scratch| self.encode_stored(stored, scratch, sink))
+    }
+
+    /// Encodes what reaches the array->bytes codec.
+    fn encode_stored(&self, data: &mut [u8], scratch: &mut Scratch, sink: &mut Sink<'_>) -> Result<()> {
         match &self.array_to_bytes {
             ArrayToBytes::Bytes(bytes) => {
-                bytes.convert(data);
+                bytes.encode(data);
                 chain::encode(&self.bytes_to_bytes, data, scratch, sink)
+            }
+            ArrayToBytes::PackBits(codec) => {
+                let mut packed = scratch.take();
+                make_room(&mut packed, codec.encoded_bytes())?;
+                codec.encode(data, &mut packed);
+                let result = chain::encode(&self.bytes_to_bytes, &packed, scratch, sink);
+                scratch.give(packed);
+                result
             }
             ArrayToBytes::Vlen(_) => Err(variable_length()),
             ArrayToBytes::Sharding(sharding) => {
-                let layout = (&self.fill, self.strides.as_slice());
+                let layout = (&self.stored.fill, self.stored.strides.as_slice());
                 if self.bytes_to_bytes.is_empty() {
                     return sharding.encode_whole(data, layout, scratch, sink);
                 }
@@ -102,7 +157,7 @@ impl CodecPipeline {
             chain::Decoded::Output => &buffer,
         };
         let elements = match &self.array_to_bytes {
-            ArrayToBytes::Bytes(_) => return Err(fixed_length()),
+            ArrayToBytes::Bytes(_) | ArrayToBytes::PackBits(_) => return Err(fixed_length()),
             ArrayToBytes::Vlen(vlen) => Some(vlen.decode(bytes)?),
             ArrayToBytes::Sharding(sharding) => sharding.decode_ragged(bytes, (&self.fill, self.strides.as_slice()), scratch)?,
         };
@@ -113,7 +168,7 @@ impl CodecPipeline {
     /// The most bytes that may come out of the bytes->bytes codecs of a chunk of which `stored` bytes are stored.
     fn most_ragged_bytes(&self, stored: usize) -> Result<u64> {
         match &self.array_to_bytes {
-            ArrayToBytes::Bytes(_) => Err(fixed_length()),
+            ArrayToBytes::Bytes(_) | ArrayToBytes::PackBits(_) => Err(fixed_length()),
             ArrayToBytes::Vlen(vlen) => Ok(vlen::most_bytes(vlen.count(), stored as u64)),
             ArrayToBytes::Sharding(sharding) => {
                 let count = (self.chunk_bytes / crate::ragged::ENTRY_BYTES) as u64;
@@ -135,7 +190,7 @@ impl CodecPipeline {
         assert_eq!(elements.len(), self.chunk_bytes / crate::ragged::ENTRY_BYTES, "elements of a chunk");
         let mut buffer = scratch.take();
         match &self.array_to_bytes {
-            ArrayToBytes::Bytes(_) => return Err(fixed_length()),
+            ArrayToBytes::Bytes(_) | ArrayToBytes::PackBits(_) => return Err(fixed_length()),
             ArrayToBytes::Vlen(vlen) => vlen.encode(elements, &mut buffer)?,
             ArrayToBytes::Sharding(sharding) => {
                 sharding.encode_ragged(elements, (&self.fill, self.strides.as_slice()), scratch, &mut buffer)?;

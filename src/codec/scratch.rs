@@ -77,7 +77,9 @@ impl Scratch {
     pub(super) fn deflater(&mut self, level: u32, zlib: bool) -> &mut Compress {
         let found = self.deflaters.iter().position(|entry| (entry.0, entry.1) == (level, zlib));
         let position = found.unwrap_or_else(|| {
-            self.deflaters.push((level, zlib, Compress::new(Compression::new(level), zlib)));
+            // Level 1 of zlib-rs is one of its own, with output half as large again as that of zlib; level 2 is what level 1 is elsewhere.
+            let known = if level == 1 { 2 } else { level };
+            self.deflaters.push((level, zlib, Compress::new(Compression::new(known), zlib)));
             self.deflaters.len() - 1
         });
         let encoder = &mut self.deflaters[position].2;

@@ -73,9 +73,10 @@ impl Shuffle {
     /// Byte `byte` of each element.
     fn gather(self, elements: &[u8], byte: usize, out: &mut [u8]) {
         match self.element_bytes {
-            2 => gather::<2>(elements, byte, out),
-            4 => gather::<4>(elements, byte, out),
-            8 => gather::<8>(elements, byte, out),
+            // By shifts of whole elements, which the compiler does to many at once.
+            2 => gather(elements, out, |element| (u16::from_le_bytes(element) >> (8 * byte)).to_le_bytes()[0]),
+            4 => gather(elements, out, |element| (u32::from_le_bytes(element) >> (8 * byte)).to_le_bytes()[0]),
+            8 => gather(elements, out, |element| (u64::from_le_bytes(element) >> (8 * byte)).to_le_bytes()[0]),
             size => out.iter_mut().zip(elements.chunks_exact(size)).for_each(|(out, element)| *out = element[byte]),
         }
     }
@@ -104,9 +105,9 @@ impl Shuffle {
     }
 }
 
-fn gather<const SIZE: usize>(elements: &[u8], byte: usize, out: &mut [u8]) {
-    for (out, element) in out.iter_mut().zip(elements.as_chunks::<SIZE>().0) {
-        *out = element[byte];
+fn gather<const SIZE: usize>(elements: &[u8], out: &mut [u8], byte: impl Fn([u8; SIZE]) -> u8) {
+    for (out, element) in out.iter_mut().zip(elements.as_chunks().0) {
+        *out = byte(*element);
     }
 }
 

@@ -246,7 +246,7 @@ impl Codecs {
                     words.push(format!("transpose:{}", order?.join("-")));
                 }
                 Bytes::NAME if *codec == endian("big") => words.push("big".to_owned()),
-                Bytes::NAME => {}
+                Bytes::NAME | Vlen::TEXT_NAME | Vlen::BYTES_NAME => {}
                 Zstd::NAME if codec.configuration.get("checksum") != Some(&Value::Bool(true)) => words.push(format!("zstd:{}", level?)),
                 Gzip::NAME => words.push(format!("gzip:{}", level?)),
                 Checksum::CRC32C => words.push("crc32c".to_owned()),

@@ -397,7 +397,7 @@ fn what_is_beyond_the_limits_is_said_so() {
         (nested(5), "4 deep"),
         (
             uint16(&json!([little(), "blosc"]), &[2]),
-            "supported are bytes, sharding_indexed, vlen-utf8, vlen-bytes, transpose, gzip, zstd, crc32c, numcodecs.zlib",
+            "supported are bytes, sharding_indexed, packbits, vlen-utf8, vlen-bytes, transpose, reshape, bitround",
         ),
         (uint16(&many, &[1 << 40]), "67108864"),
         (uint16(&long, &[1]), "at most 32"),

@@ -30,14 +30,23 @@ pub(crate) fn run(args: &GetArgs) -> Answer {
     })?;
     let out = output.writer();
     let item = array.data_type().item_size();
+    if args.raw && array.data_type().is_variable_length() {
+        let what =
+            format!("{path}: elements are {}, which have no size to tell them apart as raw bytes; leave --raw away", array.data_type());
+        return Err(Error::InvalidArgument { what });
+    }
     let stop = stop::flag()?;
     let result = for_each_slab(&region, &array, args.memory / 2 / item as u64, &mut |slab| {
         if stop.load(Ordering::Relaxed) {
             return Err(Error::Cancelled);
         }
+        if array.data_type().is_variable_length() {
+            let elements = array.read_byte_strings(slab)?;
+            return text(elements.iter().map(Vec::as_slice), array.data_type(), slab, out).map_err(io);
+        }
         let mut bytes = array.read_bytes(slab)?;
         if !args.raw {
-            return text(&bytes, array.data_type(), slab, out).map_err(io);
+            return text(bytes.chunks_exact(item), array.data_type(), slab, out).map_err(io);
         }
         array.data_type().to_little_endian(&mut bytes);
         out.write_all(&bytes).map_err(io)
@@ -111,9 +120,9 @@ fn for_each_slab(region: &Region, array: &Array, limit: u64, visit: &mut dyn FnM
 }
 
 /// One row of the last axis a line, elements separated by spaces.
-fn text(bytes: &[u8], data_type: &DataType, slab: &Region, out: &mut dyn Write) -> io::Result<()> {
+fn text<'e>(elements: impl Iterator<Item = &'e [u8]>, data_type: &DataType, slab: &Region, out: &mut dyn Write) -> io::Result<()> {
     let row = slab.shape().last().copied().unwrap_or(1).max(1);
-    for (position, item) in bytes.chunks_exact(data_type.item_size()).enumerate() {
+    for (position, item) in elements.enumerate() {
         let last = (position as u64 + 1).is_multiple_of(row);
         write!(out, "{}{}", data_type.element_text(item), if last { "\n" } else { " " })?;
     }

@@ -70,7 +70,9 @@ fn array_rows(array: &Array) -> Result<Vec<Row>, Error> {
     rows.push(row("Codecs", layout.codecs.to_string(), "codecs", layout.codecs.to_string()));
     rows.push(row("Store", array.path(), "path", array.path()));
     let raw = Region::whole(array.shape()).element_count().unwrap_or(u64::MAX).saturating_mul(metadata.data_type().item_size() as u64);
-    rows.push(row("No. bytes", format!("{raw} ({})", human(raw)), "bytes", raw));
+    // How long strings are is known only to who reads them.
+    let raw = (!metadata.data_type().is_variable_length()).then_some(raw);
+    rows.extend(raw.map(|raw| row("No. bytes", format!("{raw} ({})", human(raw)), "bytes", raw)));
     rows.extend(stored_rows(array, raw)?);
     Ok(rows)
 }
@@ -83,7 +85,7 @@ fn edges_text(edges: Edges) -> Edge {
     }
 }
 
-fn stored_rows(array: &Array, raw: u64) -> Result<Vec<Row>, Error> {
+fn stored_rows(array: &Array, raw: Option<u64>) -> Result<Vec<Row>, Error> {
     let count = array.grid().chunk_count();
     if count > COUNTED_CHUNKS {
         return Ok(vec![row("No. bytes stored", format!("not counted: {count} chunks"), "chunks", count.to_string())]);
@@ -105,13 +107,14 @@ fn stored_rows(array: &Array, raw: u64) -> Result<Vec<Row>, Error> {
         }
     }
     let total = u64::try_from(count).unwrap_or(u64::MAX);
-    let ratio = if stored == 0 { 0.0 } else { raw as f64 / stored as f64 };
-    Ok(vec![
-        row("No. bytes stored", format!("{stored} ({})", human(stored)), "stored_bytes", stored),
-        row("Storage ratio", format!("{ratio:.1}"), "storage_ratio", ratio),
+    let ratio = raw.map(|raw| if stored == 0 { 0.0 } else { raw as f64 / stored as f64 });
+    let mut rows = vec![row("No. bytes stored", format!("{stored} ({})", human(stored)), "stored_bytes", stored)];
+    rows.extend(ratio.map(|ratio| row("Storage ratio", format!("{ratio:.1}"), "storage_ratio", ratio)));
+    rows.extend([
         row("Chunks initialized", format!("{present}/{total} ({} missing)", total - present), "chunks_initialized", present),
         row("Chunks", total.to_string(), "chunks", total),
-    ])
+    ]);
+    Ok(rows)
 }
 
 fn group_rows(group: &Group) -> Result<Vec<Row>, Error> {

@@ -142,7 +142,7 @@ impl IndexCodecs {
         // The content has the size of all entries, since the encoded index has the right size.
         let entries: &mut [u8] = bytemuck::cast_slice_mut(&mut index.entries);
         entries.copy_from_slice(content);
-        self.bytes.convert(entries);
+        self.bytes.decode(entries);
         index.check(bodies.start, bodies.end)?;
         Ok(index)
     }
@@ -153,7 +153,7 @@ impl IndexCodecs {
         let mut encoded = Vec::new();
         make_room(&mut encoded, to_usize(self.encoded_bytes()))?;
         encoded.extend_from_slice(bytemuck::cast_slice(&index.entries));
-        self.bytes.convert(&mut encoded);
+        self.bytes.encode(&mut encoded);
         for checksum in &self.checksums {
             checksum.encode_in_place(&mut encoded);
         }

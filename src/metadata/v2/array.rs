@@ -13,6 +13,10 @@ use crate::metadata::document::{ArrayDocument, read, read_shape};
 use crate::metadata::grid::check_chunk_bytes;
 use crate::metadata::{ArrayMetadata, Attributes, dialect};
 
+/// Why filters can keep an array from being Zarr v3.
+const UNSAID_ORDER: &str = "its byte order is another one than that which its first filter states, which Zarr v3 cannot say; `rezarr rechunk` \
+                            writes a copy";
+
 /// Reads the members of a `.zarray`.
 pub(super) fn from_members(mut members: Members, attributes: Attributes) -> Result<ArrayMetadata> {
     check_format(&members.require("zarr_format")?)?;
@@ -45,15 +49,14 @@ pub(super) fn from_members(mut members: Members, attributes: Attributes) -> Resu
         extra: Members::default(),
     };
     let obstacle = obstacle(&dtype, &document.data_type, &order).map(str::to_owned);
-    let mixed = match order {
-        ByteOrder::Mixed(units) => {
-            let big = units.into_iter().filter_map(|(unit, big)| big.then_some(unit));
-            Some(codec::ByteOrder::Mixed(big.collect()))
-        }
-        _ => None,
+    let order = match order {
+        ByteOrder::None | ByteOrder::Little => codec::ByteOrder::Little,
+        ByteOrder::Big => codec::ByteOrder::Big,
+        ByteOrder::Mixed(units) => codec::ByteOrder::Mixed(units.into_iter().filter_map(|(unit, big)| big.then_some(unit)).collect()),
     };
-    let metadata = ArrayMetadata::from_document_in_order(document, mixed.as_ref()).map_err(|error| chain.locate(error))?;
-    Ok(metadata.with_origin(Origin { v3_attributes, obstacle }))
+    let metadata = ArrayMetadata::from_document_in_order(document, Some(&order)).map_err(|error| chain.locate(error))?;
+    let unsaid = (!metadata.codecs.is_in_metadata()).then(|| String::from(UNSAID_ORDER));
+    Ok(metadata.with_origin(Origin { v3_attributes, obstacle: obstacle.or(unsaid) }))
 }
 
 /// Why stored elements of this type are none of Zarr v3 (FMT-V2-22).
