@@ -25,6 +25,7 @@ use crate::store::{Key, Store, read_to_vec};
 
 mod copies;
 mod element;
+mod inspect;
 mod map;
 mod open;
 mod ragged;
@@ -35,6 +36,7 @@ mod write;
 
 pub(crate) use copies::{refresh_copies, unsupported_document};
 pub use element::Element;
+pub(crate) use inspect::{ChunkFault, ChunkFaultKind, ChunkInspector};
 pub(crate) use open::{
     check_member_name, check_node_name, child_names, create_directory, read_child, read_node, read_only, read_optional_node, read_v3_node,
     reserve_prefix,

@@ -18,6 +18,7 @@ use crate::dtype::{ByteUnits, DataType, FillValue};
 use crate::error::Result;
 use crate::json::NamedConfig;
 
+mod blosc;
 mod build;
 mod bytes;
 mod bz2;
@@ -188,6 +189,23 @@ impl CodecPipeline {
     pub(crate) fn decodes_in_place(&self) -> bool {
         let as_it_is = matches!(&self.array_to_bytes, ArrayToBytes::Bytes(bytes) if bytes.is_native());
         as_it_is && self.steps.is_empty() && chain::only_checksums(&self.bytes_to_bytes)
+    }
+
+    /// Whether [`CodecPipeline::decode_parts`] works, which decodes parts of a chunk for less than the whole.
+    pub(crate) fn decodes_parts(&self) -> bool {
+        let as_it_is = matches!(&self.array_to_bytes, ArrayToBytes::Bytes(bytes) if bytes.is_native());
+        as_it_is && self.steps.is_empty() && chain::decodes_parts(&self.bytes_to_bytes)
+    }
+
+    /// Refuses codecs that are read but not written.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unsupported`], with what could be used instead.
+    pub(crate) fn check_encodable(&self) -> Result<()> {
+        if let ArrayToBytes::Sharding(sharding) = &self.array_to_bytes {
+            sharding.unit_pipeline().check_encodable()?;
+        }
+        chain::check_encodable(&self.bytes_to_bytes)
     }
 
     /// The sharding codec, if inner chunks can be read and written by offset: it is the array->bytes codec, and nothing stands before it but

@@ -114,17 +114,17 @@ impl Error {
 
     /// An [`Error::Corrupt`] without key; the caller that knows the key adds it with [`Error::at`].
     pub(crate) fn corrupt(what: impl Into<String>) -> Self {
-        Self::Corrupt { key: String::new(), offset: None, what: what.into() }
+        Self::Corrupt { key: String::new(), offset: None, what: bounded(what.into()) }
     }
 
     /// An [`Error::Metadata`] without key.
     pub(crate) fn metadata(pointer: impl Into<String>, what: impl Into<String>) -> Self {
-        Self::Metadata { key: String::new(), pointer: pointer.into(), what: what.into() }
+        Self::Metadata { key: String::new(), pointer: pointer.into(), what: bounded(what.into()) }
     }
 
     /// An [`Error::Unsupported`] without key.
     pub(crate) fn unsupported(what: impl Into<String>) -> Self {
-        Self::Unsupported { key: String::new(), what: what.into() }
+        Self::Unsupported { key: String::new(), what: bounded(what.into()) }
     }
 
     /// An [`Error::Io`], or [`Error::DiskFull`] where the system says that the disk or the quota is exhausted.
@@ -164,6 +164,16 @@ impl Error {
         }
         self
     }
+}
+
+/// What documents say is quoted in messages, whatever its length: a beginning of it is enough.
+fn bounded(mut what: String) -> String {
+    const MOST_BYTES: usize = 4096;
+    if what.len() > MOST_BYTES {
+        what.truncate(what.floor_char_boundary(MOST_BYTES));
+        what.push_str("...");
+    }
+    what
 }
 
 /// A path or key before a message: nothing where none is known.
@@ -246,6 +256,15 @@ mod tests {
             assert_eq!(known, format!("some/key: {unknown}"));
             assert!(unknown.starts_with(char::is_alphabetic), "{unknown:?}");
         }
+    }
+
+    #[test]
+    fn what_is_quoted_has_an_end() {
+        for error in [Error::metadata("/a", "ü".repeat(3000)), Error::unsupported("x".repeat(1 << 20)), Error::corrupt("x".repeat(5000))] {
+            let text = error.to_string();
+            assert!((4096..4200).contains(&text.len()) && text.ends_with("..."), "{}", text.len());
+        }
+        assert_eq!(Error::unsupported("short").to_string(), "unsupported: short");
     }
 
     #[test]

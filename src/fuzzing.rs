@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 pub mod codecs;
 mod input;
 pub mod json;
+mod known;
 pub mod metadata;
 pub mod shard_index;
 pub mod specs;
@@ -31,13 +32,16 @@ pub struct Target {
     pub words: &'static [&'static str],
 }
 
+/// Numbers of four and eight bytes at the edges of what they can be.
+const NUMBERS: &[&str] = &["\0\0\0\0", "\u{1}\0\0\0", "\0\0\0\u{10}", "\0\0\0\0\0\0\0\0", "\u{10}\0\0\0\0\0\0\0", "\0\0\0\0\u{1}\0\0\0"];
+
 /// All targets; `fuzz/fuzz_targets` has a file for each.
 pub const TARGETS: &[Target] = &[
     Target { name: "metadata", check: metadata::check, seeds: metadata::seeds, words: metadata::WORDS },
-    Target { name: "codecs", check: codecs::check, seeds: codecs::seeds, words: &[] },
-    Target { name: "shard_index", check: shard_index::check, seeds: shard_index::seeds, words: &[] },
+    Target { name: "codecs", check: codecs::check, seeds: codecs::seeds, words: NUMBERS },
+    Target { name: "shard_index", check: shard_index::check, seeds: shard_index::seeds, words: NUMBERS },
     Target { name: "store", check: store::check, seeds: store::seeds, words: metadata::WORDS },
-    Target { name: "spill", check: spill::check, seeds: spill::seeds, words: &[] },
+    Target { name: "spill", check: spill::check, seeds: spill::seeds, words: NUMBERS },
     Target { name: "specs", check: specs::check, seeds: specs::seeds, words: specs::WORDS },
     Target { name: "json", check: json::check, seeds: json::seeds, words: json::WORDS },
 ];

@@ -24,7 +24,10 @@ pub(crate) use scan::{check_unique, member};
 pub(crate) const MAX_DOCUMENT_BYTES: u64 = 16 << 20;
 
 /// The largest member that is interpreted, in bytes. Parsed JSON takes up to forty times its text in memory; this bounds it.
-const MAX_MEMBER_BYTES: usize = 4 << 20;
+const MAX_MEMBER_BYTES: usize = 1 << 20;
+
+/// The most lists and objects in such a member: one of them takes up to a KiB in memory, however short it is.
+const MAX_CONTAINERS: usize = 1 << 16;
 
 /// The deepest nesting, that of `serde_json`.
 const MAX_DEPTH: usize = 127;
@@ -198,12 +201,15 @@ pub(crate) fn strict_value(raw: &RawValue) -> Result<Value> {
     if text.len() > MAX_MEMBER_BYTES {
         return Err(Error::metadata("", format!("a value of {} bytes; at most {MAX_MEMBER_BYTES} are accepted here", text.len())));
     }
-    let (mut path, mut duplicate) = (String::new(), false);
+    let (mut path, mut duplicate, mut containers) = (String::new(), false, 0);
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let seed = ValueSeed { path: &mut path, duplicate: &mut duplicate };
+    let seed = ValueSeed { path: &mut path, duplicate: &mut duplicate, containers: &mut containers };
     match seed.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value)) {
         Ok(value) => Ok(value),
         Err(_) if duplicate => Err(Error::metadata(path, "the member occurs twice; names must be unique")),
+        Err(_) if containers > MAX_CONTAINERS => {
+            Err(Error::metadata("", format!("more than {MAX_CONTAINERS} lists and objects; so many are accepted in one member")))
+        }
         Err(fault) => Err(syntax_error(&path, text, &fault)),
     }
 }
@@ -212,6 +218,20 @@ pub(crate) fn strict_value(raw: &RawValue) -> Result<Value> {
 struct ValueSeed<'a> {
     path: &'a mut String,
     duplicate: &'a mut bool,
+    containers: &'a mut usize,
+}
+
+impl ValueSeed<'_> {
+    /// The seed of what is in this value.
+    fn below(&mut self) -> ValueSeed<'_> {
+        ValueSeed { path: &mut *self.path, duplicate: &mut *self.duplicate, containers: &mut *self.containers }
+    }
+
+    /// Counts a list or an object.
+    fn count<E: serde::de::Error>(&mut self) -> Result<(), E> {
+        *self.containers += 1;
+        if *self.containers > MAX_CONTAINERS { Err(E::custom("too many lists and objects")) } else { Ok(()) }
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
@@ -253,11 +273,12 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
         Ok(Value::from(value))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<Value, A::Error> {
+        self.count()?;
         let (mut items, outer) = (Vec::new(), self.path.len());
         loop {
             self.path.push_str(&format!("/{}", items.len()));
-            match seq.next_element_seed(ValueSeed { path: &mut *self.path, duplicate: &mut *self.duplicate })? {
+            match seq.next_element_seed(self.below())? {
                 Some(item) => items.push(item),
                 None => break,
             }
@@ -267,7 +288,8 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
         Ok(Value::Array(items))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Value, A::Error> {
+        self.count()?;
         let (mut members, outer) = (Map::new(), self.path.len());
         while let Some(name) = map.next_key::<String>()? {
             self.path.push_str(&pointer(&name));
@@ -275,7 +297,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
                 *self.duplicate = true;
                 return Err(A::Error::custom("duplicate member"));
             }
-            members.insert(name, map.next_value_seed(ValueSeed { path: &mut *self.path, duplicate: &mut *self.duplicate })?);
+            members.insert(name, map.next_value_seed(self.below())?);
             self.path.truncate(outer);
         }
         Ok(Value::Object(members))

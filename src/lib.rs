@@ -2,8 +2,8 @@
 //!
 //! * [`Array`] and [`Group`] create, open, read and write; [`ArrayMetadata`] and [`Layout`] say what an array is and how it is cut.
 //! * [`rechunk`] rewrites an array, or the arrays of a group, under another chunk grid; [`plan_rechunk`] says beforehand how, and what it costs;
-//!   [`verify`] compares two trees bit by bit, [`migrate`] makes Zarr v2 into Zarr v3 in place. What they may use and how they act is in
-//!   [`RechunkOptions`] and [`VerifyOptions`].
+//!   [`verify`] compares two trees bit by bit, [`check`] finds what is wrong with one, [`migrate`] makes Zarr v2 into Zarr v3 in place. What they
+//!   may use and how they act is in [`RechunkOptions`], [`VerifyOptions`], [`CheckOptions`] and [`MigrateOptions`].
 //! * [`Store`] is the small trait underneath, with [`FilesystemStore`], [`ZipStore`] (read; [`pack`] makes one) and [`MemoryStore`].
 //!
 //! ```
@@ -37,6 +37,7 @@ extern crate self as rezarr;
 
 mod array;
 mod buffer;
+mod check;
 mod codec;
 mod dtype;
 mod error;
@@ -60,6 +61,7 @@ mod store;
 mod verify;
 
 pub use array::{Array, Element};
+pub use check::{CheckOptions, CheckReport, Finding, FindingCode, Severity, check};
 pub use codec::Codecs;
 pub use dtype::{DataType, Field, FillValue, MiniFloat, TimeUnit};
 pub use error::{Error, Result};

@@ -8,7 +8,8 @@
 
 use std::sync::Arc;
 
-use self::marker::{Found, MARKER_NAME, Marker, is_marker_name};
+pub(crate) use self::marker::is_marker_name;
+use self::marker::{Found, MARKER_NAME, Marker};
 use self::settle::Settled;
 use crate::error::{Error, Result};
 use crate::store::{DOCUMENT, EntryKind, Key, Lock, Store, V2_ARRAY};

@@ -155,6 +155,11 @@ pub trait Value: Send + fmt::Debug {
     ///
     /// The slice may be a memory map of the file. Errors of `visit` come back with the key added.
     fn read(&self, range: ByteRange, visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>;
+
+    /// Checks the value against what its store itself keeps to find damage by, where it keeps anything: reads all of it then, in pieces.
+    fn verify(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Storage for a hierarchy: values under keys.

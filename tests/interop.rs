@@ -13,6 +13,9 @@ mod python;
 mod rechunked;
 #[path = "interop/roundtrips.rs"]
 mod roundtrips;
+#[cfg(feature = "cli")]
+#[path = "interop/v2.rs"]
+mod v2;
 #[path = "support/zarrs.rs"]
 mod zarrs;
 #[path = "interop/zips.rs"]

@@ -19,7 +19,7 @@ pub fn prepare(name: &str) {
         }
     }
     if let Some(file) = std::env::var_os("REZARR_WORDS") {
-        let escaped = |word: &&str| format!("\"{}\"\n", word.replace('\\', "\\\\").replace('"', "\\\""));
+        let escaped = |word: &&str| format!("\"{}\"\n", word.bytes().map(|byte| format!("\\x{byte:02X}")).collect::<String>());
         fs::write(file, target.words.iter().map(escaped).collect::<String>()).expect("write the dictionary");
     }
 }

@@ -54,7 +54,7 @@ impl Array {
 
     /// Creates an array in the store that `make_store` gives, which is asked for only when the metadata have been found good.
     fn found(make_store: impl FnOnce() -> Result<Arc<dyn Store>>, prefix: Key, metadata: ArrayMetadata) -> Result<Self> {
-        let node = NodeMetadata::Array(Box::new(metadata.into_v3()));
+        let node = NodeMetadata::Array(Box::new(metadata.into_v3()?));
         let document = node.to_bytes()?;
         let NodeMetadata::Array(metadata) = node else { unreachable!("made as an array") };
         let array = Self::with_document(make_store()?, prefix, *metadata, &document)?;

@@ -1,5 +1,7 @@
 //! Reads boxes of elements.
 
+use std::ops::Range;
+
 use crate::array::window::windows;
 use crate::array::{Array, Element, Frame, UnitReader};
 use crate::buffer::{resize, zeroed};
@@ -46,7 +48,8 @@ impl Array {
     /// Reads a region as [`Array::read_bytes`] returns it into `out`, which has exactly as many bytes.
     ///
     /// Each chunk that meets the region is decoded once, each inner chunk of a shard on its own; of uncompressed chunks only the bytes that are
-    /// needed are read. Beyond `out`, one decoded chunk (inner chunk) is in memory.
+    /// needed are read, and of chunks compressed by blosc alone only the blocks that hold them are decoded. Beyond `out`, one decoded chunk (inner
+    /// chunk) is in memory.
     ///
     /// # Errors
     /// As [`Array::read_into`].
@@ -148,9 +151,10 @@ impl Target<'_> {
         if self.pipeline.is_identity() {
             return self.take_windows(unit, &within, offset);
         }
+        let parts = self.parts(&within)?;
         let (unit_strides, item_size, strides) = (&self.unit_strides, self.item_size, &self.frame.strides);
         let (fill, out, counts) = (&self.array.metadata().fill, &mut *self.out, &mut *self.counts);
-        counts.read_bytes += self.reader.read(unit, &mut |data| {
+        counts.read_bytes += self.reader.read_parts(unit, parts.as_deref(), &mut |data| {
             match data {
                 None => fill_box(within.shape(), item_size, fill, out, BoxLayout { offset, strides }),
                 Some(data) => {
@@ -163,6 +167,19 @@ impl Target<'_> {
             Ok(())
         })?;
         Ok(())
+    }
+
+    /// The byte ranges that hold the box `within` of a decoded unit, if they can be decoded for less than the whole.
+    fn parts(&self, within: &Region) -> Result<Option<Vec<Range<usize>>>> {
+        if !self.pipeline.decodes_parts() || within.shape() == self.pipeline.chunk_shape() {
+            return Ok(None);
+        }
+        let mut parts = Vec::new();
+        windows(within, &self.unit_strides, self.item_size, &mut |window| {
+            parts.push(window.offset..window.offset + window.len);
+            Ok(())
+        })?;
+        Ok(Some(parts))
     }
 
     /// Reads the byte ranges that hold the box `within` of a unit that is stored as it is; the box begins at `offset` of the buffer.

@@ -134,7 +134,7 @@ impl Kinds {
             }
             _ => {}
         }
-        match (BytesToBytes::from_metadata(config, self.form.data_type.item_size())?, before) {
+        match (BytesToBytes::from_metadata(config, self.item_bytes())?, before) {
             (Some(codec), Some(_)) => self.bytes_to_bytes.push(codec),
             (Some(_), None) => {
                 return misplaced(format!(
@@ -145,6 +145,11 @@ impl Kinds {
             (None, _) => return Err(unknown(name)),
         }
         Ok(())
+    }
+
+    /// What the size of an element is where codecs of bytes ask for it; elements of variable length have none.
+    fn item_bytes(&self) -> usize {
+        if self.form.data_type.is_variable_length() { 1 } else { self.form.data_type.item_size() }
     }
 
     fn add_array_to_array(&mut self, config: &NamedConfig) -> Result<()> {

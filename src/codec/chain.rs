@@ -1,6 +1,9 @@
 //! The bytes->bytes codecs of a pipeline, run one after the other.
 
+use std::ops::Range;
+
 use crate::buffer::make_room;
+use crate::codec::blosc::Blosc;
 use crate::codec::bz2::Bz2;
 use crate::codec::checksum::{CHECKSUM_BYTES, Checksum};
 use crate::codec::deflate;
@@ -36,6 +39,7 @@ pub(crate) enum BytesToBytes {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Compressor {
     Gzip(Gzip),
+    Blosc(Blosc),
     Zlib(Zlib),
     Zstd(Zstd),
     Bz2(Bz2),
@@ -47,9 +51,10 @@ pub(crate) enum Compressor {
 
 impl BytesToBytes {
     /// The names of all codecs, as they are written.
-    const NAMES: [&str; 13] = [
+    const NAMES: [&str; 14] = [
         Gzip::NAME,
         Zstd::NAME,
+        Blosc::NAME,
         Checksum::CRC32C,
         Zlib::NAME,
         Bz2::NAME,
@@ -74,6 +79,7 @@ impl BytesToBytes {
         Ok(Some(Self::Compressor(match name.as_str() {
             Gzip::NAME => Compressor::Gzip(Gzip::from_metadata(config)?),
             "numcodecs.gzip" => Compressor::Gzip(Gzip::from_numcodecs(config)?),
+            Blosc::NAME | Blosc::NUMCODECS_NAME => Compressor::Blosc(Blosc::from_metadata(config, item_bytes)?),
             Zlib::NAME => Compressor::Zlib(Zlib::from_metadata(config)?),
             Zstd::NAME | "numcodecs.zstd" => Compressor::Zstd(Zstd::from_metadata(config)?),
             Bz2::NAME => Compressor::Bz2(Bz2::from_metadata(config)?),
@@ -93,6 +99,7 @@ impl BytesToBytes {
     pub(super) fn to_metadata(self) -> NamedConfig {
         match self {
             Self::Compressor(Compressor::Gzip(codec)) => codec.to_metadata(),
+            Self::Compressor(Compressor::Blosc(codec)) => codec.to_metadata(),
             Self::Compressor(Compressor::Zlib(codec)) => codec.to_metadata(),
             Self::Compressor(Compressor::Zstd(codec)) => codec.to_metadata(),
             Self::Compressor(Compressor::Bz2(codec)) => codec.to_metadata(),
@@ -107,6 +114,7 @@ impl BytesToBytes {
     fn encoded_bound(self, len: u64) -> u64 {
         match self {
             Self::Compressor(Compressor::Gzip(_) | Compressor::Zlib(_)) => deflate::encoded_bound(len),
+            Self::Compressor(Compressor::Blosc(_)) => Blosc::encoded_bound(len),
             Self::Compressor(Compressor::Zstd(_)) => Zstd::encoded_bound(len),
             Self::Compressor(Compressor::Bz2(_)) => Bz2::encoded_bound(len),
             Self::Compressor(Compressor::Lz4(_)) => Lz4::encoded_bound(len),
@@ -140,6 +148,7 @@ impl Compressor {
     fn encode(self, input: &[u8], scratch: &mut Scratch, sink: &mut Sink<'_>) -> Result<()> {
         match self {
             Self::Gzip(codec) => codec.encode(input, scratch, sink),
+            Self::Blosc(codec) => codec.encode(input, scratch, sink),
             Self::Zlib(codec) => codec.encode(input, scratch, sink),
             Self::Zstd(codec) => codec.encode(input, scratch, sink),
             Self::Bz2(codec) => codec.encode(input, scratch, sink),
@@ -154,6 +163,7 @@ impl Compressor {
     fn decode(self, input: &[u8], limit: usize, scratch: &mut Scratch, out: &mut Vec<u8>) -> Result<()> {
         match self {
             Self::Gzip(_) => Gzip::decode(input, limit, scratch, out),
+            Self::Blosc(_) => Blosc::decode(input, limit, scratch, out),
             Self::Zlib(_) => Zlib::decode(input, limit, scratch, out),
             Self::Zstd(_) => Zstd::decode(input, limit, scratch, out),
             Self::Bz2(_) => Bz2::decode(input, limit, out),
@@ -168,6 +178,7 @@ impl Compressor {
     fn encode_memory(self, len: u64) -> u64 {
         match self {
             Self::Gzip(_) | Self::Zlib(_) => deflate::ENCODE_MEMORY,
+            Self::Blosc(codec) => codec.encode_memory(len),
             Self::Zstd(codec) => codec.encode_memory(len),
             Self::Bz2(codec) => codec.encode_memory(),
             Self::Lz4(_) => Lz4::encode_memory(len),
@@ -179,9 +190,9 @@ impl Compressor {
 
     /// Upper bound of the memory in bytes of contexts while at most `len` bytes are decoded.
     fn decode_memory(self, len: u64) -> u64 {
-        let _ = len;
         match self {
             Self::Gzip(_) | Self::Zlib(_) => deflate::DECODE_MEMORY,
+            Self::Blosc(_) => Blosc::decode_memory(len),
             Self::Zstd(_) => Zstd::DECODE_MEMORY,
             Self::Bz2(_) => Bz2::DECODE_MEMORY,
             #[cfg(feature = "lzma")]
@@ -200,12 +211,47 @@ pub(super) fn check_sizes(stages: &[BytesToBytes], first: usize, mut len: Option
             (BytesToBytes::Compressor(Compressor::Shuffle(codec)), Some(len)) if !codec.divides(len) => {
                 return Err(Error::metadata(format!("/{i}"), codec.misfit(len)));
             }
+            (BytesToBytes::Compressor(Compressor::Blosc(_)), Some(len)) => {
+                Blosc::check_len(len)?;
+                None
+            }
             (BytesToBytes::Compressor(Compressor::Lz4(_)), Some(len)) if len > lz4::MAX_BLOCK_BYTES => return Err(lz4::too_large(len)),
             (BytesToBytes::Compressor(Compressor::Shuffle(_)) | BytesToBytes::Checksum(_), Some(len)) => Some(stage.encoded_bound(len)),
             (BytesToBytes::Compressor(_), _) => None,
         };
     }
     Ok(())
+}
+
+/// Refuses stages that are read but not written.
+pub(super) fn check_encodable(stages: &[BytesToBytes]) -> Result<()> {
+    stages.iter().try_for_each(|stage| match stage {
+        BytesToBytes::Compressor(Compressor::Blosc(codec)) => codec.check_encodable(),
+        _ => Ok(()),
+    })
+}
+
+/// Whether [`decode_parts`] can decode a part for less than the whole: one blosc codec, whatever checksums follow it.
+pub(super) fn decodes_parts(stages: &[BytesToBytes]) -> bool {
+    matches!(stages, [BytesToBytes::Compressor(Compressor::Blosc(_)), after @ ..] if only_checksums(after))
+}
+
+/// Decodes of `len` bytes those blocks that meet one of `parts`, each to its place in `out`, which then has `len` bytes; all others are left over
+/// from earlier uses of the buffer. Checksums are checked over everything. Returns the number of blocks decoded.
+pub(super) fn decode_parts(
+    stages: &[BytesToBytes],
+    len: usize,
+    mut encoded: &[u8],
+    parts: &[Range<usize>],
+    scratch: &mut Scratch,
+    out: &mut Vec<u8>,
+) -> Result<usize> {
+    for stage in stages.iter().rev() {
+        if let BytesToBytes::Checksum(codec) = stage {
+            encoded = codec.decode(encoded)?;
+        }
+    }
+    Blosc::decode_parts(encoded, len, parts, scratch, out)
 }
 
 /// An upper bound of the encoded size of `len` bytes; saturates.

@@ -1,5 +1,7 @@
 //! A chunk through all codecs of its pipeline, and back.
 
+use std::ops::Range;
+
 use crate::buffer::{make_room, resize};
 use crate::codec::{ArrayToBytes, CodecPipeline, Scratch, Sink, chain, filter, vlen};
 use crate::error::{Error, Result};
@@ -85,6 +87,18 @@ impl CodecPipeline {
             }
         }
         Ok(Some(chain::Decoded::Output))
+    }
+
+    /// Decodes at least the byte ranges `parts` of a chunk, each to its place in `out`, which then has [`CodecPipeline::chunk_bytes`] bytes; what
+    /// the other bytes are is unspecified. Returns the number of compressed blocks decoded.
+    ///
+    /// # Errors
+    /// As [`CodecPipeline::decode`], for what is decoded; [`Error::InvalidArgument`] if not [`CodecPipeline::decodes_parts`].
+    pub(crate) fn decode_parts(&self, encoded: &[u8], parts: &[Range<usize>], scratch: &mut Scratch, out: &mut Vec<u8>) -> Result<usize> {
+        if !self.decodes_parts() {
+            return Err(Error::invalid("parts of a chunk whose codecs decode only the whole"));
+        }
+        chain::decode_parts(&self.bytes_to_bytes, self.chunk_bytes, encoded, parts, scratch, out)
     }
 
     fn check_len(&self, decoded: &[u8]) -> Result<()> {

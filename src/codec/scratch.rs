@@ -5,6 +5,7 @@ use lz4_flex::block::CompressTable;
 use zstd::zstd_safe::{CCtx, CParameter, DCtx, ErrorCode, get_error_name};
 
 use crate::buffer::resize;
+use crate::codec::blosc;
 use crate::error::{Error, Result};
 
 /// Contexts and buffers of one thread. Making one is cheap; they fill on first use.
@@ -21,6 +22,7 @@ pub(crate) struct Scratch {
     deflaters: Vec<(u32, bool, Compress)>,
     inflater: Option<Decompress>,
     lz4_table: Option<CompressTable>,
+    pub(super) blosc: blosc::Contexts,
 }
 
 impl Scratch {

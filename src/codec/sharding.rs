@@ -137,6 +137,11 @@ impl Sharding {
         to_usize(unit.iter().zip(&self.position_strides).map(|(index, stride)| index * stride).sum())
     }
 
+    /// The inverse of [`Sharding::position`].
+    pub(crate) fn unit_at(&self, position: u64) -> Vec<u64> {
+        self.position_strides.iter().zip(&self.units_per_chunk).map(|(stride, count)| position / stride % count).collect()
+    }
+
     /// Number of inner chunks of a shard.
     pub(crate) fn unit_count(&self) -> usize {
         self.index.count()

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
+use crate::codec::blosc::Blosc;
 use crate::codec::build;
 use crate::codec::bytes::Bytes;
 use crate::codec::bz2::Bz2;
@@ -37,6 +38,7 @@ use crate::region::MAX_RANK;
 /// | `bz2`, `bz2:LEVEL` | `numcodecs.bz2`, level 1 to 9, 9 if none is given |
 /// | `lzma`, `lzma:PRESET` | `numcodecs.lzma`, preset 0 to 9, 6 if none is given; with the cargo feature `lzma` |
 /// | `shuffle`, `shuffle:SIZE` | `numcodecs.shuffle`, elements of SIZE bytes, those of the array if none is given |
+/// | `blosc`, `blosc:CNAME:LEVEL:SHUFFLE` | `blosc`: `lz4`, `lz4hc`, `blosclz`, `zstd` or `zlib`, level 0 to 9, `shuffle`, `bitshuffle` or `noshuffle`; `zstd`, 5, `shuffle` where they are left out |
 /// | `crc32c` | `crc32c` |
 /// | `crc32`, `adler32`, `fletcher32` | `numcodecs.crc32` and so on |
 /// | `big` | big endian instead of little |
@@ -50,7 +52,7 @@ use crate::region::MAX_RANK;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Codecs(pub(crate) Vec<NamedConfig>);
 
-const ACCEPTED: &str = "accepted are none, zstd[:LEVEL], gzip[:LEVEL], lz4, zlib[:LEVEL], bz2[:LEVEL], lzma[:PRESET], shuffle[:SIZE], crc32c, \
+const ACCEPTED: &str = "accepted are none, zstd[:LEVEL], gzip[:LEVEL], blosc[:CNAME:LEVEL:SHUFFLE], lz4, zlib[:LEVEL], bz2[:LEVEL], lzma[:PRESET], shuffle[:SIZE], crc32c, \
                         crc32, adler32, fletcher32, big, transpose:A-B-C, joined by commas, or a JSON list of codec objects";
 
 /// What an argument after a word sets: a member of the configuration, and its value where there is none after the word.
@@ -145,6 +147,22 @@ impl Codecs {
         self.0.iter().map(fitting).collect()
     }
 
+    /// What a user should know of these codecs, a sentence each: where chunks are encoded in another way than the codec objects ask for.
+    pub fn notes(&self) -> Vec<String> {
+        self.0.iter().filter(|codec| codec.name == Blosc::NAME).filter_map(|codec| Blosc::note(&codec.configuration)).collect()
+    }
+
+    /// The same without what follows from the size of an element, for use with any type.
+    #[must_use]
+    pub(crate) fn without_item_size(mut self, item_size: usize) -> Self {
+        for codec in self.0.iter_mut().filter(|codec| codec.name == Blosc::NAME) {
+            if codec.configuration.get("typesize").and_then(Value::as_u64) == Some(item_size as u64) {
+                codec.configuration.shift_remove("typesize");
+            }
+        }
+        self
+    }
+
     /// Codec objects as they stand in metadata, where single-byte elements have no byte order: here they have one, for use with any type.
     pub(super) fn from_metadata(mut codecs: Vec<NamedConfig>) -> Self {
         for codec in codecs.iter_mut().filter(|codec| codec.name == Bytes::NAME && codec.configuration.is_empty()) {
@@ -182,7 +200,7 @@ impl Codecs {
         let fill = FillValue::zero(&data_type);
         let around = Surroundings { transposes: &[], chunk_shape: &shape, data_type: &data_type, fill: &fill, depth: 0, order: None };
         match build::of_any_size(&self.0, &around) {
-            Ok(_) => Ok(self),
+            Ok(pipeline) => pipeline.check_encodable().map_err(|error| explain(error.to_string())).map(|()| self),
             Err(Error::Metadata { pointer, what, .. }) => Err(explain(format!("at {pointer}: {what}"))),
             Err(error) => Err(explain(error.to_string())),
         }
@@ -205,6 +223,7 @@ impl Codecs {
         Ok(Some(match (name, argument) {
             ("zstd", _) => self.followed_by(Self::zstd(level(ZSTD_LEVEL)?)?),
             ("gzip", _) => self.followed_by(Self::gzip(level(Gzip::DEFAULT_LEVEL)?)?),
+            ("blosc", words) => self.with(Blosc::from_words(words)?).checked()?,
             ("crc32c", None) => self.with_crc32c(),
             (word, argument) if let Some(&(_, name, accepted)) = WORDS.iter().find(|entry| entry.0 == word) => {
                 let value = match (argument, accepted) {
@@ -249,6 +268,7 @@ impl Codecs {
                 Bytes::NAME | Vlen::TEXT_NAME | Vlen::BYTES_NAME => {}
                 Zstd::NAME if codec.configuration.get("checksum") != Some(&Value::Bool(true)) => words.push(format!("zstd:{}", level?)),
                 Gzip::NAME => words.push(format!("gzip:{}", level?)),
+                Blosc::NAME => words.push(Blosc::to_words(&codec.configuration)?),
                 Checksum::CRC32C => words.push("crc32c".to_owned()),
                 _ => words.push(numcodecs_word(codec)?),
             }
@@ -370,7 +390,15 @@ mod tests {
             ("[", "JSON"),
             ("[1]", "accepted are none"),
             (r#"[{"name":"zstd","configuration":{"level":1}}]"#, "at /0"),
-            (r#"[{"name":"blosc"}]"#, "supported are"),
+            (r#"[{"name":"zfp"}]"#, "supported are"),
+            ("blosc:", "accepted is blosc:CNAME:LEVEL:SHUFFLE"),
+            ("blosc:gzip", "blosclz, lz4, lz4hc"),
+            ("blosc:lz4:10", "0 to 9"),
+            ("blosc:lz4:x", "0 to 9"),
+            ("blosc:lz4:5:auto", "bitshuffle"),
+            ("blosc:lz4:5:shuffle:4", "accepted is blosc:CNAME:LEVEL:SHUFFLE"),
+            ("blosc:snappy:5", "lz4 or zstd"),
+            (r#"["bytes",{"name":"blosc","configuration":{"cname":"snappy"}}]"#, "lz4 or zstd"),
             (r#"[{"name":"sharding_indexed","configuration":{}}]"#, "shards"),
         ] {
             let error = text.parse::<Codecs>().unwrap_err();
@@ -410,6 +438,29 @@ mod tests {
         if cfg!(feature = "lzma") {
             assert!("lzma:10".parse::<Codecs>().unwrap_err().to_string().contains("0 to 9"));
         }
+    }
+
+    #[test]
+    fn what_blosc_needs_of_the_elements_is_filled_in() {
+        // FMT-BL-2: what an array's document says is more than what was asked for, and the same when it is asked for again.
+        let codecs = "blosc:lz4:5:shuffle,crc32c".parse::<Codecs>().unwrap();
+        for data_type in [DataType::Float64, DataType::UInt8] {
+            let pipeline = CodecPipeline::from_metadata(&codecs.0, &[4], &data_type, &FillValue::zero(&data_type)).unwrap();
+            let written = Codecs::from_metadata(pipeline.to_metadata());
+            assert_eq!(written.0[1].configuration["typesize"], data_type.item_size());
+            assert!(written.to_string().starts_with('['), "{written}");
+            assert_eq!(written.without_item_size(data_type.item_size()), codecs);
+        }
+        let other = r#"[{"name":"bytes","configuration":{"endian":"little"}},{"name":"blosc","configuration":{"typesize":1}}]"#;
+        assert_eq!(other.parse::<Codecs>().unwrap().without_item_size(4).to_string(), other);
+    }
+
+    #[test]
+    fn what_is_done_otherwise_is_noted() {
+        // FMT-BL-8.
+        let notes = |text: &str| text.parse::<Codecs>().unwrap().notes();
+        assert!(notes("blosc:lz4").is_empty() && notes("zstd,crc32c").is_empty());
+        assert!(notes("blosc:lz4hc:9")[0].contains("encoded by the lz4 encoder"));
     }
 
     #[test]

@@ -396,7 +396,7 @@ fn what_is_beyond_the_limits_is_said_so() {
     for (result, hint) in [
         (nested(5), "4 deep"),
         (
-            uint16(&json!([little(), "blosc"]), &[2]),
+            uint16(&json!([little(), "zfp"]), &[2]),
             "supported are bytes, sharding_indexed, packbits, vlen-utf8, vlen-bytes, transpose, reshape, bitround",
         ),
         (uint16(&many, &[1 << 40]), "67108864"),

@@ -86,12 +86,17 @@ impl Zstd {
         len.saturating_add(len >> 8).saturating_add(small)
     }
 
+    /// Upper bound of the memory in bytes of a compression context at `level` for inputs of at most `len` bytes.
+    pub(super) fn context_memory(level: i32, len: u64) -> u64 {
+        let row = usize::try_from(level.saturating_add(1)).unwrap_or(0).min(ENCODER_KIB.len() - 1);
+        let column = ENCODER_SIZE_LOG.iter().position(|log| len <= 1 << log).unwrap_or(ENCODER_SIZE_LOG.len());
+        u64::from(ENCODER_KIB[row][column]) << 10
+    }
+
     /// Upper bound of the memory in bytes of the context and the output buffer while `len` bytes are encoded.
     pub(super) fn encode_memory(self, len: u64) -> u64 {
-        let row = usize::try_from(self.level.saturating_add(1)).unwrap_or(0).min(ENCODER_KIB.len() - 1);
-        let column = ENCODER_SIZE_LOG.iter().position(|log| len <= 1 << log).unwrap_or(ENCODER_SIZE_LOG.len());
         let output = if len <= ONE_PASS_BYTES as u64 { Self::encoded_bound(len) } else { PIECE_BYTES as u64 };
-        (u64::from(ENCODER_KIB[row][column]) << 10) + output
+        Self::context_memory(self.level, len) + output
     }
 
     /// Encodes `input` to one frame that says its content size.
@@ -138,7 +143,7 @@ impl Zstd {
             return Err(Error::corrupt("zstd: no bytes where at least one frame is needed"));
         }
         // What the frames say they hold, or for those that do not say, what their blocks can hold.
-        let bound = decompress_bound(input).map_err(|code| decode_fault(code, limit))?;
+        let bound = decompress_bound(input).map_err(|_| Error::corrupt("zstd: a frame is cut off, or some bytes are no frame"))?;
         make_room(out, usize::try_from(bound).unwrap_or(limit).min(limit))?;
         scratch.zstd_decoder()?.decompress(out, input).map_err(|code| decode_fault(code, limit))?;
         // A buffer from an earlier use may have had room for more than the limit.

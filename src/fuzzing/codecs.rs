@@ -1,7 +1,5 @@
 //! Chunks through any codecs, from either side.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::codec::{CodecPipeline, Scratch};
@@ -16,7 +14,7 @@ mod recipe;
 pub(super) use recipe::{CHOICES, Recipe, choices};
 
 /// What texts of errors and the like may take beside what codecs say that they take, in bytes.
-const SLACK_BYTES: u64 = 64 << 10;
+const SLACK_BYTES: u64 = 16 << 10;
 
 /// After the choices, one byte says what the rest is.
 const ELEMENTS: u8 = 1;
@@ -26,7 +24,7 @@ const SEALED: u8 = 2;
 /// An array that was chosen, and how it was.
 struct Built {
     recipe: Recipe,
-    metadata: ArrayMetadata,
+    metadata: Rc<ArrayMetadata>,
 }
 
 /// The first bytes choose an array; the rest is one chunk of it, as it is stored or as elements.
@@ -38,43 +36,32 @@ pub fn check(data: &[u8]) -> bool {
     let Some(built) = built(input.take(CHOICES)) else { return false };
     let mode = input.byte();
     if mode & ELEMENTS != 0 {
-        return check_elements(&built, &elements(&built, input.rest()));
+        return check_elements(&built, &elements(&built, input.rest()), &mut Scratch::default());
     }
     let mut encoded = input.rest().to_vec();
     if mode & SEALED != 0 && built.recipe.ends_in_checksum() {
         let checksum = crc32c::crc32c(&encoded);
         encoded.extend(checksum.to_le_bytes());
     }
-    let Some(decoded) = check_stored(&built.metadata, &encoded) else { return false };
+    let mut scratch = Scratch::default();
+    let Some(decoded) = check_stored(&built.metadata, &encoded, &mut scratch) else { return false };
     if built.recipe.is_lossless() {
-        check_elements(&built, &decoded);
+        check_elements(&built, &decoded, &mut scratch);
     }
     true
 }
 
-/// Builds what is chosen, or finds it among what was built before.
-fn built(choices: &[u8]) -> Option<Rc<Built>> {
-    const MOST: usize = 4096;
-    thread_local! {
-        static KNOWN: RefCell<HashMap<Vec<u8>, Option<Rc<Built>>>> = RefCell::default();
-    }
-    KNOWN.with_borrow_mut(|known| {
-        if known.len() >= MOST {
-            known.clear();
-        }
-        let build = || {
-            let recipe = Recipe::choose(&mut Input::new(choices));
-            recipe.build().map(|metadata| Rc::new(Built { recipe, metadata }))
-        };
-        known.entry(choices.to_vec()).or_insert_with(build).clone()
-    })
+/// Builds what is chosen.
+fn built(choices: &[u8]) -> Option<Built> {
+    let recipe = Recipe::choose(&mut Input::new(choices));
+    recipe.build().map(|metadata| Built { recipe, metadata })
 }
 
 /// Decodes stored bytes, twice; none where that is refused.
-fn check_stored(metadata: &ArrayMetadata, encoded: &[u8]) -> Option<Vec<u8>> {
+fn check_stored(metadata: &ArrayMetadata, encoded: &[u8], scratch: &mut Scratch) -> Option<Vec<u8>> {
     let pipeline = &metadata.codecs;
-    let (mut scratch, mut out) = (Scratch::default(), Vec::new());
-    let (decoded, peak) = measured(|| pipeline.decode(encoded, &mut scratch, &mut out).map(|found| found.map(<[u8]>::len)));
+    let mut out = Vec::new();
+    let (decoded, peak) = measured(|| pipeline.decode(encoded, scratch, &mut out).map(|found| found.map(<[u8]>::len)));
     let chunk_bytes = pipeline.chunk_bytes() as u64;
     if let Some(peak) = peak {
         let most = pipeline.decode_memory() + chunk_bytes + SLACK_BYTES;
@@ -82,15 +69,15 @@ fn check_stored(metadata: &ArrayMetadata, encoded: &[u8]) -> Option<Vec<u8>> {
     }
     assert!(out.capacity() as u64 <= chunk_bytes + SLACK_BYTES, "room for {} bytes in a chunk of {chunk_bytes}", out.capacity());
     let Ok(len) = decoded else {
-        assert!(pipeline.decode(encoded, &mut scratch, &mut out).is_err(), "refused only the first time");
+        assert!(pipeline.decode(encoded, scratch, &mut out).is_err(), "refused only the first time");
         return None;
     };
-    let first = decode(metadata, encoded, &mut Scratch::default()).unwrap();
+    let first = decode(metadata, encoded, scratch).expect("taken only the first time");
     assert!(len.is_none_or(|len| len == first.len()) && first.len() as u64 == chunk_bytes, "{len:?} bytes of {chunk_bytes}");
     // What an earlier use left in buffers shows nowhere.
     out.clear();
     out.resize(first.len(), 0xA5);
-    let second = pipeline.decode(encoded, &mut scratch, &mut out).expect("taken only the first time");
+    let second = pipeline.decode(encoded, scratch, &mut out).expect("taken only twice");
     assert!(second.is_none_or(|second| second == first), "decoded differently the second time");
     Some(first)
 }
@@ -107,12 +94,11 @@ fn decode(metadata: &ArrayMetadata, encoded: &[u8], scratch: &mut Scratch) -> Re
 }
 
 /// Encodes the elements of a chunk, and decodes them.
-fn check_elements(built: &Built, elements: &[u8]) -> bool {
+fn check_elements(built: &Built, elements: &[u8], scratch: &mut Scratch) -> bool {
     let pipeline = &built.metadata.codecs;
-    let (mut scratch, mut size) = (Scratch::default(), 0_u64);
-    let mut working = elements.to_vec();
+    let (mut working, mut size) = (elements.to_vec(), 0_u64);
     let (encoded, peak) = measured(|| {
-        pipeline.encode(&mut working, &mut scratch, &mut |piece| {
+        pipeline.encode(&mut working, scratch, &mut |piece| {
             size += piece.len() as u64;
             Ok(())
         })
@@ -127,9 +113,9 @@ fn check_elements(built: &Built, elements: &[u8]) -> bool {
         Err(_) => return false,
     }
     assert!(size <= pipeline.encoded_bound(), "{size} bytes stored, at most {} were promised", pipeline.encoded_bound());
-    let stored = encode(pipeline, elements, &mut scratch).unwrap();
+    let stored = encode(pipeline, elements, scratch).unwrap();
     assert_eq!(stored.len() as u64, size, "encoded to another size the second time");
-    let decoded = decode(&built.metadata, &stored, &mut scratch).expect("what was encoded is decoded");
+    let decoded = decode(&built.metadata, &stored, scratch).expect("what was encoded is decoded");
     if built.recipe.is_lossless() {
         assert!(decoded == elements, "elements have changed:\n{elements:02x?}\n{decoded:02x?}");
     }

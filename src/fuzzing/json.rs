@@ -1,6 +1,7 @@
 //! JSON: what a document may be, held against another reader of JSON.
 
-use serde_json::Value;
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
 
 use crate::json::{self, Members};
 
@@ -18,7 +19,15 @@ pub fn check(data: &[u8]) -> bool {
     }
     let Ok(members) = members else { return false };
     let text = std::str::from_utf8(data).unwrap();
-    let Value::Object(expected) = serde_json::from_str(text).expect("taken, and no JSON") else { panic!("taken, and no object") };
+    let expected: Map<String, Value> = match serde_json::from_str(text) {
+        Ok(Value::Object(members)) => members,
+        Ok(other) => panic!("taken, and no object: {other}"),
+        // FMT-6: numbers that are too large and halves of surrogate pairs are text of JSON, though no values.
+        Err(_) => {
+            serde_json::from_str::<IgnoredAny>(text).expect("taken, and no JSON");
+            return true;
+        }
+    };
     assert_eq!(expected.len(), members.iter().count(), "a member is lost");
     for (name, raw) in members.iter() {
         let value: Value = serde_json::from_str(raw.get()).expect("a member that is no JSON");

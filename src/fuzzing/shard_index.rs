@@ -1,7 +1,10 @@
 //! The index of a shard.
 
+use std::rc::Rc;
+
 use crate::fuzzing::input::Input;
-use crate::metadata::{ArrayMetadata, NodeMetadata};
+use crate::fuzzing::known;
+use crate::metadata::ArrayMetadata;
 
 /// Shapes of shards in inner chunks of one element.
 const COUNTS: &[&[u64]] = &[&[4], &[2, 3], &[1], &[], &[5, 1, 2], &[100]];
@@ -11,7 +14,7 @@ const CHECKSUMS: &[(&str, usize)] = &[("", 0), (",\"crc32c\"", 1), (",\"crc32c\"
 
 /// What the bytes of an index are worth, and where it lies.
 struct Choice {
-    metadata: ArrayMetadata,
+    metadata: Rc<ArrayMetadata>,
     checksums: usize,
     at_start: bool,
     shard_bytes: u64,
@@ -57,10 +60,8 @@ fn choose(input: &mut Input<'_>) -> Choice {
         "index_codecs":[{{"name":"bytes","configuration":{{"endian":"{endian}"}}}}{codecs}]}}}}]}}"#,
         vec![1; counts.len()]
     );
-    match NodeMetadata::from_bytes(document.as_bytes()) {
-        Ok(NodeMetadata::Array(metadata)) => Choice { metadata: *metadata, checksums, at_start, shard_bytes },
-        other => panic!("the document of an array: {other:?}"),
-    }
+    let metadata = known::array(document).expect("the document of an array");
+    Choice { metadata, checksums, at_start, shard_bytes }
 }
 
 /// Indexes of every shape and codec, some inner chunks missing.

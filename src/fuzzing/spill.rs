@@ -1,10 +1,12 @@
 //! The shuffle buffer and its spill file.
 
+use std::cell::RefCell;
+
 use crate::fuzzing::input::Input;
 use crate::shuffle::{Partitions, RECORD_BYTES, ShuffleBuffer, smallest_slab_bytes};
 
 /// The most bytes of records of one input.
-const MOST_BYTES: usize = 4 << 20;
+const MOST_BYTES: usize = 2 << 20;
 
 /// The first byte chooses one of two inputs: records that are pushed, and bytes of the spill file to be changed; or a spill file whose segments are
 /// whole, and say anything.
@@ -18,7 +20,12 @@ fn check_records(input: &mut Input<'_>) -> bool {
     let partition_count = 1 + usize::from(input.byte()) % 40;
     let changes: Vec<(usize, u8)> = (0..input.byte() % 4).map(|_| (input.number() * 37, input.byte())).collect();
     let mut records: Vec<Vec<Vec<u8>>> = vec![Vec::new(); partition_count];
-    let mut slab = vec![0; usize::try_from(smallest_slab_bytes(partition_count as u64, 1)).unwrap()];
+    thread_local! {
+        // What an earlier input left in it shows nowhere.
+        static SLAB: RefCell<Vec<u8>> = RefCell::default();
+    }
+    let mut slab = SLAB.take();
+    slab.resize(usize::try_from(smallest_slab_bytes(partition_count as u64, 1)).unwrap(), 0);
     let buffer = ShuffleBuffer::new(&mut slab, partition_count, 1, &std::env::temp_dir()).unwrap();
     let mut total = 0;
     while !input.is_empty() && total < MOST_BYTES {
@@ -30,6 +37,7 @@ fn check_records(input: &mut Input<'_>) -> bool {
         total += len;
     }
     let partitions = buffer.seal().unwrap();
+    SLAB.set(slab);
     let mut changed = false;
     for (offset, mask) in changes {
         let Ok(byte) = partitions.byte(offset as u64) else { continue };

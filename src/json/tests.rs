@@ -71,7 +71,7 @@ fn sizes_and_depths_are_bounded() {
     let long = raw(&format!("\"{}\"", "x".repeat(MAX_MEMBER_BYTES - 2)));
     assert!(strict_value(&long).is_ok());
     let longer = raw(&format!("\"{}\"", "x".repeat(MAX_MEMBER_BYTES - 1)));
-    assert!(fault(strict_value(&longer)).1.contains("at most 4194304"));
+    assert!(fault(strict_value(&longer)).1.contains("at most 1048576"));
 }
 
 /// FMT-5, FMT-7: the members of a document, and those of its members that are objects.
@@ -198,4 +198,15 @@ fn json_values() -> impl Strategy<Value = Value> {
             prop::collection::btree_map(any::<String>(), inner, 0..4).prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
+}
+
+/// FMT-7: lists and objects take far more memory than text.
+#[test]
+fn containers_are_counted() {
+    let list = |count: usize| raw(&format!("[{}0]", "[0],".repeat(count)));
+    assert!(strict_value(&list(MAX_CONTAINERS - 1)).is_ok());
+    let (_, what) = fault(strict_value(&list(MAX_CONTAINERS)));
+    assert!(what.contains("more than 65536 lists and objects"), "{what}");
+    let (_, what) = fault(strict_value(&raw(&format!("[{}0]", "{\"a\":{}},".repeat(MAX_CONTAINERS / 2)))));
+    assert!(what.contains("more than 65536 lists and objects"), "{what}");
 }

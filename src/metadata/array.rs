@@ -36,7 +36,9 @@ impl ArrayMetadata {
     /// build does not have.
     pub fn new(shape: impl Into<Vec<u64>>, data_type: DataType, fill: Option<FillValue>, layout: &Layout) -> Result<Self> {
         let document = new_document(shape.into(), data_type, fill, layout)?;
-        Self::from_document(document).map_err(|error| as_argument("codecs that do not fit", error))
+        let metadata = Self::from_document(document).map_err(|error| as_argument("codecs that do not fit", error))?;
+        metadata.codecs.check_encodable()?;
+        Ok(metadata)
     }
 
     /// The same array (shape, type, attributes, names, key encoding) under another layout, and with another fill value if one is given.
@@ -46,14 +48,15 @@ impl ArrayMetadata {
     pub fn relaid(&self, layout: &Layout, fill: Option<FillValue>) -> Result<Self> {
         let fill = fill.unwrap_or_else(|| self.fill.clone());
         let laid = Self::new(self.shape(), self.data_type.clone(), Some(fill), layout)?;
-        Ok(Self { grid: laid.grid, fill: laid.fill, codecs: laid.codecs, ..self.clone().into_v3() })
+        Ok(Self { grid: laid.grid, fill: laid.fill, codecs: laid.codecs, ..self.clone().into_v3()? })
     }
 
     /// How the array is cut and encoded: the inverse of [`ArrayMetadata::new`], so that a part of it can be changed and the rest kept.
     ///
     /// Shards within shards come out as one level, from the outermost shard to the innermost chunk.
     pub fn layout(&self) -> Layout {
-        Layout::from_codecs(self.chunk_shape(), &self.codecs.to_metadata())
+        let layout = Layout::from_codecs(self.chunk_shape(), &self.codecs.to_metadata());
+        Layout { codecs: layout.codecs.without_item_size(self.data_type.item_size()), ..layout }
     }
 
     /// The same array with these names of dimensions, or with none.
@@ -96,11 +99,15 @@ impl ArrayMetadata {
         self.v2.as_ref()?.obstacle.as_deref()
     }
 
-    /// The same array as one of Zarr v3, whose chunks are stored in the same way, unless there is a [`ArrayMetadata::v3_obstacle`].
-    pub(crate) fn into_v3(mut self) -> Self {
+    /// The same array as one of Zarr v3, whose chunks are stored in the same way, unless there is a [`ArrayMetadata::v3_obstacle`]; then they are
+    /// as Zarr v3 can say it.
+    pub(crate) fn into_v3(mut self) -> Result<Self> {
+        if !self.codecs.is_in_metadata() {
+            self.codecs = CodecPipeline::from_metadata(&self.codecs.to_metadata(), self.chunk_shape(), &self.data_type, &self.fill)?;
+        }
         self.attributes = self.v3_attributes().clone();
         self.v2 = None;
-        self
+        Ok(self)
     }
 
     /// The same array with other chunk keys.

@@ -189,6 +189,11 @@ impl Consolidated {
         self.documents.keys().map(String::as_str)
     }
 
+    /// Whether the document of the node at `path` is among them.
+    pub(crate) fn contains(&self, path: &str) -> bool {
+        self.documents.contains_key(path)
+    }
+
     /// The document of the node at `path`; none if it is not among them.
     ///
     /// # Errors

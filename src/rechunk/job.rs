@@ -1,5 +1,6 @@
 //! What a rechunk of a path consists of: the nodes below it, the layout that each array gets, and a plan for each.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -124,7 +125,7 @@ impl Job {
             let becomes = if is_meant(&path, array.metadata(), options) {
                 target_metadata(array.metadata(), options).map_err(|error| named(error, &array))?
             } else {
-                array.metadata().clone().into_v3()
+                array.metadata().clone().into_v3()?
             };
             match self.add(path, array, becomes, options, budget_bytes) {
                 // All arrays are looked at, so that the budget that is named is enough for each of them.
@@ -173,9 +174,12 @@ impl Job {
         arrays.chain(self.carried.iter().map(|node| report(&node.path, Some(node.reason.clone()), &node.plan))).collect()
     }
 
-    /// A sentence for each node that travels along unread.
+    /// A sentence for each node that travels along unread, and for each thing that codecs of the targets do otherwise than their names say.
     pub(crate) fn warnings(&self) -> impl Iterator<Item = String> {
-        self.carried.iter().map(|node| format!("{} is not rechunked, and travels along as it is: {}", node.path, node.reason))
+        let notes: BTreeSet<String> = self.tasks.iter().flat_map(|task| task.metadata.layout().codecs.notes()).collect();
+        let carried =
+            self.carried.iter().map(|node| format!("{} is not rechunked, and travels along as it is: {}", node.path, node.reason));
+        carried.chain(notes)
     }
 
     /// Bytes of work in all arrays, as progress counts them.

@@ -24,6 +24,7 @@ pub(crate) const LEVELS: &[(&str, u32)] = &[
     ("migrate", 7),
     ("rechunk", 7),
     ("verify", 8),
+    ("check", 8),
     ("demo", 8),
     ("vector", 8),
     ("fuzzing", 9),

@@ -6,6 +6,8 @@
 //! 2. An index is used again only with the handle that it was read through.
 //! 3. A reader has at most as many handles as it was made to hold.
 
+use std::ops::Range;
+
 use crate::array::Array;
 use crate::array::units::{boxes_around, levels, stored_limit};
 use crate::codec::{CodecPipeline, Scratch, ShardIndex, Sharding};
@@ -55,6 +57,17 @@ impl UnitReader {
     /// Shows `visit` the decoded bytes of a unit (`chunk_bytes()` bytes of the unit pipeline, laid out by its strides), or `None` if the unit
     /// is missing. Returns the stored bytes read: 0 if missing; those of a shard index are not counted.
     pub(crate) fn read(&mut self, unit: &[u64], visit: &mut dyn FnMut(Option<&[u8]>) -> Result<()>) -> Result<u64> {
+        self.read_parts(unit, None, visit)
+    }
+
+    /// As [`UnitReader::read`], but of the bytes that `visit` is shown, only those in `parts` need be right, if any are given: for pipelines that
+    /// [`CodecPipeline::decodes_parts`].
+    pub(in crate::array) fn read_parts(
+        &mut self,
+        unit: &[u64],
+        parts: Option<&[Range<usize>]>,
+        visit: &mut dyn FnMut(Option<&[u8]>) -> Result<()>,
+    ) -> Result<u64> {
         let Self { array, scratch, decoded, held, most_held } = self;
         let Some(place) = place(array, held, *most_held, unit)? else {
             visit(None)?;
@@ -64,8 +77,11 @@ impl UnitReader {
         // An error of `visit` is the caller's own, and must not be given the name of this unit.
         let mut visited = Ok(());
         place.value.read(place.range(0, place.len), &mut |encoded| {
-            let data = pipeline.decode(encoded, scratch, decoded).map_err(|error| error.at(&place.describe(unit)))?;
-            visited = visit(data);
+            let data = match parts {
+                None => pipeline.decode(encoded, scratch, decoded),
+                Some(parts) => pipeline.decode_parts(encoded, parts, scratch, decoded).map(|_| Some(decoded.as_slice())),
+            };
+            visited = visit(data.map_err(|error| error.at(&place.describe(unit)))?);
             Ok(())
         })?;
         visited?;

@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Create(CreateArgs),
     /// Read a box of an array
     Get(GetArgs),
+    /// Decode every stored chunk and look at every name; exit code 1 if something is wrong
+    Check(CheckArgs),
     /// Pack an array or group into a zip file, as the last step: zip files are read like directories, and not changed
     Pack(PackArgs),
     /// Make a light-curve survey, rechunk it for reading by object, verify it, and read one light curve
@@ -221,6 +223,27 @@ pub(crate) struct GetArgs {
     /// Memory budget for the elements held at one time
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = size)]
     pub(crate) memory: u64,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CheckArgs {
+    /// Array or group
+    pub(crate) path: PathBuf,
+    /// Memory budget for chunks, for example 64MiB or 2GiB
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = size)]
+    pub(crate) memory: u64,
+    /// Threads at most [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// How files are read, as for rechunk
+    #[arg(long, value_enum, default_value_t = Reads::Mapped)]
+    pub(crate) reads: Reads,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print nothing but errors of the check itself
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }
 
 #[derive(Args, Debug)]

@@ -1,6 +1,7 @@
 //! The command line of rezarr: arguments in, one command run, an exit code out. It sees the public interface of the library only.
 
 mod args;
+mod check;
 mod create;
 mod demo;
 mod get;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Migrate(args) => migrate::run(args),
         Command::Create(args) => create::run(args),
         Command::Get(args) => get::run(args),
+        Command::Check(args) => check::run(args),
         Command::Pack(args) => pack::run(args),
         Command::Demo(args) => demo::run(args),
     };

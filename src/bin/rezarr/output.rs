@@ -17,9 +17,13 @@ pub(crate) fn line(text: &str) -> Result<(), Error> {
 
 /// Prints a line to standard error: one line, whatever names of files and text of documents it holds.
 pub(crate) fn complain(text: &str) {
-    let shown: String = text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect();
     // Nobody is left to hear that this failed.
-    let _ = writeln!(io::stderr().lock(), "rezarr: {shown}");
+    let _ = writeln!(io::stderr().lock(), "rezarr: {}", escaped(text));
+}
+
+/// Text as one line, without what terminals would obey.
+pub(crate) fn escaped(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 /// Prints a value as one JSON document.

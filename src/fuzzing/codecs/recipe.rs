@@ -2,10 +2,13 @@
 //!
 //! A new codec or data type takes a line in one of the tables; seeds, and the bodies on codecs, documents and stores, follow.
 
+use std::rc::Rc;
+
 use serde_json::Value;
 
 use crate::fuzzing::input::Input;
-use crate::metadata::{ArrayMetadata, NodeMetadata};
+use crate::fuzzing::known;
+use crate::metadata::ArrayMetadata;
 
 /// A data type.
 struct Type {
@@ -147,12 +150,8 @@ impl Recipe {
     }
 
     /// An array of one chunk; none where the parts do not fit each other.
-    pub(super) fn build(&self) -> Option<ArrayMetadata> {
-        match NodeMetadata::from_bytes(self.document(self.shape.chunk).as_bytes()) {
-            Ok(NodeMetadata::Array(array)) => Some(*array),
-            Ok(NodeMetadata::Group(_)) => panic!("the document of an array is that of a group"),
-            Err(_) => None,
-        }
+    pub(super) fn build(&self) -> Option<Rc<ArrayMetadata>> {
+        known::array(self.document(self.shape.chunk))
     }
 }
 

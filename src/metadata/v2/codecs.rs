@@ -96,7 +96,9 @@ impl<'a> Source<'a> {
         let mut codecs = self.codecs.iter().peekable();
         while let Some(codec) = codecs.next_if(|codec| ARRAY_CODECS.contains(&codec.id)) {
             stored = codec.encoded(stored)?;
-            chain.push(codec.named("numcodecs."), &codec.at);
+            for named in codec.array_to_array() {
+                chain.push(named, &codec.at);
+            }
         }
         if data_type.is_variable_length() {
             if let Some(codec) = codecs.next() {
@@ -182,6 +184,20 @@ impl<'a> Codec<'a> {
         let mut configuration = self.config.clone();
         configuration.shift_remove("id");
         NamedConfig::new(&format!("{prefix}{}", self.id), configuration)
+    }
+
+    /// This codec as one from elements to elements, or as two: zarr-python does not read a `quantize` that changes the type from Zarr v3.
+    fn array_to_array(&self) -> Vec<NamedConfig> {
+        let mut named = self.named("numcodecs.");
+        let dtype = |name: &str| self.config.get(name).filter(|value| !value.is_null());
+        match (self.id, dtype("dtype"), dtype("astype")) {
+            ("quantize", Some(decoded), Some(encoded)) if decoded != encoded => {
+                named.configuration.shift_remove("astype");
+                let cast = json!({"encode_dtype": encoded, "decode_dtype": decoded});
+                vec![named, self::named("numcodecs.astype", cast)]
+            }
+            _ => vec![named],
+        }
     }
 
     /// What this codec makes of elements: the type that its configuration says, or the one that comes in.

@@ -12,6 +12,7 @@ use super::record::{DEFLATED, ENCRYPTED, LOCAL, LOCAL_BYTES, PATCHED, SIZES_FOLL
 use crate::buffer::reserve;
 use crate::error::{Error, Result};
 use crate::store::fs::Reads;
+use crate::store::fs::transfer::WINDOW_BYTES;
 use crate::store::{ByteRange, Value, resolve};
 
 /// The most that deflate makes of one byte: a match of 258 bytes takes two bits.
@@ -124,6 +125,27 @@ impl Value for ZipValue {
     fn read(&self, range: ByteRange, visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
         let shown = resolve(range, self.record.size).and_then(|(offset, len)| self.show(offset, len, visit));
         shown.map_err(|error| error.at(&self.path))
+    }
+
+    /// Against its CRC-32. What is deflated is checked whenever it is read.
+    fn verify(&self) -> Result<()> {
+        let (mut hasher, mut offset) = (crc32fast::Hasher::new(), 0);
+        while self.record.method == STORED && offset < self.record.size {
+            let len = (self.record.size - offset).min(WINDOW_BYTES as u64);
+            let at = self.data_at.saturating_add(offset);
+            let shown = self.reads.show(&self.file, at, usize::try_from(len).unwrap_or(0), &mut |bytes| {
+                hasher.update(bytes);
+                Ok(())
+            });
+            shown.map_err(|error| error.at(&self.path))?;
+            offset += len;
+        }
+        match (self.record.method, hasher.finalize()) {
+            (STORED, got) if got != self.record.crc => {
+                Err(Error::ChecksumMismatch { key: self.path.clone(), expected: self.record.crc, got })
+            }
+            _ => Ok(()),
+        }
     }
 }
 
