@@ -93,7 +93,7 @@ def of_numcodecs_bytes():
     for name, chain in chains.items():
         known = ["jenkins_lookup3", "zlib", "bz2", "lz4", "lzma", "zstd", "gzip", "shuffle", "crc32c", "crc32", "adler32", "fletcher32", "blosc"]
         base = next(x for x in known if name.startswith(x))
-        form = f"codec numcodecs.{base}"
+        form = "codec numcodecs.lzma, .lzma files" if name == "lzma_alone" else f"codec numcodecs.{base}"
         yield Case(f"numcodecs_{name}", (30, 31), (11, 30), "int32", -1, values=smooth((30, 31), "int32"), compressors=chain, writers=(ZARR_PYTHON,), form=form)
         yield Case(f"numcodecs_{name}_noise", SHAPE, CHUNK, "float32", 0.0, compressors=chain, writers=(ZARR_PYTHON,), form=form)
     inner = [bytes_codec(), numcodec("shuffle", elementsize=4), numcodec("bz2", level=1), numcodec("crc32")]

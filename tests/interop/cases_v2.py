@@ -210,6 +210,7 @@ def of_compressors():
         # numcodecs is built without snappy.
         writers = (TENSORSTORE,) if "snappy" in name else BOTH if both else (ZARR_PYTHON,)
         form = f"v2 compressor {name.replace('_', ' ') if name.startswith('blosc') else name.split('_')[0]}"
+        form = {"lzma_alone": "v2 compressor lzma, .lzma files", "lzma_delta": "v2 compressor lzma with filters"}.get(name, form)
         for dtype in ("|u1", "<i2", "<f8"):
             values = smooth((60, 70), np.dtype(dtype).name)
             yield V2Case(f"v2_compressor_{name}_{label(dtype)}", dtype, 0, (60, 70), (40, 33), compressor=compressor, values=values, writers=writers, form=form)
