@@ -63,7 +63,7 @@ fn others_read_what_rezarr_rechunked() {
             entries.push(entry.copied_to(&path));
         }
     }
-    judge(directory.path(), &entries);
+    judge(directory.path(), &entries).expect();
 }
 
 /// Real data, from one map a chunk to one pixel's series a chunk, single and sharded, and back.
@@ -130,5 +130,5 @@ fn a_survey_rechunked_through_the_spill_file_is_identical() {
         entries.push(json!({"path": format!("{name}/lightcurves"), "raw": raw, "shape": shape, "dtype": "float32",
             "dimension_names": ["object", "epoch", "band", "quantity"]}));
     }
-    judge(directory.path(), &entries);
+    judge(directory.path(), &entries).expect();
 }
