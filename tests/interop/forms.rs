@@ -23,6 +23,19 @@ const NOT_WRITTEN: &[(&str, &str)] = &[
     ("v2 compressor blosc snappy", "blosc with snappy is read but not written"),
 ];
 
+/// The words with which rezarr is known not to rechunk an array: since it does not read it, or, where it is to be `written` under the codecs
+/// that it has, does not write these.
+#[cfg(feature = "cli")]
+pub(super) fn refusal(entry: &Entry, written: bool) -> Option<&'static str> {
+    if written && entry.text("name") == "reshape_split" {
+        // It has a number of the chunks that it was made for.
+        return Some("do not fit");
+    }
+    let known = NOT_READ.iter().chain(if written { NOT_WRITTEN } else { &[] });
+    let form = entry.json["form"].as_str()?;
+    known.into_iter().find(|(beginning, _)| form.starts_with(beginning)).map(|(_, words)| *words)
+}
+
 /// What is wrong with how rezarr reads an array.
 fn reading(entry: &Entry) -> rezarr::Result<Vec<String>> {
     let array = Array::open(entry.directory())?;

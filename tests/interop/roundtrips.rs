@@ -26,7 +26,7 @@ fn copy(entry: &Entry, copied: &Path, rechunked: &Path) -> rezarr::Result<Vec<St
     let copy = Array::create(copied, array.metadata().clone())?;
     quarters(&shape).iter().try_for_each(|region| elements.cut(&shape, region).write(&copy, region))?;
     let chunks: Vec<u64> = shape.iter().map(|len| len / 3 + 1).collect();
-    let options = RechunkOptions::new().shards(Shards::Remove).memory(8 << 20).sync(false);
+    let options = RechunkOptions::new().shards(Shards::Remove).memory(128 << 20).sync(false);
     rezarr::rechunk(
         entry.directory(),
         Some(rechunked),
