@@ -125,7 +125,7 @@ fn words_that_are_not_understood() {
     let edge = |text: &str| {
         format!("chunk edge {text:?}: accepted are whole numbers from 1 on, `all`, and lists such as 31+28+31 or 30x12; see --help")
     };
-    let codecs = "accepted are none, zstd[:LEVEL], gzip[:LEVEL], lz4, zlib[:LEVEL], bz2[:LEVEL], lzma[:PRESET], shuffle[:SIZE], crc32c, crc32, adler32, fletcher32, big, transpose:A-B-C, joined by commas, or a JSON list of codec objects";
+    let codecs = "accepted are none, zstd[:LEVEL], gzip[:LEVEL], blosc[:CNAME:LEVEL:SHUFFLE], lz4, zlib[:LEVEL], bz2[:LEVEL], lzma[:PRESET], shuffle[:SIZE], crc32c, crc32, adler32, fletcher32, big, transpose:A-B-C, joined by commas, or a JSON list of codec objects";
     let size = "accepted are sizes such as 67108864, 64MiB, 2GiB or 500MB; see --help";
     let cases = [
         ("--chunks 0,1", format!("invalid value '0,1' for '--chunks <SPEC>': {}", edge("0"))),
