@@ -10,7 +10,6 @@ use super::finding::{FindingCode, Place, sentence};
 use super::{Walk, count, is_document, is_leftover};
 use crate::array::{Array, ChunkFault, ChunkFaultKind, ChunkInspector};
 use crate::error::{Error, Result};
-use crate::metadata::DOCUMENT;
 use crate::store::{Entry, EntryKind, Key};
 
 /// A listing of what lies below an array.
@@ -30,7 +29,7 @@ impl Walk<'_> {
         count(&self.counts.arrays, 1);
         let array = match Array::open_in(self.store.clone(), prefix.clone()) {
             Ok(array) => array,
-            Err(error) => return self.fault(&prefix.join(DOCUMENT)?, error),
+            Err(error) => return self.document_fault(prefix, error),
         };
         let (each, budget) = (ChunkInspector::memory_bytes(&array).max(1), self.options.memory_bytes);
         let threads = usize::try_from(budget / each).unwrap_or(usize::MAX).min(self.options.threads);
