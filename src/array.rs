@@ -240,6 +240,13 @@ impl Array {
         self.inner.prefix.join(&self.inner.metadata.key_encoding.key(chunk))
     }
 
+    /// The index of a unit among all of the array: of the whole one, where this is a chunk of it.
+    fn unit_in_whole(&self, unit: &[u64]) -> Vec<u64> {
+        let Some((whole, index)) = &self.inner.whole else { return unit.to_vec() };
+        let origin = whole.grid().origin(index);
+        unit.iter().zip(origin).zip(self.unit_grid().chunk_shape()).map(|((unit, first), edge)| first / edge + unit).collect()
+    }
+
     /// The lock of a chunk.
     fn lock_chunk(&self, chunk: &[u64]) -> MutexGuard<'_, ()> {
         if let Some((whole, index)) = &self.inner.whole {

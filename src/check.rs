@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use crate::array::{check_node_name, read_node};
+use crate::array::{check_member_name, read_node};
 use crate::error::{Error, Result};
 use crate::group::MAX_GROUP_DEPTH;
-use crate::metadata::{DOCUMENT, GroupMetadata, NodeMetadata};
+use crate::metadata::{DOCUMENT, GroupMetadata, NodeMetadata, v2};
 use crate::publish::is_marker_name;
 use crate::rechunk::{DEFAULT_MEMORY_BYTES, default_threads, open_store, within_limit};
 use crate::store::{EntryKind, Key, ReadMode, Store};
@@ -187,19 +187,20 @@ impl Walk<'_> {
             Ok(NodeMetadata::Array(_)) => self.array(prefix),
             Ok(NodeMetadata::Group(group)) => self.group(prefix, &group, depth),
             Err(Error::NotFound { .. }) => self.no_node(prefix, depth, true),
-            Err(error) => self.fault(&self.document_of(prefix, &error)?, error),
+            Err(error) => self.document_fault(prefix, error),
         }
     }
 
-    /// The key of the document of the node at `prefix` that gave an error.
-    fn document_of(&self, prefix: &Key, error: &Error) -> Result<Key> {
-        let place = match error {
-            Error::Metadata { key, .. } | Error::Unsupported { key, .. } | Error::Corrupt { key, .. } => key,
-            Error::Io { path, .. } => path,
-            _ => return prefix.join(DOCUMENT),
+    /// An error of the documents of the node at `prefix`: of the one that it names, or else of the first that is there.
+    fn document_fault(&self, prefix: &Key, error: Error) -> Result<()> {
+        let named = match &error {
+            Error::Metadata { key, .. } | Error::Corrupt { key, .. } | Error::Unsupported { key, .. } => key.as_str(),
+            _ => "",
         };
-        let keys = DOCUMENTS.iter().map(|name| prefix.join(name)).collect::<Result<Vec<_>>>()?;
-        Ok(keys.into_iter().find(|key| self.store.locate(key) == *place).unwrap_or(prefix.join(DOCUMENT)?))
+        let keys = document_names().map(|name| prefix.join(name)).collect::<Result<Vec<Key>>>()?;
+        let found = keys.iter().find(|key| self.store.locate(key) == named);
+        let found = found.or_else(|| keys.iter().find(|key| !matches!(self.store.kind(key), Ok(None))));
+        self.fault(found.unwrap_or(&prefix.join(DOCUMENT)?), error)
     }
 
     fn read(&self, prefix: &Key) -> Result<NodeMetadata> {
@@ -242,7 +243,7 @@ impl Walk<'_> {
                 EntryKind::Value => self.found(FindingCode::Orphan, &key, "a file in a group, which is no part of it"),
                 EntryKind::Other => self.special_file(&key),
                 EntryKind::Prefix if self.is_staged(&key)? => self.leftover(&key),
-                EntryKind::Prefix => match check_node_name(&name) {
+                EntryKind::Prefix => match check_member_name(&*self.store, prefix, &name) {
                     Ok(()) => self.node(&key, self.read(&key), depth + 1)?,
                     Err(error) => self.found(FindingCode::ReservedName, &key, finding::sentence(&error)),
                 },
@@ -294,11 +295,13 @@ impl Walk<'_> {
     }
 }
 
-/// The documents of nodes, of both formats.
-const DOCUMENTS: [&str; 5] = [DOCUMENT, ".zarray", ".zgroup", ".zattrs", ".zmetadata"];
+/// The names of documents of nodes; where several stand beside one another, the first counts.
+fn document_names() -> impl Iterator<Item = &'static str> {
+    std::iter::once(DOCUMENT).chain(v2::DOCUMENTS)
+}
 
 fn is_document(name: &str) -> bool {
-    DOCUMENTS.contains(&name)
+    document_names().any(|document| document == name)
 }
 
 /// Names that programs give to files which take another name when they are complete: ours, those of zarr-python, TensorStore and zarrs.

@@ -141,6 +141,15 @@ impl ChunkGrid {
         chunk.iter().enumerate().map(edge).collect()
     }
 
+    /// How far the stored chunks reach along each axis, in elements.
+    pub(crate) fn stored_extent(&self) -> Vec<u64> {
+        let reach = |(axis, &count): (usize, &u64)| {
+            let last = count.checked_sub(1).map(|last| self.along(axis, last));
+            last.map_or(0, |last| last.map_or(u64::MAX, |(first, edge)| first.saturating_add(edge)))
+        };
+        self.counts().iter().enumerate().map(reach).collect()
+    }
+
     /// The box of chunk indices whose chunks meet `region`, as if a regular grid went on beyond the array.
     ///
     /// # Panics
@@ -202,6 +211,7 @@ mod tests {
         assert_eq!(grid.chunks_over(&Region::new([30, 0], [30, 4]).unwrap()), Region::new([0, 0], [3, 1]).unwrap());
         assert_eq!(grid.chunks_over(&Region::new([40, 5], [0, 1]).unwrap()).shape(), [0, 1]);
         assert_eq!(grid.with_array_shape([121, 1]).unwrap().counts(), [5, 1]);
+        assert_eq!((grid.stored_extent(), grid.with_array_shape([0, 4]).unwrap().stored_extent()), (vec![120, 8], vec![0, 4]));
         assert!(grid.with_array_shape([151, 1]).is_err());
         assert_eq!(ChunkGrid::rectilinear([3], [Edges::Repeat(2)]).unwrap(), ChunkGrid::regular([3], [2]).unwrap());
         assert!(ChunkGrid::rectilinear([3], [Edges::Repeat(0)]).is_err());

@@ -244,7 +244,7 @@ fn compare(
 ) -> Result<()> {
     let plan = comparison_plan(a, b, document_bytes, options).map_err(|error| named(error, b))?;
     let control = Control::new(options.cancel);
-    let boxes = if let Steps::Gather { shape, share_bytes } = &plan.steps { Some((shape.clone(), *share_bytes)) } else { None };
+    let boxes = if let Steps::Gather(boxes) = &plan.steps { Some(boxes.clone()) } else { None };
     let sink = CompareSink { other: b, first: Mutex::new(None) };
     let spill_dir = options.spill_dir.clone();
     let transfer = Transfer {
@@ -260,9 +260,7 @@ fn compare(
     let total_bytes = plan.work_bytes;
     watched(
         || match boxes {
-            Some((shape, share_bytes)) => {
-                boxes::compare(a, b, (&shape, share_bytes), plan.threads, &control).map(|found| *sink.first.lock() = found)
-            }
+            Some(boxes) => boxes::compare(a, b, &boxes, plan.threads, &control).map(|found| *sink.first.lock() = found),
             None => transfer.run(&plan),
         },
         || {
@@ -294,7 +292,7 @@ fn comparison_plan(a: &Array, b: &Array, document_bytes: u64, options: &VerifyOp
         held_shard_bytes: UnitReader::held_bytes(a),
         open_shard_bytes: 0,
         identical: false,
-        gathered: Gathered::of(a, b),
+        gathered: Gathered::of_both(a, b),
         decode_ns: COMPRESSED_DECODE_NS,
         encode_ns: COMPRESSED_DECODE_NS,
     };

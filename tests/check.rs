@@ -346,3 +346,25 @@ fn many_findings_are_counted() {
     assert!(lines[999].contains("g/plain/x0999: "), "{}", lines[999]);
     assert!(lines[1000].starts_with("0 errors, 1500 warnings (500 of them not listed): "), "{}", lines[1000]);
 }
+
+#[test]
+fn stores_of_zarr_v2_are_checked_under_their_own_names() {
+    let root = directory();
+    let at = root.path();
+    let array = r#"{"zarr_format": 2, "shape": [4], "chunks": [2], "dtype": "<i4", "fill_value": 0, "order": "C", "compressor": null, "filters": null}"#;
+    // A name that Zarr v3 reserves.
+    for name in ["g/a", "g/__b"] {
+        fs::create_dir_all(at.join(name)).unwrap();
+        fs::write(at.join(name).join(".zarray"), array).unwrap();
+        fs::write(at.join(name).join("1"), [1; 8]).unwrap();
+    }
+    fs::write(at.join("g/.zgroup"), r#"{"zarr_format": 2}"#).unwrap();
+    let (code, lines) = check(at, "g");
+    assert!(code == 0 && lines.len() == 1 && lines[0].starts_with("0 errors, 0 warnings: 1 group, 2 arrays, 2 chunks"), "{lines:?}");
+    fs::write(at.join("g/a/.zattrs"), "[").unwrap();
+    fs::write(at.join("g/__b/.zarray"), "{").unwrap();
+    fs::write(at.join("g/.zmetadata"), r#"{"zarr_consolidated_format": 1, "metadata": {"c/.zgroup": {"zarr_format": 2}}}"#).unwrap();
+    let (code, lines) = check(at, "g");
+    let expected = ["g/.zmetadata: error stale-consolidated: ", "g/__b/.zarray: error metadata: ", "g/a/.zattrs: error metadata: "];
+    assert!(code == 1 && lines.len() == 4 && lines.iter().zip(expected).all(|(line, begin)| line.starts_with(begin)), "{lines:?}");
+}

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use rezarr::{
-    Array, ArrayMetadata, ChunkGrid, ChunkSpec, Codecs, DataType, EdgeRuns, Edges, Error, Layout, RechunkOptions, Region, Shards,
-    Strategy as How, VerifyOptions, plan_rechunk, rechunk, verify,
+    Array, ArrayMetadata, CheckOptions, ChunkGrid, ChunkSpec, Codecs, DataType, EdgeRuns, Edges, Error, Layout, Progress, RechunkOptions,
+    Region, Shards, Strategy as How, VerifyOptions, check, plan_rechunk, rechunk, verify,
 };
 
 fn list(runs: &[(u64, u64)]) -> Edges {
@@ -96,6 +96,41 @@ fn a_list_is_asked_for_by_dimension_or_position_and_kept_where_nothing_is_said()
 }
 
 #[test]
+fn chunks_that_are_moved_are_counted_one_by_one() {
+    let temp = tempfile::tempdir().unwrap();
+    let (from, to) = (temp.path().join("a"), temp.path().join("b"));
+    let array = months(&from, None, "zstd:1");
+    let whole = Region::whole(&[100, 7]);
+    array.write(&whole, &values(&whole)).unwrap();
+    let mut seen = (0, 1);
+    let mut show = |progress: &Progress| seen = (progress.done_bytes, progress.total_bytes);
+    let report = rechunk(&from, Some(&to), RechunkOptions::new().progress(&mut show)).unwrap();
+    assert_eq!(seen.0, seen.1, "progress ends at its total");
+    let (plan, measured) = (&report.arrays[0].plan, report.arrays[0].measured.as_ref().unwrap());
+    assert_eq!((plan.strategy, plan.files, measured.files), (How::PassThrough, 9, 9));
+}
+
+#[test]
+fn damage_in_a_shard_is_named_by_the_place_in_the_array() {
+    let temp = tempfile::tempdir().unwrap();
+    let array = months(&temp.path().join("a"), Some([33, 8]), "crc32c");
+    let whole = Region::whole(&[100, 7]);
+    array.write(&whole, &values(&whole)).unwrap();
+    assert!(check(temp.path().join("a"), CheckOptions::new()).unwrap().findings.is_empty());
+    // The first inner chunk of the shard that begins at 60, 4: behind 20 rows of inner chunks, and one column.
+    let chunk = temp.path().join("a/c/2/1");
+    let mut bytes = std::fs::read(&chunk).unwrap();
+    bytes[5] ^= 1;
+    std::fs::write(&chunk, bytes).unwrap();
+    let report = check(temp.path().join("a"), CheckOptions::new()).unwrap();
+    assert_eq!((report.errors, report.findings[0].inner_chunk.as_deref()), (1, Some(&[20, 1][..])), "{:?}", report.findings);
+    match array.read::<i32>(&whole) {
+        Err(Error::ChecksumMismatch { key, .. }) => assert!(key.ends_with("c/2/1 (inner chunk [20, 1] of the array, at byte 0)"), "{key}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_refused() {
     let temp = tempfile::tempdir().unwrap();
     let from = temp.path().join("a");
@@ -159,14 +194,20 @@ proptest! {
         array.write(&Region::whole(&shape), &data).unwrap();
         let edge = |edges: &Edges| match edges { Edges::Repeat(edge) => rezarr::Edge::Elements(*edge), Edges::List(list) => rezarr::Edge::List(list.clone()) };
         let spec = ChunkSpec::Positions(b.iter().map(edge).collect());
-        let report = rechunk(&from, Some(&to), RechunkOptions::new().chunks(spec).memory(4 << 20).threads(2)).unwrap();
+        let (mut seen, mut compared) = ((0, 1), (0, 1));
+        let mut show = |progress: &Progress| seen = (progress.done_bytes, progress.total_bytes);
+        let report = rechunk(&from, Some(&to), RechunkOptions::new().chunks(spec).memory(4 << 20).threads(2).progress(&mut show)).unwrap();
+        prop_assert_eq!(seen.0, seen.1, "progress ends at its total");
         let (plan, measured) = (&report.arrays[0].plan, report.arrays[0].measured.as_ref().unwrap());
         if plan.strategy == How::Gather {
+            prop_assert!(measured.files <= plan.files && measured.encoded_bytes <= plan.encoded_bytes);
             prop_assert!(measured.decoded_bytes <= plan.decoded_bytes, "{} decoded, {} planned", measured.decoded_bytes, plan.decoded_bytes);
         }
         let target = Array::open(&to).unwrap();
         prop_assert_eq!(target.grid(), &ChunkGrid::rectilinear(shape.clone(), b).unwrap());
         prop_assert_eq!(target.read::<u32>(&Region::whole(&shape)).unwrap(), data);
-        prop_assert!(verify(&from, &to, VerifyOptions::new()).unwrap().equal);
+        let mut show = |progress: &Progress| compared = (progress.done_bytes, progress.total_bytes);
+        prop_assert!(verify(&from, &to, VerifyOptions::new().progress(&mut show)).unwrap().equal);
+        prop_assert_eq!(compared.0, compared.1);
     }
 }

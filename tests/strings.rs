@@ -7,7 +7,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use rezarr::{
     Array, ArrayMetadata, ChunkGrid, ChunkSpec, Codecs, DataType, EdgeRuns, Edges, Error, FillValue, Layout, RechunkOptions, Region,
-    Strategy as How, VerifyOptions, rechunk, verify,
+    Strategy as How, VerifyOptions, plan_rechunk, rechunk, verify,
 };
 
 fn create(at: &Path, data_type: DataType, shape: &[u64], chunk: &[u64], shard: Option<&[u64]>, fill: &[u8]) -> Array {
@@ -83,6 +83,39 @@ fn damaged_strings_are_errors_that_name_the_chunk() {
             other => panic!("{len} bytes: {other:?}"),
         }
     }
+}
+
+#[test]
+fn strings_of_zarr_v2_are_only_read() {
+    let temp = tempfile::tempdir().unwrap();
+    let document = r#"{"zarr_format": 2, "shape": [2], "chunks": [2], "dtype": "|O", "fill_value": "", "order": "C", "compressor": null,
+        "filters": [{"id": "vlen-utf8"}]}"#;
+    std::fs::write(temp.path().join(".zarray"), document).unwrap();
+    let array = Array::open(temp.path()).unwrap();
+    let error = array.write_strings(&Region::whole(&[2]), &["a", "b"]).unwrap_err();
+    assert!(matches!(&error, Error::Unsupported { what, .. } if what.contains("Zarr v2")), "{error}");
+    assert_eq!(array.stored_chunk_bytes(&[0]).unwrap(), None);
+}
+
+/// RCK-4, RCK-17: no budget is refused while a smaller one would do, and shards that are cut by boxes are in the making one a thread.
+#[test]
+fn a_larger_budget_is_never_refused_where_a_smaller_one_is_not() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = temp.path().join("s");
+    create(&at, DataType::String, &[10_000, 10_000], &[10, 10], Some(&[1000, 1000]), b"");
+    let plan = |kib: u64| plan_rechunk(&at, &RechunkOptions::new().chunks([20, 20]).memory(kib << 10).threads(2));
+    let mut fits = false;
+    for kib in (1024..32_768).step_by(61) {
+        match plan(kib) {
+            Ok(report) => {
+                let shards = report[0].plan.memory.iter().find(|share| share.what.contains("in the making")).unwrap();
+                assert!(shards.count <= 2 && report[0].plan.memory_bytes <= kib << 10, "{:?}", report[0].plan);
+                fits = true;
+            }
+            Err(error) => assert!(!fits, "{kib} KiB: {error}"),
+        }
+    }
+    assert!(fits);
 }
 
 proptest! {

@@ -60,10 +60,11 @@ pub(crate) struct ChunkInspector {
     decoded: Vec<u8>,
 }
 
-/// A range of a value that is a chunk of some level, and its index there.
+/// A range of a value that is a chunk of some level, its index there, and its first element.
 struct Stored<'a> {
     value: &'a dyn Value,
     index: Vec<u64>,
+    origin: Vec<u64>,
     offset: u64,
     len: u64,
     /// Whether it is the stored value itself, and no inner chunk.
@@ -111,7 +112,8 @@ impl ChunkInspector {
         };
         let pipeline = own.as_ref().map_or(&array.metadata().codecs, |metadata| &metadata.codecs);
         let mut seen = Inspected { units: 0, stored_bytes: value.size() };
-        let stored = Stored { value: &*value, index: chunk.to_vec(), offset: 0, len: value.size(), outermost: true };
+        let origin = array.grid().origin(chunk);
+        let stored = Stored { value: &*value, index: chunk.to_vec(), origin, offset: 0, len: value.size(), outermost: true };
         self.look(pipeline, &stored, array.data_type().is_variable_length(), &mut seen, report)?;
         Ok(Some(seen))
     }
@@ -135,11 +137,12 @@ impl ChunkInspector {
         let order = in_order(&index, sharding.unit_count())?;
         let inner = |position: u32, (offset, len): (u64, u64)| {
             let within = sharding.unit_at(u64::from(position));
-            let index = stored.index.iter().zip(sharding.units_per_chunk()).zip(&within).map(|((chunk, count), unit)| {
-                // Inside the grid of the array this does not overflow; what reaches beyond it is only named.
-                chunk.saturating_mul(*count).saturating_add(*unit)
-            });
-            Stored { value: stored.value, index: index.collect(), offset: stored.offset.saturating_add(offset), len, outermost: false }
+            // Shards may differ in size, but inner chunks do not. Inside the grid of the array this does not overflow; what reaches beyond it
+            // is only named.
+            let first = |((first, unit), edge): ((&u64, &u64), &u64)| first.saturating_add(unit.saturating_mul(*edge));
+            let origin: Vec<u64> = stored.origin.iter().zip(&within).zip(sharding.unit_shape()).map(first).collect();
+            let index = origin.iter().zip(sharding.unit_shape()).map(|(first, edge)| first / edge).collect();
+            Stored { value: stored.value, index, origin, offset: stored.offset.saturating_add(offset), len, outermost: false }
         };
         let (mut reached, mut shared) = (0, None);
         for &position in &order {

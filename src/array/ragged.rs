@@ -118,6 +118,7 @@ impl Array {
     }
 
     fn write_each<'d>(&self, region: &Region, data: impl ExactSizeIterator<Item = &'d [u8]>) -> Result<()> {
+        self.check_writable()?;
         let count = self.check_region(region)? / ENTRY_BYTES;
         if data.len() != count {
             return Err(Error::invalid(format!("{}: region {region} has {count} elements, {} were given", self.path(), data.len())));

@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use crate::array::window::windows;
-use crate::array::{Array, Element, Frame, UnitReader};
-use crate::buffer::{resize, zeroed};
-use crate::codec::CodecPipeline;
+use crate::array::{Array, Element, UnitReader};
+use crate::buffer::zeroed;
+use crate::codec::{CodecPipeline, Scratch};
 use crate::dtype::FillValue;
 use crate::error::{Error, Result};
 use crate::region::{BoxLayout, Region, c_strides, copy_box, to_usize};
@@ -77,34 +77,38 @@ impl Array {
 
     /// As [`Array::read_bytes_into`] for a region inside the array and a buffer of its size, without looking whether the array is still there.
     pub(crate) fn read_chunks(&self, region: &Region, out: &mut [u8], counts: &mut ReadCounts) -> Result<()> {
+        let strides = c_strides(region.shape(), self.data_type().item_size());
+        let whole = BoxLayout { offset: 0, strides: &strides };
+        let mut scratch = Scratch::default();
         if self.grid().is_regular() {
-            return self.read_units(region, out, counts);
+            return self.read_units(region, (out, whole), &mut scratch, counts);
         }
-        let item_size = self.data_type().item_size();
-        let frame = Frame::new(region, item_size);
-        let mut part = Vec::new();
         for chunk in self.grid().chunks_over(region).indices() {
             let Some(common) = self.grid().region(&chunk).intersect(region) else { continue };
-            resize(&mut part, self.check_region(&common)?)?;
-            self.chunk_view(&chunk)?.read_units(&common.relative_to(&self.grid().origin(&chunk)), &mut part, counts)?;
-            let (from, at) = (c_strides(common.shape(), item_size), common.relative_to(region.start()));
-            let to = BoxLayout::at(at.start(), &frame.strides);
-            copy_box(common.shape(), item_size, &part, BoxLayout { offset: 0, strides: &from }, out, to);
+            let to = BoxLayout::at(common.relative_to(region.start()).start(), &strides);
+            let within = common.relative_to(&self.grid().origin(&chunk));
+            self.chunk_view(&chunk)?.read_units(&within, (&mut *out, to), &mut scratch, counts)?;
         }
         Ok(())
     }
 
     /// Goes chunk by chunk, and unit by unit within a chunk, so that each shard index is read once.
-    fn read_units(&self, region: &Region, out: &mut [u8], counts: &mut ReadCounts) -> Result<()> {
-        let item_size = self.data_type().item_size();
+    fn read_units(
+        &self,
+        region: &Region,
+        (out, to): (&mut [u8], BoxLayout<'_>),
+        scratch: &mut Scratch,
+        counts: &mut ReadCounts,
+    ) -> Result<()> {
         let pipeline = self.unit_pipeline();
         let mut target = Target {
             array: self,
             pipeline,
             unit_strides: pipeline.strides(),
-            item_size,
-            frame: Frame::new(region, item_size),
-            reader: UnitReader::new(self),
+            item_size: self.data_type().item_size(),
+            region,
+            to,
+            reader: UnitReader::new(self).with_scratch(std::mem::take(scratch)),
             out,
             counts,
         };
@@ -115,6 +119,7 @@ impl Array {
                 }
             }
         }
+        *scratch = target.reader.into_scratch();
         Ok(())
     }
 }
@@ -125,7 +130,9 @@ struct Target<'a> {
     pipeline: &'a CodecPipeline,
     unit_strides: Vec<usize>,
     item_size: usize,
-    frame: Frame<'a>,
+    region: &'a Region,
+    /// Where the region lies in the buffer.
+    to: BoxLayout<'a>,
     reader: UnitReader,
     out: &'a mut [u8],
     counts: &'a mut ReadCounts,
@@ -144,15 +151,15 @@ pub(crate) struct ReadCounts {
 impl Target<'_> {
     /// Brings what the region has of a unit to its place.
     fn take_unit(&mut self, unit: &[u64]) -> Result<()> {
-        let Some(common) = self.array.unit_grid().region(unit).intersect(self.frame.region) else { return Ok(()) };
+        let Some(common) = self.array.unit_grid().region(unit).intersect(self.region) else { return Ok(()) };
         let origin = self.array.unit_grid().origin(unit);
         let within = common.relative_to(&origin);
-        let offset = BoxLayout::at(common.relative_to(self.frame.region.start()).start(), &self.frame.strides).offset;
+        let offset = self.to.offset + BoxLayout::at(common.relative_to(self.region.start()).start(), self.to.strides).offset;
         if self.pipeline.is_identity() {
             return self.take_windows(unit, &within, offset);
         }
         let parts = self.parts(&within)?;
-        let (unit_strides, item_size, strides) = (&self.unit_strides, self.item_size, &self.frame.strides);
+        let (unit_strides, item_size, strides) = (&self.unit_strides, self.item_size, self.to.strides);
         let (fill, out, counts) = (&self.array.metadata().fill, &mut *self.out, &mut *self.counts);
         counts.read_bytes += self.reader.read_parts(unit, parts.as_deref(), &mut |data| {
             match data {
@@ -184,7 +191,7 @@ impl Target<'_> {
 
     /// Reads the byte ranges that hold the box `within` of a unit that is stored as it is; the box begins at `offset` of the buffer.
     fn take_windows(&mut self, unit: &[u64], within: &Region, offset: usize) -> Result<()> {
-        let (unit_strides, item_size, strides) = (&self.unit_strides, self.item_size, &self.frame.strides);
+        let (unit_strides, item_size, strides) = (&self.unit_strides, self.item_size, self.to.strides);
         let (fill, out) = (&self.array.metadata().fill, &mut *self.out);
         let Some(place) = self.reader.place(unit)? else {
             fill_box(within.shape(), item_size, fill, out, BoxLayout { offset, strides });

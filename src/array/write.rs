@@ -33,9 +33,7 @@ impl Array {
     /// narrower than a byte.
     pub fn write_bytes(&self, region: &Region, data: &[u8]) -> Result<()> {
         self.check_fixed_length()?;
-        if self.metadata().zarr_format() == 2 {
-            return Err(read_only(&self.path()));
-        }
+        self.check_writable()?;
         let bytes = self.check_region(region)?;
         if data.len() != bytes {
             return Err(Error::invalid(format!("{}: region {region} takes {bytes} bytes, {} were given", self.path(), data.len())));
@@ -60,6 +58,11 @@ impl Array {
             self.chunk_view(&chunk)?.rewrite(&common.relative_to(&self.grid().origin(&chunk)), &part)?;
         }
         Ok(())
+    }
+
+    /// Refuses a change of an array of Zarr v2.
+    pub(super) fn check_writable(&self) -> Result<()> {
+        if self.metadata().zarr_format() == 2 { Err(read_only(&self.path())) } else { Ok(()) }
     }
 
     /// Writes a region inside an array with a regular grid.

@@ -29,7 +29,7 @@ impl Walk<'_> {
         count(&self.counts.arrays, 1);
         let array = match Array::open_in(self.store.clone(), prefix.clone()) {
             Ok(array) => array,
-            Err(error) => return self.fault(&self.document_of(prefix, &error)?, error),
+            Err(error) => return self.document_fault(prefix, error),
         };
         let (each, budget) = (ChunkInspector::memory_bytes(&array).max(1), self.options.memory_bytes);
         let threads = usize::try_from(budget / each).unwrap_or(usize::MAX).min(self.options.threads);

@@ -7,12 +7,12 @@ use super::{Walk, finding};
 use crate::array::read_child;
 use crate::error::{Error, Result};
 use crate::group::Group;
-use crate::metadata::{Consolidated, DOCUMENT, GroupMetadata, NodeMetadata};
+use crate::metadata::{Consolidated, DOCUMENT, GroupMetadata, NodeMetadata, v2};
 use crate::store::Key;
 
 /// Compares the copies in the document of the group at `prefix` with the documents, if it has any; the first difference is a finding.
 pub(super) fn check(walk: &Walk<'_>, prefix: &Key, group: &GroupMetadata) -> Result<()> {
-    let document = prefix.join(if group.zarr_format() == 2 { ".zmetadata" } else { DOCUMENT })?;
+    let document = prefix.join(if group.zarr_format() == 2 { v2::CONSOLIDATED } else { DOCUMENT })?;
     let copies = match group.consolidated() {
         Ok(None) => return Ok(()),
         Ok(Some(copies)) => copies,

@@ -4,7 +4,8 @@
 //! of them; boxes are as large as the budget allows, and grown along the axes where that saves most.
 //!
 //! Invariants
-//! 1. A box is made of whole target units, and lies in one chunk where the target's grid is rectilinear.
+//! 1. A box is made of whole target units. It lies in one chunk where the target's grid is rectilinear, and is made of whole shards or lies in one
+//!    where the target is sharded: a shard is in the making only while a thread fills it.
 //! 2. Every target unit is in exactly one box.
 
 use std::sync::atomic::Ordering;
@@ -22,14 +23,28 @@ use crate::region::{BoxLayout, Region, c_strides, copy_box, element_count, to_us
 /// What the planner knows of a rechunk that is gathered.
 #[derive(Clone, Debug)]
 pub(crate) struct Gathered {
-    /// Number of chunks of the target along each axis, where boxes may not cross them.
-    pub(crate) within_chunks: Option<Vec<u64>>,
-    /// The source's chunks are all alike.
+    /// Number of chunks of the target along each axis.
+    pub(crate) chunk_counts: Vec<u64>,
+    /// The chunks are all alike: of the source, of the target.
     pub(crate) even_source: bool,
+    pub(crate) even_target: bool,
+    /// Size of all target units in bytes.
+    pub(crate) encoded_bytes: u64,
     /// How often the elements of a box are in memory at one time.
     pub(crate) copies: u64,
     /// What an element of a box takes; an estimate where elements are of variable length.
     pub(crate) element_bytes: u64,
+}
+
+/// The boxes that a target is filled by.
+#[derive(Clone, Debug)]
+pub(crate) struct Boxes {
+    /// Shape of each, in elements.
+    pub(crate) shape: Vec<u64>,
+    /// Whether each lies in one chunk of the target.
+    pub(crate) within_chunks: bool,
+    /// What the elements of one may take, in bytes.
+    pub(crate) share_bytes: u64,
 }
 
 /// What an element of variable length is taken to have in bytes, when nothing of it is known yet.
@@ -47,19 +62,38 @@ impl Gathered {
             return None;
         }
         let text = if data_type.is_variable_length() { ASSUMED_TEXT_BYTES } else { 0 };
+        let item_bytes = data_type.item_size() as u64;
+        let encoded = element_count(&target.unit_grid().stored_extent()).and_then(|count| count.checked_mul(item_bytes));
         Some(Self {
-            within_chunks: (!target.grid().is_regular()).then(|| target.grid().counts()),
+            chunk_counts: target.grid().counts(),
             even_source: source.grid().is_regular(),
-            copies: 2,
-            element_bytes: data_type.item_size() as u64 + text,
+            even_target: target.grid().is_regular(),
+            encoded_bytes: encoded.unwrap_or(u64::MAX),
+            copies: if text > 0 { 2 } else { 1 },
+            element_bytes: item_bytes.saturating_add(text),
         })
+    }
+
+    /// The same where both sides are read, and compared.
+    pub(crate) fn of_both(source: &Array, target: &Array) -> Option<Self> {
+        Self::of(source, target).map(|gathered| Self { copies: 2, ..gathered })
+    }
+
+    /// What an element of a box takes in all.
+    pub(super) fn bytes_each(&self) -> u64 {
+        self.element_bytes.saturating_mul(self.copies)
+    }
+
+    /// Number of chunks of the target.
+    pub(super) fn chunks(&self) -> u64 {
+        self.chunk_counts.iter().copied().fold(1, u64::saturating_mul)
     }
 }
 
 /// The largest box of whole `unit`s that `limit_bytes` hold, grown where source chunks of `source` are cut most often; within `bounds`.
 /// None if not even one unit fits.
 pub(super) fn box_shape(gathered: &Gathered, source: &[u64], unit: &[u64], bounds: &[u64], limit_bytes: u64) -> Option<Vec<u64>> {
-    let bytes = |shape: &[u64]| element_count(shape).and_then(|count| count.checked_mul(gathered.element_bytes * gathered.copies));
+    let bytes = |shape: &[u64]| element_count(shape).and_then(|count| count.checked_mul(gathered.bytes_each()));
     let fits = |shape: &[u64]| bytes(shape).is_some_and(|bytes| bytes <= limit_bytes);
     let mut shape = unit.to_vec();
     if !fits(&shape) {
@@ -82,12 +116,9 @@ pub(super) fn box_shape(gathered: &Gathered, source: &[u64], unit: &[u64], bound
 }
 
 /// Elements that are decoded along one axis of `len`, at most, by boxes of `edge` over source chunks of at most `source`.
-pub(super) fn decoded_along(gathered: &Gathered, axis: usize, len: u64, (edge, chunk): (u64, u64), source: u64) -> u64 {
-    let even = gathered.even_source && gathered.within_chunks.is_none();
-    let boxes = match &gathered.within_chunks {
-        Some(counts) => counts[axis].saturating_mul(chunk.div_ceil(edge)),
-        None => len.div_ceil(edge),
-    };
+pub(super) fn decoded_along(gathered: &Gathered, boxes: &Boxes, axis: usize, len: u64, chunk: u64, source: u64) -> u64 {
+    let (edge, even) = (boxes.shape[axis], gathered.even_source && !boxes.within_chunks);
+    let boxes = if boxes.within_chunks { gathered.chunk_counts[axis].saturating_mul(chunk.div_ceil(edge)) } else { len.div_ceil(edge) };
     if even && edge.is_multiple_of(source) {
         len.div_ceil(source).saturating_mul(source)
     } else if even && source.is_multiple_of(edge) {
@@ -102,19 +133,18 @@ pub(super) fn decoded_along(gathered: &Gathered, axis: usize, len: u64, (edge, c
 /// the box in it, and the same box in the whole array. `open` makes what belongs to one array or view, `close` takes it back.
 pub(crate) fn each_box<S: Send, V: Sync>(
     target: &Array,
-    shape: &[u64],
+    boxes: &Boxes,
     states: impl IntoIterator<Item = S>,
     control: &Control<'_>,
     (open, close): (impl Fn(&Array) -> V + Sync, impl Fn(V) -> Result<()> + Sync),
     work: impl Fn(&mut S, &V, &Task<'_>) -> Result<()> + Sync,
 ) -> Result<()> {
     let boxes_of = |array: &Array| {
-        let grid = ChunkGrid::regular(array.shape(), shape)?;
+        let grid = ChunkGrid::regular(array.shape(), &*boxes.shape)?;
         Ok::<_, Error>((Region::whole(&grid.counts()).indices(), grid))
     };
-    let regular = target.grid().is_regular();
     let whole = boxes_of(target)?;
-    let (queue, shared) = (Mutex::new(whole.0), regular.then(|| open(target)));
+    let (queue, shared) = (Mutex::new(whole.0), (!boxes.within_chunks).then(|| open(target)));
     let chunks = Mutex::new(Region::whole(&target.grid().counts()).indices());
     let one = |state: &mut S| -> Result<()> {
         let origin = vec![0; target.shape().len()];
@@ -184,17 +214,17 @@ struct Worker {
 pub(super) fn run(
     source: &Array,
     target: &Array,
-    (shape, share_bytes): (&[u64], u64),
+    boxes: &Boxes,
     threads: usize,
     control: &Control<'_>,
     count: &(dyn Fn(Written) + Sync),
 ) -> Result<()> {
     let workers = std::iter::repeat_with(Worker::default).take(threads);
-    each_box(target, shape, workers, control, (UnitWriter::new, UnitWriter::finish), |worker, writer, task| {
+    each_box(target, boxes, workers, control, (UnitWriter::new, UnitWriter::finish), |worker, writer, task| {
         if !source.data_type().is_variable_length() {
             return worker.fill(source, writer, task, control, count);
         }
-        each_table(source, task, share_bytes, control, &mut |inside, elements| {
+        each_table(source, task, boxes.share_bytes, control, &mut |inside, elements| {
             write_table(writer, task.array, inside, elements, &mut worker.scratch, &mut |written| {
                 control.check()?;
                 count(written);
@@ -224,7 +254,8 @@ pub(crate) fn each_table(
         match (elements, halves) {
             (Some(elements), _) => {
                 visit(&inside, &elements)?;
-                deliver(control, to_usize(element_count(inside.shape()).unwrap_or(u64::MAX)).saturating_mul(ENTRY_BYTES) as u64);
+                let bytes = element_count(inside.shape()).unwrap_or(u64::MAX).saturating_mul(ENTRY_BYTES as u64);
+                deliver(control, bytes, bytes);
             }
             (None, Some((first, second))) => boxes.extend([second, first]),
             (None, None) => return Err(Error::no_memory("strings")),
@@ -292,7 +323,8 @@ impl Worker {
             let to = BoxLayout { offset: 0, strides: &pipeline.strides() };
             copy_box(within.shape(), item_size, &self.data, from, &mut self.tile, to);
             count(writer.write(&unit, &mut self.tile, &mut self.scratch)?);
-            deliver(control, self.tile.len() as u64);
+            let inside = element_count(within.shape()).unwrap_or(u64::MAX).saturating_mul(item_size as u64);
+            deliver(control, self.tile.len() as u64, inside);
         }
         Ok(())
     }
@@ -304,8 +336,8 @@ pub(crate) fn count_reads(control: &Control<'_>, counts: ReadCounts) {
     add(&control.read_bytes, counts.read_bytes);
 }
 
-/// Counts a target unit of so many bytes as done.
-pub(crate) fn deliver(control: &Control<'_>, bytes: u64) {
+/// Counts units of so many bytes as given to the target, of which so many are inside of the array: those are what progress counts.
+pub(crate) fn deliver(control: &Control<'_>, bytes: u64, inside: u64) {
     control.delivered_bytes.fetch_add(bytes, Ordering::Relaxed);
-    control.done_bytes.fetch_add(bytes, Ordering::Relaxed);
+    control.done_bytes.fetch_add(inside, Ordering::Relaxed);
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::grid::ChunkGrid;
-use crate::rechunk::gather::{Gathered, box_shape, decoded_along};
+use crate::rechunk::gather::{Boxes, Gathered, box_shape, decoded_along};
 use crate::rechunk::partition::{partition_bytes, partition_shape};
 use crate::region::element_count;
 use crate::shuffle::{PARTITION_OVERHEAD_BYTES, RECORD_BYTES, SEGMENT_BYTES, smallest_slab_bytes};
@@ -174,12 +174,7 @@ pub(crate) enum Steps {
         /// Size of a partition with whole units.
         slot_bytes: u64,
     },
-    Gather {
-        /// Shape of the boxes, in elements.
-        shape: Vec<u64>,
-        /// What the elements of a box may take, in bytes.
-        share_bytes: u64,
-    },
+    Gather(Boxes),
 }
 
 /// What documents may take without being counted: it is within the constant of the process.
@@ -324,7 +319,7 @@ fn moved(problem: &Problem, budget: u64, threads: usize) -> Option<Plan> {
     let threads = threads.min(affordable);
     let shares = vec![Share { what: "windows of stored chunks", count: threads as u64, each_bytes: MOVE_WINDOW_BYTES }];
     let mut plan = assemble(problem, Strategy::PassThrough, budget, (threads, threads), shares, Steps::Move)?;
-    plan.work_bytes = counts(&problem.shape, &problem.target.chunk).saturating_mul(2).saturating_mul(chunk_bytes(&problem.target));
+    plan.work_bytes = target_chunks(problem).saturating_mul(2).saturating_mul(chunk_bytes(&problem.target));
     (plan.decoded_bytes, plan.encoded_bytes) = (0, 0);
     plan.estimated_seconds = array_bytes(problem) as f64 * WRITE_NS * 1e-9;
     (threads > 0).then_some(plan)
@@ -456,36 +451,42 @@ fn shuffle_within(
     Some(plan)
 }
 
-/// RCK-17.
+/// RCK-17. The sizes of boxes that are tried are, but for the largest, the same in every budget, so that what fits in one fits in a larger one.
 fn gather(problem: &Problem, gathered: &Gathered, budget: u64, n: usize) -> Option<Plan> {
-    let (source, target) = (&problem.source, &problem.target);
+    let target = &problem.target;
     let base = [
         Share { what: "decoding source chunks", count: n as u64, each_bytes: problem.reader_bytes },
         Share { what: "encoding target chunks", count: n as u64, each_bytes: problem.writer_bytes.saturating_add(target.unit_bytes) },
     ];
-    let room = budget.checked_sub(total(&base))?;
-    let bounds = if gathered.within_chunks.is_some() { &target.chunk } else { &problem.shape };
-    let shape = box_shape(gathered, &source.unit, &target.unit, bounds, room / n as u64)?;
-    let each_bytes = element_count(&shape)?.checked_mul(gathered.element_bytes.checked_mul(gathered.copies)?)?;
+    let room = budget.checked_sub(total(&base))? / n as u64;
+    let unit_bytes = element_count(&target.unit)?.checked_mul(gathered.bytes_each())?;
+    let doublings = (room / unit_bytes).checked_ilog2()?;
+    let within = |limit| gather_within(problem, gathered, (budget, n), &base, limit);
+    within(room).or_else(|| (0..=doublings).rev().find_map(|doubling| within(unit_bytes << doubling)))
+}
+
+/// A gather by boxes of at most `limit` bytes.
+fn gather_within(problem: &Problem, gathered: &Gathered, (budget, n): (u64, usize), base: &[Share], limit: u64) -> Option<Plan> {
+    let (source, target) = (&problem.source, &problem.target);
+    let whole = if problem.open_shard_bytes > 0 { &target.chunk } else { &target.unit };
+    let across = if gathered.even_target { box_shape(gathered, &source.unit, whole, &problem.shape, limit) } else { None };
+    let within_chunks = across.is_none();
+    let shape = across.or_else(|| box_shape(gathered, &source.unit, &target.unit, &target.chunk, limit))?;
+    let each_bytes = element_count(&shape)?.checked_mul(gathered.bytes_each())?;
     let mut shares = base.to_vec();
     shares.push(Share { what: "boxes of target chunks", count: n as u64, each_bytes });
     if problem.open_shard_bytes > 0 {
-        let together = counts(&shape, &target.chunk).saturating_mul(n as u64 + 1).min(counts(&problem.shape, &target.chunk));
-        shares.push(Share { what: "indexes of shards in the making", count: together, each_bytes: problem.open_shard_bytes });
+        let each_box = if within_chunks { 1 } else { counts(&shape, &target.chunk) };
+        let count = each_box.saturating_mul(n as u64).min(target_chunks(problem));
+        shares.push(Share { what: "indexes of shards in the making", count, each_bytes: problem.open_shard_bytes });
     }
-    let mut plan = assemble(
-        problem,
-        Strategy::Gather,
-        budget,
-        (n, n),
-        shares,
-        Steps::Gather { shape: shape.clone(), share_bytes: each_bytes / gathered.copies.max(1) },
-    )?;
-    let along = |axis: usize| decoded_along(gathered, axis, problem.shape[axis], (shape[axis], target.chunk[axis]), source.unit[axis]);
-    let decoded = (0..shape.len()).map(along).fold(problem.item_size as u64, u64::saturating_mul);
+    let boxes = Boxes { shape, within_chunks, share_bytes: each_bytes / gathered.copies.max(1) };
+    let mut plan = assemble(problem, Strategy::Gather, budget, (n, n), shares, Steps::Gather(boxes.clone()))?;
+    let along = |axis: usize| decoded_along(gathered, &boxes, axis, problem.shape[axis], target.chunk[axis], source.unit[axis]);
+    let decoded = (0..problem.shape.len()).map(along).fold(problem.item_size as u64, u64::saturating_mul);
     plan.decoded_bytes = if problem.shape.contains(&0) { 0 } else { decoded };
-    plan.work_bytes = plan.encoded_bytes;
-    plan.block = shape;
+    (plan.encoded_bytes, plan.work_bytes) = (gathered.encoded_bytes, array_bytes(problem));
+    plan.block = boxes.shape;
     plan.estimated_seconds =
         seconds(plan.decoded_bytes, problem.decode_ns + CUT_NS, n) + seconds(plan.encoded_bytes, problem.encode_ns + WRITE_NS, n);
     Some(plan)
@@ -505,7 +506,7 @@ fn assemble(problem: &Problem, strategy: Strategy, budget: u64, threads: (usize,
         decoded_bytes: units(&problem.source),
         encoded_bytes: units(&problem.target),
         spilled_bytes: 0,
-        files: counts(&problem.shape, &problem.target.chunk).saturating_add(1),
+        files: target_chunks(problem).saturating_add(1),
         block: problem.shape.clone(),
         partition: Vec::new(),
         partition_count: 0,
@@ -521,6 +522,11 @@ fn seconds(bytes: u64, ns: f64, threads: usize) -> f64 {
 
 fn total(shares: &[Share]) -> u64 {
     shares.iter().map(Share::bytes).fold(0, u64::saturating_add)
+}
+
+/// Number of chunks of the target.
+fn target_chunks(problem: &Problem) -> u64 {
+    problem.gathered.as_ref().map_or_else(|| counts(&problem.shape, &problem.target.chunk), Gathered::chunks)
 }
 
 /// Decoded size of a chunk (of a shard): so many units.

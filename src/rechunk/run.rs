@@ -67,7 +67,7 @@ pub(crate) fn run(source: &Array, target: &Array, plan: &Plan, spill_dir: &Path,
     let begun = Instant::now();
     let sink = EncodeSink {
         // Stored chunks that are moved may be shards within shards, which are not written unit by unit; boxes have writers of their own.
-        writer: if let Steps::Move | Steps::Gather { .. } = plan.steps { None } else { Some(UnitWriter::new(target)) },
+        writer: if let Steps::Move | Steps::Gather(_) = plan.steps { None } else { Some(UnitWriter::new(target)) },
         target,
         same_fill: source.metadata().fill_value() == target.metadata().fill_value(),
         written_bytes: AtomicU64::new(0),
@@ -75,9 +75,9 @@ pub(crate) fn run(source: &Array, target: &Array, plan: &Plan, spill_dir: &Path,
     };
     if let Steps::Move = plan.steps {
         move_chunks(source, target, plan, &sink, control)?;
-    } else if let Steps::Gather { shape, share_bytes } = &plan.steps {
+    } else if let Steps::Gather(boxes) = &plan.steps {
         let count = |written: Written| sink.count(written.stored_bytes, written.files);
-        gather::run(source, target, (shape, *share_bytes), plan.threads, control, &count)?;
+        gather::run(source, target, boxes, plan.threads, control, &count)?;
     } else {
         let transfer = Transfer {
             source,

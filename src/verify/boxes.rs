@@ -6,7 +6,7 @@ use crate::array::{Array, ReadCounts};
 use crate::buffer::resize;
 use crate::error::Result;
 use crate::rechunk::execute::Control;
-use crate::rechunk::gather::{Task, count_reads, deliver, each_box, each_table};
+use crate::rechunk::gather::{Boxes, Task, count_reads, deliver, each_box, each_table};
 use crate::region::{Region, element_count, to_usize};
 
 /// What one thread reuses from box to box: the elements of either side.
@@ -17,13 +17,7 @@ struct Pair {
 }
 
 /// The index of the first element found to differ, if any.
-pub(super) fn compare(
-    a: &Array,
-    b: &Array,
-    (shape, share_bytes): (&[u64], u64),
-    threads: usize,
-    control: &Control<'_>,
-) -> Result<Option<Vec<u64>>> {
+pub(super) fn compare(a: &Array, b: &Array, boxes: &Boxes, threads: usize, control: &Control<'_>) -> Result<Option<Vec<u64>>> {
     let first: Mutex<Option<Vec<u64>>> = Mutex::new(None);
     let note = |index: Vec<u64>| {
         let mut first = first.lock();
@@ -32,10 +26,10 @@ pub(super) fn compare(
         }
     };
     let pairs = std::iter::repeat_with(Pair::default).take(threads);
-    each_box(b, shape, pairs, control, (|_| (), Ok), |pair, (), task| {
+    each_box(b, boxes, pairs, control, (|_| (), Ok), |pair, (), task| {
         let region = task.region()?;
         if a.data_type().is_variable_length() {
-            return each_table(a, task, share_bytes, control, &mut |inside, elements| {
+            return each_table(a, task, boxes.share_bytes, control, &mut |inside, elements| {
                 // Elements that are equal take as much room on both sides.
                 let other = task.array.read_ragged_within(inside, u64::MAX, &mut ReadCounts::default())?.unwrap_or_default();
                 if let Some(position) = elements.iter().zip(other.iter()).position(|(a, b)| a != b) {
@@ -77,7 +71,7 @@ impl Pair {
         a.read_chunks(region, &mut self.a, &mut counts)?;
         count_reads(control, counts);
         task.array.read_chunks(&task.inside, &mut self.b, &mut ReadCounts::default())?;
-        deliver(control, bytes as u64);
+        deliver(control, bytes as u64, bytes as u64);
         let differ = (self.a != self.b).then(|| self.a.chunks_exact(item).zip(self.b.chunks_exact(item)).position(|(x, y)| x != y));
         Ok(differ.flatten())
     }

@@ -54,6 +54,15 @@ impl UnitReader {
         Self { array: array.clone(), scratch: Scratch::default(), decoded: Vec::new(), held: Vec::new(), most_held: most_held.max(1) }
     }
 
+    /// Decodes with what another reader has left: contexts of codecs, and buffers.
+    pub(in crate::array) fn with_scratch(self, scratch: Scratch) -> Self {
+        Self { scratch, ..self }
+    }
+
+    pub(in crate::array) fn into_scratch(self) -> Scratch {
+        self.scratch
+    }
+
     /// Shows `visit` the decoded bytes of a unit (`chunk_bytes()` bytes of the unit pipeline, laid out by its strides), or `None` if the unit
     /// is missing. Returns the stored bytes read: 0 if missing; those of a shard index are not counted.
     pub(crate) fn read(&mut self, unit: &[u64], visit: &mut dyn FnMut(Option<&[u8]>) -> Result<()>) -> Result<u64> {
@@ -181,7 +190,10 @@ impl Place<'_> {
     /// The name of the unit in messages.
     fn describe(&self, unit: &[u64]) -> String {
         let path = self.array.store().locate(self.key);
-        if self.array.sharding().is_none() { path } else { format!("{path} (inner chunk {unit:?} of the array, at byte {})", self.offset) }
+        if self.array.sharding().is_none() {
+            return path;
+        }
+        format!("{path} (inner chunk {:?} of the array, at byte {})", self.array.unit_in_whole(unit), self.offset)
     }
 }
 
