@@ -210,6 +210,38 @@ fn check_refused(document: &[u8]) {
     }
 }
 
+/// FMT-AA-1: as zarr-python writes `structured`, without saying the byte order.
+#[test]
+fn structured_elements_are_little_endian_where_nothing_is_said() {
+    let named = |name: &str, codecs: Value| {
+        let data_type = json!({"name": name, "configuration": {"fields": [["a", "int16"], ["b", "uint8"]]}});
+        let document = changed(changed(array(), "data_type", Some(data_type)), "fill_value", Some(json!("AQID")));
+        NodeMetadata::from_bytes(changed(document, "codecs", Some(codecs)).to_string().as_bytes())
+    };
+    let shard = |inner: Value| {
+        json!([{"name": "sharding_indexed", "configuration": {
+            "chunk_shape": [2, 7], "codecs": inner, "index_codecs": [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]}}])
+    };
+    for codecs in
+        [json!(["bytes"]), json!([{"name": "bytes"}, "crc32c"]), shard(json!(["bytes"])), shard(json!([{"name": "bytes"}, "crc32c"]))]
+    {
+        let NodeMetadata::Array(metadata) = named("structured", codecs.clone()).unwrap() else { panic!("an array") };
+        assert_eq!(metadata.fill_value().as_bytes(), [0x0201_u16.to_ne_bytes().as_slice(), &[3]].concat());
+        let written = String::from_utf8(NodeMetadata::Array(metadata).to_bytes().unwrap()).unwrap();
+        assert!(
+            !written.contains("\"big\"") && written.contains("\"structured\"") && written.contains("\"endian\": \"little\""),
+            "{written}"
+        );
+        // Nobody writes `struct` like that.
+        assert!(matches!(named("struct", codecs), Err(Error::Metadata { .. })));
+    }
+    let NodeMetadata::Array(big) = named("structured", json!([{"name": "bytes", "configuration": {"endian": "big"}}])).unwrap() else {
+        panic!("an array")
+    };
+    assert_eq!(big.fill_value().as_bytes()[..2], 0x0102_u16.to_ne_bytes());
+    assert!(matches!(named("structured", shard(json!(["bytes", 1]))), Err(Error::Metadata { .. })));
+}
+
 fn codecs(text: &Value) -> Codecs {
     Codecs(text.as_array().unwrap().iter().map(|codec| NamedConfig::from_json(codec).unwrap()).collect())
 }
