@@ -17,8 +17,10 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 
 mod scan;
+mod tokens;
 
 pub(crate) use scan::{check_unique, member};
+pub(crate) use tokens::{Bare, quoted};
 
 /// The largest metadata document that is read, in bytes. Consolidated metadata is what makes documents large.
 pub(crate) const MAX_DOCUMENT_BYTES: u64 = 16 << 20;

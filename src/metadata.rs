@@ -4,13 +4,15 @@
 //! then are the codecs of an array built. Writing goes the other way, and ends with the checks of reading, so that whatever is written can be
 //! read again.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde::ser::Serializer;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Result};
-use crate::json::{self, Members};
+use crate::json::{self, Bare, Members};
 
 mod array;
 mod attributes;
@@ -48,13 +50,13 @@ impl NodeMetadata {
         }
     }
 
-    /// Parses a document. Errors carry a JSON pointer and no key.
+    /// Parses a document. Errors carry a JSON pointer and no key. Bare `NaN`, `Infinity` and `-Infinity` in attributes become strings.
     ///
     /// # Errors
     /// [`Error::Metadata`] where the document breaks a rule of the format, [`Error::Unsupported`] where it is valid but needs something that
     /// this build does not have.
     pub fn from_bytes(document: &[u8]) -> Result<Self> {
-        NodeDocument::from_members(Members::from_document(document)?)?.build()
+        NodeDocument::from_members(Members::from_document(&quoted(document)?)?)?.build()
     }
 
     /// The document as it is stored: indented by two spaces.
@@ -67,6 +69,11 @@ impl NodeMetadata {
             Self::Group(group) => group.to_bytes(),
         }
     }
+}
+
+/// The document with bare tokens in attributes, which Python's `json` module writes, as strings (FMT-3).
+pub(crate) fn quoted(document: &[u8]) -> Result<Cow<'_, [u8]>> {
+    json::quoted(document, Bare::InAttributes)
 }
 
 /// The document of a node with its members checked, but without codecs built.

@@ -198,8 +198,8 @@ fn copies_that_cannot_follow_are_removed() {
     fs::create_dir(root.join("no group")).unwrap();
     rezarr::rechunk(directory.path().join("tmp"), Some(&root.join("no group/t")), options()).unwrap();
     assert_eq!(read_json(&root.join("zarr.json"))["consolidated_metadata"]["metadata"], json!({}));
-    // Bare NaN, as Python writes it: other readers read this document, and it cannot be brought up to date.
-    fs::write(root.join("zarr.json"), r#"{"zarr_format": 3, "node_type": "group", "attributes": {"x": NaN}}"#).unwrap();
+    // Other readers read this document, and it cannot be brought up to date.
+    fs::write(root.join("zarr.json"), r#"{"zarr_format": 3, "node_type": "group", "x": {"must_understand": false, "y": NaN}}"#).unwrap();
     let report = rezarr::rechunk(directory.path().join("tmp"), Some(&root.join("t")), options()).unwrap();
     assert!(report.warnings.len() == 1 && report.warnings[0].contains("out of date"), "{:?}", report.warnings);
 }

@@ -1,13 +1,14 @@
 //! Consolidated metadata are copies of the documents below a group, which other readers trust: whoever changes a node brings the copies in all
 //! groups above it up to date with [`refresh_copies`].
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::array::{child_names, read_child};
 use crate::error::{Error, Result};
 use crate::json::MAX_DOCUMENT_BYTES;
-use crate::metadata::{Consolidated, DOCUMENT, GroupMetadata, NodeMetadata, v2};
+use crate::metadata::{self, Consolidated, DOCUMENT, GroupMetadata, NodeMetadata, v2};
 use crate::store::{EntryKind, FilesystemStore, Key, Lock, Store, read_to_vec};
 
 /// How far up is looked, and how far down a tree is copied.
@@ -156,6 +157,7 @@ fn copy_document(store: &dyn Store, prefix: &Key, path: &str, copies: &mut Conso
 pub(crate) fn unsupported_document(store: &dyn Store, prefix: &Key, error: Error) -> Result<Option<String>> {
     if matches!(error, Error::Unsupported { .. }) && store.kind(prefix)? == Some(EntryKind::Prefix) {
         let document = read_to_vec(store, &prefix.join(DOCUMENT)?, MAX_DOCUMENT_BYTES)?;
+        let document = document.map(|document| metadata::quoted(&document).map(Cow::into_owned)).transpose()?;
         match document.map(String::from_utf8) {
             Some(Ok(text)) => return Ok(Some(text)),
             Some(Err(_)) => {}

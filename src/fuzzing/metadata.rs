@@ -21,6 +21,7 @@ pub const WORDS: &[&str] = &[
     "\"v2\"",
     "\"fill_value\":",
     "\"NaN\"",
+    "NaN",
     "\"-Infinity\"",
     "\"0x7fc00000\"",
     "\"AAAA\"",

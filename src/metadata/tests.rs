@@ -179,6 +179,69 @@ fn attributes_that_are_too_deep_are_not_written() {
     assert_eq!(read(&bytes).unwrap(), NodeDocument::Group(Box::new(group)));
 }
 
+/// FMT-3: as zarr-python and xarray write attributes, in copies as in documents.
+#[test]
+fn bare_tokens_in_attributes_are_strings() {
+    let bare = |document: &Value| document.to_string().replace("\"BARE\"", "-Infinity").into_bytes();
+    let inside = changed(array(), "attributes", Some(json!({"range": ["BARE", 1]})));
+    let copies =
+        json!({"kind": "inline", "must_understand": false, "metadata": {"a": inside, "b": changed(array(), "fill_value", Some(json!(1)))}});
+    let outside = changed(changed(group(), "attributes", Some(json!({"x": "BARE"}))), "consolidated_metadata", Some(copies.clone()));
+    let NodeMetadata::Group(group) = NodeMetadata::from_bytes(&bare(&outside)).unwrap() else { panic!("a group") };
+    assert_eq!(group.attributes().as_json(), r#"{"x":"-Infinity"}"#);
+    let Some(NodeMetadata::Array(array)) = group.consolidated().unwrap().unwrap().node("a").unwrap() else { panic!("an array") };
+    assert_eq!(array.attributes().as_json(), r#"{"range":["-Infinity",1]}"#);
+    let written: Value = serde_json::from_slice(&NodeMetadata::Group(group).to_bytes().unwrap()).unwrap();
+    assert_eq!(written["consolidated_metadata"]["metadata"]["a"]["attributes"]["range"][0], "-Infinity");
+    // Everywhere else they are no JSON.
+    for (member, value) in
+        [("fill_value", json!("BARE")), ("attributes", json!("BARE")), ("x", json!({"must_understand": false, "y": "BARE"}))]
+    {
+        check_refused(&bare(&changed(self::array(), member, Some(value))));
+    }
+    let fill = json!({"kind": "inline", "must_understand": false, "metadata": {"a": {"fill_value": "BARE"}}});
+    check_refused(&bare(&changed(self::group(), "consolidated_metadata", Some(fill))));
+}
+
+fn check_refused(document: &[u8]) {
+    match NodeMetadata::from_bytes(document) {
+        Err(Error::Metadata { what, .. }) => assert!(what.contains("no bare Infinity"), "{what}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// FMT-AA-1: as zarr-python writes `structured`, without saying the byte order.
+#[test]
+fn structured_elements_are_little_endian_where_nothing_is_said() {
+    let named = |name: &str, codecs: Value| {
+        let data_type = json!({"name": name, "configuration": {"fields": [["a", "int16"], ["b", "uint8"]]}});
+        let document = changed(changed(array(), "data_type", Some(data_type)), "fill_value", Some(json!("AQID")));
+        NodeMetadata::from_bytes(changed(document, "codecs", Some(codecs)).to_string().as_bytes())
+    };
+    let shard = |inner: Value| {
+        json!([{"name": "sharding_indexed", "configuration": {
+            "chunk_shape": [2, 7], "codecs": inner, "index_codecs": [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]}}])
+    };
+    for codecs in
+        [json!(["bytes"]), json!([{"name": "bytes"}, "crc32c"]), shard(json!(["bytes"])), shard(json!([{"name": "bytes"}, "crc32c"]))]
+    {
+        let NodeMetadata::Array(metadata) = named("structured", codecs.clone()).unwrap() else { panic!("an array") };
+        assert_eq!(metadata.fill_value().as_bytes(), [0x0201_u16.to_ne_bytes().as_slice(), &[3]].concat());
+        let written = String::from_utf8(NodeMetadata::Array(metadata).to_bytes().unwrap()).unwrap();
+        assert!(
+            !written.contains("\"big\"") && written.contains("\"structured\"") && written.contains("\"endian\": \"little\""),
+            "{written}"
+        );
+        // Nobody writes `struct` like that.
+        assert!(matches!(named("struct", codecs), Err(Error::Metadata { .. })));
+    }
+    let NodeMetadata::Array(big) = named("structured", json!([{"name": "bytes", "configuration": {"endian": "big"}}])).unwrap() else {
+        panic!("an array")
+    };
+    assert_eq!(big.fill_value().as_bytes()[..2], 0x0102_u16.to_ne_bytes());
+    assert!(matches!(named("structured", shard(json!(["bytes", 1]))), Err(Error::Metadata { .. })));
+}
+
 fn codecs(text: &Value) -> Codecs {
     Codecs(text.as_array().unwrap().iter().map(|codec| NamedConfig::from_json(codec).unwrap()).collect())
 }

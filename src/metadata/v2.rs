@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{ArrayMetadata, Attributes, Consolidated, GroupMetadata, NodeMetadata};
 use crate::error::{Error, Result};
-use crate::json::{self, MAX_DOCUMENT_BYTES, Members, Text};
+use crate::json::{self, Bare, MAX_DOCUMENT_BYTES, Members, Text};
 pub(crate) use crate::store::V2_ARRAY as ARRAY;
 use crate::store::{Key, Store, read_to_vec};
 
@@ -17,9 +17,6 @@ mod consolidated;
 mod names;
 #[cfg(test)]
 mod tests;
-mod tokens;
-
-use tokens::quoted;
 
 /// The document of a group.
 pub(crate) const GROUP: &str = ".zgroup";
@@ -136,6 +133,11 @@ fn from_text(name: &str, document: &[u8], attributes: Attributes) -> Result<Node
     } else {
         NodeMetadata::Group(Box::new(group_from(&document, attributes)?))
     })
+}
+
+/// The document with bare tokens as strings, wherever they stand (FMT-V2-2).
+fn quoted(document: &[u8]) -> Result<Cow<'_, [u8]>> {
+    json::quoted(document, Bare::Anywhere)
 }
 
 fn group_from(document: &[u8], attributes: Attributes) -> Result<GroupMetadata> {
