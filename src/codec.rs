@@ -25,6 +25,7 @@ mod bz2;
 mod chain;
 mod checksum;
 mod configuration;
+mod copy;
 mod deflate;
 mod filter;
 mod foreign;

@@ -17,11 +17,9 @@ use crate::json::NamedConfig;
 
 mod bitshuffle;
 mod blosclz;
-mod copy;
 mod decode;
 mod encode;
 mod frame;
-mod lz4;
 mod shuffle;
 mod stream;
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! five bits and one byte more are its distance less 1. A distance field of all ones stands for two bytes more, of which it is the sum with
 //! 8191. The first instruction is a literal, whatever its upper bits say.
 
-use super::copy::{literals, repeat};
+use crate::codec::copy::{literals, repeat};
 
 /// The distance field that says that the distance follows.
 const FAR: usize = (1 << 13) - 1;

@@ -7,8 +7,9 @@ use lz4_flex::block::{compress_into, get_maximum_output_size};
 use zstd::zstd_safe::zstd_sys::ZSTD_ErrorCode;
 use zstd::zstd_safe::{ErrorCode, get_error_name};
 
-use super::{blosclz, fault, lz4};
+use super::{blosclz, fault};
 use crate::buffer::resize;
+use crate::codec::lz4::block;
 use crate::codec::scratch::Scratch;
 use crate::error::{Error, Result};
 
@@ -70,7 +71,7 @@ impl Format {
     pub(super) fn decompress(self, input: &[u8], out: &mut [u8], scratch: &mut Scratch) -> Result<()> {
         let written = match self {
             Self::BloscLz => blosclz::decompress(input, out).ok_or_else(|| self.broken("it is damaged"))?,
-            Self::Lz4 => lz4::decompress(input, out).ok_or_else(|| self.broken("it is damaged"))?,
+            Self::Lz4 => block::decode(input, out).map_err(|_| self.broken("it is damaged"))?,
             Self::Snappy => snap::raw::Decoder::new().decompress(input, out).map_err(|error| self.broken(error))?,
             Self::Zlib => self.inflate(input, out, scratch)?,
             Self::Zstd => scratch.zstd_decoder()?.decompress(out, input).map_err(|code| self.broken(get_error_name(code)))?,

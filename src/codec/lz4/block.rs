@@ -1,4 +1,4 @@
-//! Decoding of LZ4 blocks (lz4_Block_format.md of the reference implementation).
+//! Decoding of LZ4 blocks (lz4_Block_format.md of the reference implementation), by themselves and in frames of blosc.
 //!
 //! A block is a list of sequences: some literals, then a match, which repeats earlier output; the last one has literals alone. Sequences are
 //! short, so what counts is that a short copy is of a fixed size: more is copied than is meant, and the next sequence writes over the rest.
@@ -7,6 +7,8 @@
 //! 1. The source of a match begins within what was decoded. What is decoded is a function of the block, whatever `out` held before: bytes that
 //!    a copy of fixed size takes from behind the output end up behind the output.
 //! 2. Where a copy of fixed size would leave `input` or `out`, one of the exact size is made.
+
+use crate::codec::copy::repeat;
 
 /// What is wrong with a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,29 +107,13 @@ fn copy_match(out: &mut [u8], to: usize, offset: usize, count: usize, room: bool
         out.copy_within(from..from + MEDIUM, to);
         return Ok(());
     }
-    let window = out.get_mut(from..to + count).ok_or(Fault::TooLong)?;
-    repeat(window, offset)
-}
-
-/// Fills `window` with copies of its first `offset` bytes.
-#[inline(never)]
-fn repeat(window: &mut [u8], offset: usize) -> Result<(), Fault> {
-    match offset {
-        0 => return Err(Fault::Offset),
-        1 => window.fill(window[0]),
-        _ => {
-            let mut done = offset;
-            while done < window.len() {
-                let more = done.min(window.len() - done);
-                window.copy_within(..more, done);
-                done += more;
-            }
-        }
+    if offset == 0 {
+        return Err(Fault::Offset);
     }
-    Ok(())
+    repeat(out, to, offset, count).ok_or(Fault::TooLong)
 }
 
-/// The same for at least as many bytes as a token can say, where `offset` is less than that.
+/// Repeats the first `offset` bytes of `out` for at least as many bytes as a token can say, where `offset` is less than that.
 #[inline(always)]
 fn repeat_short(out: &mut [u8], offset: usize) -> Result<(), Fault> {
     let window = out.first_chunk_mut::<{ SHORT_INPUT + 26 }>().ok_or(Fault::TooLong)?;

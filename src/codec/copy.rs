@@ -1,4 +1,4 @@
-//! Copies within the output of decompressors: short pieces in steps of fixed size, which may write beyond the piece what is overwritten later.
+//! Copies within the output of the decompressors of LZ4 and blosclz: short pieces in steps of fixed size, which may write beyond the piece what is overwritten later.
 
 /// Bytes copied in one step, by which also the end of the output must be away.
 const STEP: usize = 16;
@@ -52,21 +52,6 @@ pub(super) fn repeat(out: &mut [u8], end: usize, distance: usize, len: usize) ->
         }
     }
     Some(())
-}
-
-/// As [`repeat`], for at most 24 bytes where at least as many can be written.
-#[inline(always)]
-pub(super) fn short(out: &mut [u8], end: usize, distance: usize, len: usize) -> Option<()> {
-    let from = end.checked_sub(distance)?;
-    if distance >= STEP {
-        let piece = *out.get(from..)?.first_chunk::<STEP>()?;
-        *out.get_mut(end..)?.first_chunk_mut()? = piece;
-        let piece = *out.get(from + STEP..)?.first_chunk::<8>()?;
-        *out.get_mut(end + STEP..)?.first_chunk_mut()? = piece;
-        Some(())
-    } else {
-        repeat(out, end, distance, len)
-    }
 }
 
 /// Copies in steps of `SIZE` bytes, which is at most the distance.
