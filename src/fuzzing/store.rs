@@ -49,6 +49,8 @@ const MOST_UNIT_BYTES: usize = 1 << 20;
 const CHOSEN: u8 = 1;
 const RECHUNK: u8 = 2;
 pub(super) const CHANGES: u8 = 4;
+/// Of an array that is chosen: that its grid is rectilinear.
+const RECTILINEAR: u8 = 128;
 
 /// The first byte chooses what the rest describes: values by key, or an array by choice with stored chunks. Whatever there is to open, list
 /// and read is an error or a value; a region gives the same elements whole and in parts, after a rechunk, and after a migration from Zarr v2; and what a
@@ -60,7 +62,7 @@ pub fn check(data: &[u8]) -> bool {
     if flags & CHOSEN == 0 {
         set_values(&store, &mut input);
     } else {
-        set_array(&store, &mut input);
+        set_array(&store, &mut input, flags & RECTILINEAR != 0);
     }
     check_store(store, flags)
 }
@@ -99,10 +101,11 @@ fn set_values(store: &MemoryStore, input: &mut Input<'_>) {
 }
 
 /// An array by choice, somewhat larger than its chunks, and stored chunks: the position in the grid, the length, and the bytes.
-fn set_array(store: &MemoryStore, input: &mut Input<'_>) {
+fn set_array(store: &MemoryStore, input: &mut Input<'_>, rectilinear: bool) {
     let recipe = Recipe::choose(input);
     let shape: Vec<u64> = recipe.chunk_shape().iter().map(|edge| edge + edge / 2).collect();
-    store.set(&Key::new("zarr.json").unwrap(), recipe.document(&shape).as_bytes()).unwrap();
+    let document = if rectilinear { recipe.rectilinear_document(&shape) } else { recipe.document(&shape) };
+    store.set(&Key::new("zarr.json").unwrap(), document.as_bytes()).unwrap();
     while !input.is_empty() {
         let (position, len) = (input.byte(), input.number());
         let index: String = (0..shape.len()).map(|axis| if position >> axis & 1 == 0 { "/0" } else { "/1" }).collect();
@@ -175,6 +178,33 @@ fn check_array(array: &Array, flags: u8, spotless: bool) {
     }
     if near.shape() == array.shape() && flags & RECHUNK != 0 {
         check_rechunk(array, &near, flags);
+    }
+    if flags & CHANGES != 0 {
+        check_write(array, &near);
+    }
+}
+
+/// What is written to a part of a region is read there, and the rest of it is what it was.
+fn check_write(array: &Array, region: &Region) {
+    let Ok(before) = read(array, region) else { return };
+    let part = Region::new(region.start(), region.shape().iter().map(|len| len.div_ceil(2)).collect::<Vec<_>>()).unwrap();
+    if array.data_type().is_variable_length() || part.is_empty() || is_lossy(array.metadata()) {
+        return;
+    }
+    let mut elements = array.read_bytes(&part).expect("a part of what was read");
+    elements.reverse();
+    // Elements of several numbers may be none when they are reversed; and an encoder may be wanting.
+    if array.write_bytes(&part, &elements).is_err() {
+        assert!(read(array, region).is_ok_and(|after| after == before), "elements have changed in a write that failed");
+        return;
+    }
+    assert!(array.read_bytes(&part).expect("what was written is read") == elements, "{part} is read as it was not written");
+    let after = read(array, region).expect("what was read before is read after a write");
+    let item_size = array.data_type().item_size();
+    let outside = Region::whole(region.shape()).indices().zip(before.chunks(item_size).zip(after.chunks(item_size)));
+    for (index, (before, after)) in outside {
+        let inside = index.iter().zip(part.shape()).all(|(at, len)| at < len);
+        assert!(inside || before == after, "the element at {index:?} of {region} has changed in a write to {part}");
     }
 }
 
@@ -256,7 +286,7 @@ fn is_lossy(metadata: &ArrayMetadata) -> bool {
 
 /// An array of each choice; and a group with an array and what is no node.
 pub fn seeds() -> Vec<Vec<u8>> {
-    let mut seeds = vec![hierarchy()];
+    let mut seeds = vec![hierarchy(), hierarchy_of_v2()];
     for (position, choices) in (0_u8..).zip(choices()) {
         let mut seed = vec![CHOSEN | position << 1];
         seed.extend(choices);
@@ -275,12 +305,30 @@ pub fn seeds() -> Vec<Vec<u8>> {
 fn hierarchy() -> Vec<u8> {
     let group = r#"{"zarr_format":3,"node_type":"group","attributes":{}}"#;
     let array = Recipe::choose(&mut Input::new(&[0; CHOICES])).document(&[6, 6]);
+    values(&[("zarr.json", group.as_bytes()), ("a/zarr.json", array.as_bytes()), ("a/c/1/0", &[7; 48]), ("c", b"no node")])
+}
+
+/// A group of Zarr v2 with an array, of which one chunk is stored.
+fn hierarchy_of_v2() -> Vec<u8> {
+    let array = r#"{"zarr_format":2,"shape":[3,4],"chunks":[2,4],"dtype":"<u2","fill_value":5,"order":"F","filters":[{"id":"delta","dtype":"<u2"}],
+        "compressor":null}"#;
+    let copies = format!(r#"{{"zarr_consolidated_format":1,"metadata":{{".zgroup":{{"zarr_format":2}},"a/.zarray":{array}}}}}"#);
+    values(&[
+        (".zgroup", br#"{"zarr_format":2}"#),
+        (".zattrs", br#"{"a":NaN}"#),
+        (".zmetadata", copies.as_bytes()),
+        ("a/.zarray", array.as_bytes()),
+        ("a/0.0", &[3; 16]),
+    ])
+}
+
+fn values(values: &[(&str, &[u8])]) -> Vec<u8> {
     let mut seed = vec![RECHUNK | CHANGES];
-    for (key, value) in [("zarr.json", group.as_bytes()), ("a/zarr.json", array.as_bytes()), ("a/c/1/0", &[7; 48]), ("c", b"no node")] {
-        let position = KEYS.iter().position(|known| *known == key).unwrap();
+    for (key, value) in values {
+        let position = KEYS.iter().position(|known| known == key).unwrap();
         seed.push(u8::try_from(position).unwrap());
         seed.extend(u16::try_from(value.len()).unwrap().to_le_bytes());
-        seed.extend(value);
+        seed.extend(*value);
     }
     seed
 }
