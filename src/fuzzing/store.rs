@@ -14,7 +14,7 @@ use crate::migrate::{MigrateOptions, migrate_in};
 use crate::rechunk::unstaged::{plan_array, rechunk_array};
 use crate::rechunk::{ChunkSpec, RechunkOptions, Shards, Strategy};
 use crate::region::Region;
-use crate::store::{Key, MemoryStore, Store};
+use crate::store::{Key, MemoryStore, Store, ZipStore};
 
 /// Keys that stores have, by number.
 const KEYS: &[&str] = &[
@@ -245,6 +245,8 @@ fn check_region(array: &Array, region: &Region, spotless: bool) {
         // All axes before have one element, so that the halves lie one behind the other.
         (Ok(whole), Ok(parts)) => assert!(whole == parts.concat(), "{region} differs from its halves along axis {axis}"),
         (Err(_), Err(_)) => {}
+        // FMT-ZIP-8: of a zip file, only what is read whole is checked.
+        (Err(Error::ChecksumMismatch { .. }), Ok(_)) if array.store().as_any().is::<ZipStore>() => {}
         (whole, parts) => panic!("{region} is read only whole or only in halves: {:?}, {:?}", whole.err(), parts.err()),
     }
 }
@@ -252,14 +254,12 @@ fn check_region(array: &Array, region: &Region, spotless: bool) {
 /// Rechunks an array of few elements in one of several ways: what was read before is read after, and what could not be read is an error.
 fn check_rechunk(array: &Array, whole: &Region, flags: u8) {
     let edges: Vec<u64> = array.shape().iter().zip(0..).map(|(len, axis)| 1 + (u64::from(flags >> 4) + axis) % len.clamp(&1, &7)).collect();
-    let mut options = RechunkOptions::new().chunks(ChunkSpec::from(edges)).shards(Shards::Remove).threads(1 + usize::from(flags >> 4 & 1));
-    if flags & 8 != 0 {
-        options = options.memory(24 << 20);
-    }
+    let options = RechunkOptions::new().chunks(ChunkSpec::from(edges)).shards(Shards::Remove).memory(24 << 20);
+    let mut options = options.threads(1 + usize::from(flags >> 4 & 1));
     if flags & 64 != 0 {
         options = options.fill(FillValue::zero(array.data_type()).to_text(array.data_type()));
     }
-    let Ok((metadata, plan)) = plan_array(array, &options) else { return };
+    let Ok((metadata, plan)) = plan_array(array, &options, flags & 8 != 0) else { return };
     let exact = !is_lossy(&metadata);
     let done = rechunk_array(array, (metadata, &plan), Arc::new(MemoryStore::new()), &std::env::temp_dir());
     match (read(array, whole), done) {
@@ -268,7 +268,7 @@ fn check_rechunk(array: &Array, whole: &Region, flags: u8) {
             assert!(after == before || !exact, "elements have changed: {plan:?}");
         }
         (Err(_), Err(_)) => {}
-        (Ok(_), Err(Error::InvalidArgument { .. })) if !exact => {}
+        (Ok(_), Err(Error::InvalidArgument { .. } | Error::Unsupported { .. })) if !exact => {}
         // What is damaged may be a part of a chunk that lies beyond the edge of the array.
         (Ok(_), Err(_)) if array.unit_pipeline().decodes_parts() || array.unit_pipeline().is_identity() => {}
         // Chunks that are moved are not looked into.
@@ -280,7 +280,8 @@ fn check_rechunk(array: &Array, whole: &Region, flags: u8) {
 /// Whether an encoder of the array takes something from elements, or refuses some.
 fn is_lossy(metadata: &ArrayMetadata) -> bool {
     let text = format!("{:?}", metadata.codecs.to_metadata());
-    let names = ["bitround", "quantize", "scale_offset", "cast_value", "astype", "fixedscaleoffset", "delta", "_bit\""];
+    let names =
+        ["bitround", "quantize", "scale_offset", "cast_value", "astype", "fixedscaleoffset", "delta", "_bit\"", "numcodecs.shuffle"];
     names.iter().any(|name| text.contains(name))
 }
 
@@ -290,7 +291,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
     for (position, choices) in (0_u8..).zip(choices()) {
         let mut seed = vec![CHOSEN | position << 1];
         seed.extend(choices);
-        for chunk in 0..2_u8 {
+        let chunks = if seed[0] & RECTILINEAR == 0 { 2 } else { 1 };
+        for chunk in 0..chunks {
             let Some(stored) = stored_chunk(&choices, &[chunk, 1, 0, 0, 0, 0, 0, 0, 0, 0, 5]) else { continue };
             let Ok(len) = u16::try_from(stored.len()) else { continue };
             seed.push(chunk);
