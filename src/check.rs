@@ -187,8 +187,19 @@ impl Walk<'_> {
             Ok(NodeMetadata::Array(_)) => self.array(prefix),
             Ok(NodeMetadata::Group(group)) => self.group(prefix, &group, depth),
             Err(Error::NotFound { .. }) => self.no_node(prefix, depth, true),
-            Err(error) => self.fault(&prefix.join(DOCUMENT)?, error),
+            Err(error) => self.fault(&self.document_of(prefix, &error)?, error),
         }
+    }
+
+    /// The key of the document of the node at `prefix` that gave an error.
+    fn document_of(&self, prefix: &Key, error: &Error) -> Result<Key> {
+        let place = match error {
+            Error::Metadata { key, .. } | Error::Unsupported { key, .. } | Error::Corrupt { key, .. } => key,
+            Error::Io { path, .. } => path,
+            _ => return prefix.join(DOCUMENT),
+        };
+        let keys = DOCUMENTS.iter().map(|name| prefix.join(name)).collect::<Result<Vec<_>>>()?;
+        Ok(keys.into_iter().find(|key| self.store.locate(key) == *place).unwrap_or(prefix.join(DOCUMENT)?))
     }
 
     fn read(&self, prefix: &Key) -> Result<NodeMetadata> {
@@ -283,9 +294,11 @@ impl Walk<'_> {
     }
 }
 
-/// The documents of nodes.
+/// The documents of nodes, of both formats.
+const DOCUMENTS: [&str; 5] = [DOCUMENT, ".zarray", ".zgroup", ".zattrs", ".zmetadata"];
+
 fn is_document(name: &str) -> bool {
-    [DOCUMENT, ".zarray", ".zgroup", ".zattrs", ".zmetadata"].contains(&name)
+    DOCUMENTS.contains(&name)
 }
 
 /// Names that programs give to files which take another name when they are complete: ours, those of zarr-python, TensorStore and zarrs.

@@ -25,6 +25,8 @@ mod shards;
 mod stores;
 #[path = "support/trees.rs"]
 mod trees;
+#[path = "hostile/v2.rs"]
+mod v2;
 #[path = "hostile/zipped.rs"]
 mod zipped;
 #[path = "support/zips.rs"]
@@ -114,7 +116,10 @@ fn survive(cases: &[Case]) {
         (case.make)(place);
         runs.extend(case.wants.iter().map(|want| (want.args.clone(), place.as_path())));
     }
-    let mut ran = confined(&runs).into_iter();
+    let ran = confined(&runs);
+    let (peak, slowest) = (ran.iter().map(|ran| ran.peak_rss_bytes).max(), ran.iter().map(|ran| ran.seconds).fold(0.0, f64::max));
+    eprintln!("{} stores, {} runs, {} MiB at most, {slowest:.1} s at most", cases.len(), ran.len(), peak.unwrap_or(0) >> 20);
+    let mut ran = ran.into_iter();
     let mut wrong = Vec::new();
     for case in cases {
         for want in &case.wants {
@@ -139,6 +144,7 @@ const THEMES: &[Theme] = &[
     names::cases,
     files::cases,
     zipped::cases,
+    v2::cases,
     bombs::cases,
 ];
 
@@ -184,6 +190,11 @@ fn names_and_paths() {
 #[test]
 fn file_types() {
     survive(&files::cases());
+}
+
+#[test]
+fn zarr_v2() {
+    survive(&v2::cases());
 }
 
 #[test]

@@ -10,7 +10,6 @@ use super::finding::{FindingCode, Place, sentence};
 use super::{Walk, count, is_document, is_leftover};
 use crate::array::{Array, ChunkFault, ChunkFaultKind, ChunkInspector};
 use crate::error::{Error, Result};
-use crate::metadata::DOCUMENT;
 use crate::store::{Entry, EntryKind, Key};
 
 /// A listing of what lies below an array.
@@ -30,7 +29,7 @@ impl Walk<'_> {
         count(&self.counts.arrays, 1);
         let array = match Array::open_in(self.store.clone(), prefix.clone()) {
             Ok(array) => array,
-            Err(error) => return self.fault(&prefix.join(DOCUMENT)?, error),
+            Err(error) => return self.fault(&self.document_of(prefix, &error)?, error),
         };
         let (each, budget) = (ChunkInspector::memory_bytes(&array).max(1), self.options.memory_bytes);
         let threads = usize::try_from(budget / each).unwrap_or(usize::MAX).min(self.options.threads);
@@ -47,7 +46,7 @@ impl Walk<'_> {
             let passed_over = listing.passed_over.get();
             if passed_over > 0 {
                 let needed = format!("a chunk with its codecs takes up to {each} bytes, more than the memory budget of {budget}");
-                self.found(FindingCode::NotChecked, prefix, format!("{passed_over} stored chunks were not decoded: {needed}"));
+                self.found(FindingCode::NotChecked, prefix, format!("stored chunks that were not decoded: {passed_over}; {needed}"));
             }
             // Without a sender, the workers end when the queue is empty.
             drop(listing);
@@ -85,6 +84,7 @@ impl Walk<'_> {
             ChunkFaultKind::Unsupported => FindingCode::Unsupported,
             // A zip file keeps a checksum of each value.
             ChunkFaultKind::Unreadable if matches!(fault.error, Error::ChecksumMismatch { .. }) => FindingCode::ChunkChecksum,
+            ChunkFaultKind::Unreadable if matches!(fault.error, Error::Unsupported { .. }) => FindingCode::Unsupported,
             ChunkFaultKind::Unreadable => FindingCode::Unreadable,
             ChunkFaultKind::Overlap => FindingCode::Overlap,
         };

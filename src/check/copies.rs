@@ -12,7 +12,7 @@ use crate::store::Key;
 
 /// Compares the copies in the document of the group at `prefix` with the documents, if it has any; the first difference is a finding.
 pub(super) fn check(walk: &Walk<'_>, prefix: &Key, group: &GroupMetadata) -> Result<()> {
-    let document = prefix.join(DOCUMENT)?;
+    let document = prefix.join(if group.zarr_format() == 2 { ".zmetadata" } else { DOCUMENT })?;
     let copies = match group.consolidated() {
         Ok(None) => return Ok(()),
         Ok(Some(copies)) => copies,

@@ -70,8 +70,12 @@ fn folder_in(store: &ZipStore) -> Result<Option<String>> {
     })?;
     let [folder] = folders.as_slice() else { return Ok(None) };
     let folder = Key::new(folder.as_str())?;
-    let found = !other && store.kind(&folder.join(DOCUMENT)?)? == Some(EntryKind::Value);
-    Ok(found.then(|| store.locate(&folder)))
+    for document in [DOCUMENT, ".zgroup", ".zarray"] {
+        if !other && store.kind(&folder.join(document)?)? == Some(EntryKind::Value) {
+            return Ok(Some(store.locate(&folder)));
+        }
+    }
+    Ok(None)
 }
 
 /// The file that `path` leads to or through, and what of the path comes behind it; none where there is no file on the way.

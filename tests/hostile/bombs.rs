@@ -34,7 +34,11 @@ const BOMBS: &[Bomb] = &[
     ("gzip", || codec("gzip", json!({"level": 1})), gzip_zeros),
     ("gzip in members", || codec("gzip", json!({"level": 1})), || gzipped(&vec![0; PIECE]).repeat(GIB / PIECE)),
     ("zlib", || codec("numcodecs.zlib", json!({"level": 1})), || [&[0x78, 0x01][..], &deflated_zeros(), &[0; 4]].concat()),
+    ("blosc", || codec("blosc", blosc()), || blosc_zeros(1 << 30)),
+    ("blosc that says 4 bytes", || codec("blosc", blosc()), || blosc_zeros(4)),
     ("bz2", || codec("numcodecs.bz2", json!({"level": 9})), bz2_zeros),
+    #[cfg(feature = "lzma")]
+    ("lzma", || codec("numcodecs.lzma", json!({"format": 1, "check": -1, "preset": null, "filters": null})), lzma_zeros),
     ("lz4", || codec("numcodecs.lz4", json!({"acceleration": 1})), lz4_zeros),
 ];
 
@@ -68,8 +72,31 @@ fn gzip_zeros() -> Vec<u8> {
     [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255][..], &deflated_zeros(), &[0; 8]].concat()
 }
 
+fn blosc() -> Value {
+    json!({"cname": "zstd", "clevel": 1, "shuffle": "noshuffle", "blocksize": 0})
+}
+
+/// A frame that says so many bytes, of 64 blocks that are all the same one: 16 MiB of zeros by zstd.
+fn blosc_zeros(content: u32) -> Vec<u8> {
+    let blocks = GIB / PIECE;
+    let stream = zstd::bulk::compress(&vec![0; PIECE], 1).unwrap();
+    let size = |len: usize| u32::try_from(len).unwrap().to_le_bytes();
+    let start = 16 + 4 * blocks;
+    let head = [&[2, 1, 0x90, 1][..], &content.to_le_bytes(), &size(PIECE), &size(start + 4 + stream.len())].concat();
+    [head, size(start).repeat(blocks), size(stream.len()).to_vec(), stream].concat()
+}
+
 fn bz2_zeros() -> Vec<u8> {
     let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::new(9));
+    encoder.write_all(&vec![0; PIECE]).unwrap();
+    encoder.finish().unwrap().repeat(GIB / PIECE)
+}
+
+/// Streams of xz, one behind the other.
+#[cfg(feature = "lzma")]
+fn lzma_zeros() -> Vec<u8> {
+    let options = lzma_rust2::XzOptions::with_preset(1);
+    let mut encoder = lzma_rust2::XzWriter::new(Vec::new(), options).unwrap();
     encoder.write_all(&vec![0; PIECE]).unwrap();
     encoder.finish().unwrap().repeat(GIB / PIECE)
 }

@@ -44,6 +44,7 @@ pub(crate) fn cases() -> Vec<Case> {
         cases.push(Case::new(&format!("{what} as a chunk"), replaced("s/c/0", *put), chunk));
     }
     cases.extend(directories());
+    cases.extend(roots());
     cases.extend(odd());
     cases
 }
@@ -92,6 +93,12 @@ fn directories() -> Vec<Case> {
                 ),
             ],
         ),
+    ]
+}
+
+/// What leads to a store, or does not.
+fn roots() -> Vec<Case> {
+    vec![
         Case::new(
             "the store behind a link",
             |root| {
@@ -141,7 +148,7 @@ fn odd() -> Vec<Case> {
     let mode = |file: &'static str| {
         move |root: &Path| {
             array(root, document().to_string(), &[1, 2, 3, 4]);
-            fs::set_permissions(root.join(file), Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(root.join(file), Permissions::from_mode(0o000)).unwrap();
         }
     };
     // Whoever may read everything reads these, too.

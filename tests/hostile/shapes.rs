@@ -199,14 +199,18 @@ pub(crate) fn codec_lists() -> Vec<Case> {
         ),
     ];
     let mut cases: Vec<Case> = bad.into_iter().map(|(name, codecs)| Case::document(name, json!({"codecs": codecs}), "/codecs")).collect();
-    let many = json!(std::iter::once(bytes.clone()).chain((0..32).map(|_| name("crc32c"))).collect::<Vec<_>>());
-    let wide =
-        json!({"shape": [1_u64 << 40], "chunk_grid": regular(json!([1_u64 << 40])), "codecs": [shard(json!([1]), json!([bytes]), index)]});
-    cases.extend([
+    cases.extend(too_much(nested, &bytes, &shard(json!([1]), json!([bytes]), index)));
+    cases
+}
+
+/// What is legal, and more than there is room for.
+fn too_much(nested: Value, bytes: &Value, shard: &Value) -> Vec<Case> {
+    let many = json!(std::iter::once(bytes.clone()).chain((0..32).map(|_| json!({"name": "crc32c"}))).collect::<Vec<_>>());
+    let wide = json!({"shape": [1_u64 << 40], "chunk_grid": regular(json!([1_u64 << 40])), "codecs": [shard]});
+    vec![
         Case::unsupported("shards nested 100 deep", json!({"codecs": nested}), "s/zarr.json").but("check"),
         Case::unsupported("33 codecs", json!({"codecs": many}), "33 codecs"),
         Case::unsupported("2^40 inner chunks", wide, "inner chunks"),
         Case::document("a byte order that is missing", json!({"data_type": "int32"}), "/codecs"),
-    ]);
-    cases
+    ]
 }

@@ -34,6 +34,13 @@ fn entry(name: &str, change: impl Fn(&mut ZipEntry), says: &str, found: &str) ->
     Case::new(name, file(zip(&entries)), wants)
 }
 
+/// A zip file that is refused whole for what it says of one entry.
+fn lying_entry(name: &str, change: impl Fn(&mut ZipEntry), says: &str) -> Case {
+    let mut entries = entries();
+    change(&mut entries[1]);
+    refused(name, zip(&entries), 4, says)
+}
+
 fn lying(change: impl FnOnce(&mut ZipEnd)) -> Vec<u8> {
     zip_with(&entries(), change)
 }
@@ -55,38 +62,11 @@ pub(crate) fn cases() -> Vec<Case> {
         refused("a zip directory at byte 4 GiB", lying(|end| end.start = u32::MAX), 4, "s.zip"),
         refused("a zip directory at the start", lying(|end| end.start = 0), 4, "must end at byte"),
         refused("a Zip64 record that disagrees", lying(|end| (end.wide, end.count) = (true, 7)), 4, "entries"),
-        refused(
-            "two zip entries in one place",
-            zip(&{
-                let mut all = entries();
-                all[1].offset = Some(0);
-                all
-            }),
-            4,
-            "overlaps",
-        ),
-        refused(
-            "a zip entry behind the end",
-            zip(&{
-                let mut all = entries();
-                all[1].offset = Some(1 << 31);
-                all
-            }),
-            4,
-            "overlaps",
-        ),
-        refused(
-            "a zip directory that is encrypted",
-            zip(&{
-                let mut all = entries();
-                all[1].flags = 1 << 13;
-                all
-            }),
-            4,
-            "encrypted",
-        ),
-        entry("a zip entry that is encrypted", |entry| entry.flags = 1, "encrypted", "unreadable"),
-        entry("a zip entry of method 14", |entry| entry.method = 14, "compression method 14", "unreadable"),
+        lying_entry("two zip entries in one place", |entry| entry.offset = Some(0), "overlaps"),
+        lying_entry("a zip entry behind the end", |entry| entry.offset = Some(1 << 31), "overlaps"),
+        lying_entry("a zip directory that is encrypted", |entry| entry.flags = 1 << 13, "encrypted"),
+        entry("a zip entry that is encrypted", |entry| entry.flags = 1, "encrypted", "warning unsupported"),
+        entry("a zip entry of method 14", |entry| entry.method = 14, "compression method 14", "warning unsupported"),
         entry("a zip entry with a wrong checksum", |entry| entry.crc ^= 1, "checksum mismatch", "chunk-checksum"),
         entry("a zip entry of another size", |entry| entry.size = 5, "cannot be", "unreadable"),
         entry("a zip entry under another name", |entry| entry.local_name = Some(b"c/1".to_vec()), "no local header", "unreadable"),

@@ -1,12 +1,14 @@
-"""The arrays of the interoperability corpus, as data: what write_corpus.py writes with each writer.
+"""The arrays of the interoperability corpus, as data: what write_corpus.py writes with each writer. Here: the core specification.
 
 A case is described in the words of zarr.json. Elements follow from the name of the case, so that a corpus is the same each time.
 """
 
-import zlib
+import json
 from dataclasses import dataclass, field
 
 import numpy as np
+
+import data_types
 
 INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 FLOATS = ["float16", "float32", "float64"]
@@ -15,6 +17,9 @@ CORE = ["bool", *INTEGERS, *FLOATS, *COMPLEX]
 
 TENSORSTORE = "tensorstore"
 ZARR_PYTHON = "zarr-python"
+ZARRS = "zarrs"
+# Bytes made from the specification by write_corpus.py itself.
+BY_HAND = "by-hand"
 WRITERS = (ZARR_PYTHON, TENSORSTORE)
 
 
@@ -23,7 +28,7 @@ class Case:
     name: str
     shape: tuple = (7, 5)
     chunk_shape: tuple = (3, 2)
-    dtype: str = "int32"
+    dtype: object = "int32"
     fill: object = 0
     filters: list = field(default_factory=list)
     serializer: dict = None
@@ -34,18 +39,74 @@ class Case:
     # Boxes (slices) that are written; what lies outside stays fill, and chunks outside stay missing.
     written: list = None
     writers: tuple = WRITERS
+    # What the case shows: its row in the table of forms. None: no row of its own.
+    form: str = None
+    # The elements that are handed to writers, where they are not `interesting`.
+    values: object = None
+    # What lossy codecs make of the elements that are written: a function of them.
+    stored_as: object = None
+    # A chunk grid that is not regular, as in zarr.json.
+    grid: dict = None
+    # Changes the document after a writer wrote the array: for forms that it reads, or should read, and does not write.
+    edit: object = None
+    # By hand: from index and elements of a whole chunk to its bytes, for what no installable writer writes.
+    encode: object = None
+
+    zarr_format = 3
 
     def codecs(self):
-        return [*self.filters, self.serializer or bytes_codec(), *self.compressors]
+        return [*self.filters, self.serializer or default_serializer(self.dtype), *self.compressors]
 
-    def elements(self):
-        """The whole array, little endian, C order."""
-        dtype = np.dtype(self.dtype).newbyteorder("<")
-        array = np.full(self.shape, fill_scalar(self.fill, self.dtype), dtype)
-        values = interesting(self.name, self.shape, self.dtype).astype(dtype)
+    def chunk_grid(self):
+        return self.grid or codec("regular", chunk_shape=list(self.chunk_shape))
+
+    def document(self):
+        """The zarr.json of the case."""
+        document = {
+            "zarr_format": 3,
+            "node_type": "array",
+            "shape": list(self.shape),
+            "data_type": self.dtype,
+            "chunk_grid": self.chunk_grid(),
+            "chunk_key_encoding": self.key_encoding,
+            "fill_value": self.fill,
+            "codecs": self.codecs(),
+            "attributes": self.attributes,
+        }
+        if self.dimension_names is not None:
+            document["dimension_names"] = self.dimension_names
+        return document
+
+    def numpy_type(self):
+        return data_types.numpy_type(self.dtype)
+
+    def fill_element(self):
+        return data_types.fill_scalar(self.fill, self.dtype)
+
+    def handed_over(self):
+        """The whole array as it is handed to a writer."""
+        array = np.empty(self.shape, self.numpy_type())
+        array[...] = self.fill_element()
+        values = data_types.interesting(self.name, self.shape, self.dtype) if self.values is None else self.values
         for box in [...] if self.written is None else self.written:
             array[box] = values[box]
         return array
+
+    def elements(self):
+        """The whole array as it is to be read."""
+        array = self.handed_over()
+        if self.stored_as is not None:
+            stored = self.stored_as(array).astype(array.dtype)
+            for box in [...] if self.written is None else self.written:
+                array[box] = stored[box]
+        return array
+
+
+def default_serializer(dtype):
+    """What zarr-python would take: bytes, or the codec of a type of variable length."""
+    if data_types.is_ragged(dtype):
+        return codec(f"vlen-{data_types.RAGGED[dtype]}")
+    return bytes_codec()
 
 
 def codec(name, **configuration):
@@ -82,53 +143,15 @@ def sharding(chunk_shape, codecs=None, index_codecs=None, index_location="end"):
     )
 
 
-def fill_scalar(form, dtype):
-    """A NumPy scalar from the JSON form of a fill value."""
-    dtype = np.dtype(dtype)
-    if dtype.kind == "c":
-        part = np.dtype(f"f{dtype.itemsize // 2}")
-        return np.array([fill_scalar(x, part) for x in form], part).view(dtype)[0]
-    if isinstance(form, str) and form.startswith("0x"):
-        return np.frombuffer(bytes.fromhex(form[2:]), dtype.newbyteorder(">")).astype(dtype)[0]
-    if isinstance(form, str):
-        return dtype.type({"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}[form])
-    return dtype.type(form)
-
-
-def interesting(name, shape, dtype):
-    """Elements for a case: runs that compress, noise that does not, and the extremes of the type."""
-    dtype = np.dtype(dtype)
-    rng = np.random.default_rng(zlib.crc32(name.encode()))
-    count = int(np.prod(shape, dtype=np.int64))
-    if dtype.kind == "b":
-        return (rng.integers(0, 2, count) == 1).reshape(shape)
-    if dtype.kind in "iu":
-        limits = np.iinfo(dtype)
-        values = rng.integers(limits.min, limits.max, count, dtype=dtype, endpoint=True)
-        special = [limits.min, limits.max, 0, 1]
-    else:
-        part = np.dtype(f"f{dtype.itemsize // (2 if dtype.kind == 'c' else 1)}")
-        parts = rng.standard_normal(count * dtype.itemsize // part.itemsize).astype(part)
-        values = parts.view(dtype)
-        info = np.finfo(part)
-        special = [np.nan, np.inf, -np.inf, -0.0, info.max, info.smallest_subnormal]
-        if dtype.kind == "c":
-            special = [complex(a, b) for a, b in zip(special, reversed(special))]
-    values[count // 3 : count // 2] = dtype.type(7)
-    for position, value in zip(rng.permutation(count), special):
-        values[position] = value
-    return values.reshape(shape)
-
-
 def of_types():
     for dtype in CORE:
         one_byte = np.dtype(dtype).itemsize == 1
         fill = {"b": False, "c": [0.0, 0.0]}.get(np.dtype(dtype).kind, 0)
         if one_byte:
-            yield Case(f"type_{dtype}", dtype=dtype, fill=fill, serializer=codec("bytes"))
+            yield Case(f"type_{dtype}", dtype=dtype, fill=fill, serializer=codec("bytes"), form=f"type {dtype}")
             continue
         for endian in ("little", "big"):
-            yield Case(f"type_{dtype}_{endian}", dtype=dtype, fill=fill, serializer=bytes_codec(endian))
+            yield Case(f"type_{dtype}_{endian}", dtype=dtype, fill=fill, serializer=bytes_codec(endian), form=f"type {dtype}")
 
 
 def of_fills():
@@ -149,8 +172,9 @@ def of_fills():
             # zarr-python writes every NaN as "NaN", whatever its bits.
             writers = (TENSORSTORE,) if str(fill).startswith("0x") else WRITERS
             # One chunk is written, in part; all others are missing.
-            yield Case(f"fill_{dtype}_{number}", dtype=dtype, fill=fill, written=corner, writers=writers)
-            yield Case(f"fill_{dtype}_{number}_nothing_written", dtype=dtype, fill=fill, written=[], writers=writers)
+            common = dict(dtype=dtype, fill=fill, writers=writers, form=f"fill {dtype} {json.dumps(fill)}")
+            yield Case(f"fill_{dtype}_{number}", written=corner, **common)
+            yield Case(f"fill_{dtype}_{number}_nothing_written", written=[], **common)
 
 
 def of_shapes():
@@ -167,9 +191,9 @@ def of_shapes():
         "thin": ((2, 300), (2, 7)),
     }
     for name, (shape, chunk_shape) in shapes.items():
-        yield Case(f"shape_{name}", shape=shape, chunk_shape=chunk_shape, dtype="float32", fill=0.0)
+        yield Case(f"shape_{name}", shape=shape, chunk_shape=chunk_shape, dtype="float32", fill=0.0, form="grid regular")
     sparse = [np.s_[0:2, 4:6, 3:6], np.s_[4:5, 0:4, 6:7]]
-    yield Case("missing_chunks", (5, 6, 7), (2, 4, 3), "uint16", 9, written=sparse)
+    yield Case("missing_chunks", (5, 6, 7), (2, 4, 3), "uint16", 9, written=sparse, form="grid regular")
 
 
 def of_codecs():
@@ -189,8 +213,9 @@ def of_codecs():
         "transpose_big": dict(filters=[transpose(1, 2, 0)], serializer=bytes_codec("big"), compressors=[zstd(1), crc32c()]),
     }
     for name, parts in chains.items():
-        yield Case(f"codec_{name}", (9, 10, 11), (4, 3, 5), "float64", 0.0, **parts)
-        yield Case(f"codec_{name}_int16", (9, 10, 11), (4, 3, 5), "int16", -1, written=[np.s_[0:5, 0:7, :]], **parts)
+        form = f"codec {name.split('_')[0]}"
+        yield Case(f"codec_{name}", (9, 10, 11), (4, 3, 5), "float64", 0.0, form=form, **parts)
+        yield Case(f"codec_{name}_int16", (9, 10, 11), (4, 3, 5), "int16", -1, written=[np.s_[0:5, 0:7, :]], form=form, **parts)
 
 
 def of_shards():
@@ -216,17 +241,20 @@ def of_shards():
     for name, serializer in serializers.items():
         # TensorStore refuses bytes -> bytes codecs behind a shard, at any depth.
         writers = (ZARR_PYTHON,) if name == "nested_start" else WRITERS
-        yield Case(f"shard_{name}", shape, shard, "int32", 0, serializer=serializer, writers=writers)
-        yield Case(f"shard_{name}_sparse", shape, shard, "float32", "NaN", serializer=serializer, written=sparse, writers=writers)
+        form = "codec sharding_indexed, nested" if "nested" in name else "codec sharding_indexed"
+        yield Case(f"shard_{name}", shape, shard, "int32", 0, serializer=serializer, writers=writers, form=form)
+        yield Case(f"shard_{name}_sparse", shape, shard, "float32", "NaN", serializer=serializer, written=sparse, writers=writers, form=form)
+    form = "codec sharding_indexed"
     line = sharding((10,), [little, zstd(1)])
-    yield Case("shard_line", (1003,), (100,), "uint8", 3, serializer=sharding((10,), [codec("bytes"), zstd(1)]))
-    yield Case("shard_line_complex", (103,), (20,), "complex64", [0.0, 0.0], serializer=line)
-    outer = dict(serializer=sharding((4, 3)), writers=(ZARR_PYTHON,))
+    yield Case("shard_line", (1003,), (100,), "uint8", 3, serializer=sharding((10,), [codec("bytes"), zstd(1)]), form=form)
+    yield Case("shard_line_complex", (103,), (20,), "complex64", [0.0, 0.0], serializer=line, form=form)
+    outer = dict(serializer=sharding((4, 3)), writers=(ZARR_PYTHON,), form="codec sharding_indexed with codecs behind it")
     yield Case("shard_behind_gzip", shape, shard, compressors=[gzip(1)], **outer)
     yield Case("shard_behind_crc32c", shape, shard, compressors=[crc32c()], **outer)
+    form = "codec transpose, then sharding_indexed"
     # zarr-python reads the inner chunk shape in array axes (zarr-python#2050), so only TensorStore writes the uneven one.
-    yield Case("transpose_shard_square", (17, 13), (6, 6), filters=[transpose(1, 0)], serializer=sharding((3, 3)))
-    uneven = dict(filters=[transpose(2, 0, 1)], serializer=sharding((5, 2, 3), [little, zstd()]), writers=(TENSORSTORE,))
+    yield Case("transpose_shard_square", (17, 13), (6, 6), filters=[transpose(1, 0)], serializer=sharding((3, 3)), form=form)
+    uneven = dict(filters=[transpose(2, 0, 1)], serializer=sharding((5, 2, 3), [little, zstd()]), writers=(TENSORSTORE,), form=form)
     yield Case("transpose_shard_uneven", (9, 10, 11), (4, 6, 5), "int16", **uneven)
 
 
@@ -235,8 +263,9 @@ def of_documents():
         for separator in ("/", "."):
             label = f"{name}_{'slash' if separator == '/' else 'dot'}"
             encoding = codec(name, separator=separator)
-            yield Case(f"keys_{label}", key_encoding=encoding)
-            yield Case(f"keys_{label}_scalar", (), (), key_encoding=encoding)
+            form = f"keys {name} {separator}"
+            yield Case(f"keys_{label}", key_encoding=encoding, form=form)
+            yield Case(f"keys_{label}_scalar", (), (), key_encoding=encoding, form=form)
     yield Case("dimension_names", dimension_names=["y", "x"])
     yield Case("dimension_names_null", dimension_names=[None, "Länge λ"])
     yield Case("attributes", attributes=ATTRIBUTES)

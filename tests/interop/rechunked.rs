@@ -1,13 +1,19 @@
 //! What the command line rechunked, as zarr-python, TensorStore, zarrs and xarray read it.
 
+use std::collections::HashSet;
+
 use super::*;
 
-/// Runs `rezarr rechunk`, which must do, and gives its report of the array at `path` below the source. Nothing here cuts the power, so
-/// nothing waits for the disk.
-fn rechunk(source: &Path, target: &Path, options: &[&str], path: &str) -> Value {
+/// `rezarr rechunk`. Nothing here cuts the power, so nothing waits for the disk.
+fn command(source: &Path, target: &Path, options: &[&str]) -> Command {
     let mut binary = Command::new(env!("CARGO_BIN_EXE_rezarr"));
     binary.arg("rechunk").args([source, target]).args(options).args(["--no-sync", "--json"]);
-    let report: Value = serde_json::from_slice(&python::run(&mut binary, "rezarr failed").stdout).unwrap();
+    binary
+}
+
+/// Runs `rezarr rechunk`, which must do, and gives its report of the array at `path` below the source.
+fn rechunk(source: &Path, target: &Path, options: &[&str], path: &str) -> Value {
+    let report: Value = serde_json::from_slice(&python::run(&mut command(source, target, options), "rezarr failed").stdout).unwrap();
     report["arrays"].as_array().unwrap().iter().find(|array| array["path"] == path).unwrap().clone()
 }
 
@@ -34,13 +40,13 @@ fn edges(shape: &[u64], edge: impl Fn(u64) -> u64) -> String {
 fn other_chunks(shape: &[u64]) -> Vec<String> {
     let rest = edges(&shape[1..], |len| len / 3 + 1);
     let chunks = if rest.is_empty() { "all".to_owned() } else { format!("all,{rest}") };
-    ["--chunks", &chunks, "--shards", "none", "--memory", "8MiB"].map(str::to_owned).into()
+    ["--chunks", &chunks, "--shards", "none", "--memory", "128MiB"].map(str::to_owned).into()
 }
 
 /// Other chunks in shards of two along each axis, under other codecs.
 fn other_shards(shape: &[u64]) -> Vec<String> {
     let (chunks, shards) = (edges(shape, |len| len / 5 + 1), edges(shape, |len| 2 * (len / 5 + 1)));
-    ["--chunks", &chunks, "--shards", &shards, "--codec", "zstd:1,crc32c", "--memory", "8MiB"].map(str::to_owned).into()
+    ["--chunks", &chunks, "--shards", &shards, "--codec", "zstd:1,crc32c", "--memory", "128MiB"].map(str::to_owned).into()
 }
 
 #[test]
@@ -49,9 +55,10 @@ fn others_read_what_rezarr_rechunked() {
         return;
     }
     let directory = scratch();
-    let mut entries = Vec::new();
+    let (mut entries, mut wrong, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
     let ways: [(&str, Options); 2] = [("chunks", other_chunks), ("shards", other_shards)];
-    for entry in corpus() {
+    // What one writer wrote says enough; that all are read alike is shown elsewhere.
+    for entry in corpus().iter().filter(|entry| seen.insert(entry.text("name"))) {
         let shape: Vec<u64> = serde_json::from_value(entry.json["shape"].clone()).unwrap();
         for (way, options) in ways {
             let path = format!("{way}/{}", entry.path);
@@ -59,11 +66,22 @@ fn others_read_what_rezarr_rechunked() {
             fs::create_dir_all(target.parent().unwrap()).unwrap();
             // A scalar has no axis to be cut: its codecs change.
             let options = if shape.is_empty() { vec!["--codec".to_owned(), "gzip:1".to_owned()] } else { options(&shape) };
-            rechunk(&entry.directory(), &target, &options.iter().map(String::as_str).collect::<Vec<_>>(), "");
-            entries.push(entry.copied_to(&path));
+            let mut command = command(&entry.directory(), &target, &options.iter().map(String::as_str).collect::<Vec<_>>());
+            let output = command.output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            // The one way keeps the codecs of the source, the other does not.
+            match forms::refusal(entry, way == "chunks") {
+                Some(words) if output.status.success() || !said.contains(words) => {
+                    wrong.push(format!("{path}: {said:?}, expected {words:?}"))
+                }
+                None if !output.status.success() => wrong.push(format!("{path}: {said}")),
+                Some(_) => {}
+                None => entries.push(entry.copied_to(&path)),
+            }
         }
     }
-    judge(directory.path(), &entries);
+    none(&wrong);
+    judge(directory.path(), &entries).expect();
 }
 
 /// Real data, from one map a chunk to one pixel's series a chunk, single and sharded, and back.
@@ -130,5 +148,5 @@ fn a_survey_rechunked_through_the_spill_file_is_identical() {
         entries.push(json!({"path": format!("{name}/lightcurves"), "raw": raw, "shape": shape, "dtype": "float32",
             "dimension_names": ["object", "epoch", "band", "quantity"]}));
     }
-    judge(directory.path(), &entries);
+    judge(directory.path(), &entries).expect();
 }

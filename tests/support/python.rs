@@ -38,13 +38,22 @@ where
     I: IntoIterator<Item = S>,
     S: AsRef<OsStr>,
 {
+    run(&mut command(script, args), &format!("{script} found a difference, or failed itself"))
+}
+
+/// The command that [`python`] runs.
+pub(crate) fn command<I, S>(script: &str, args: I) -> Command
+where
+    I: IntoIterator<Item = S>,
+    S: AsRef<OsStr>,
+{
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(script);
     let mut command = Command::new(interpreter());
     command.args(["-X", "utf8"]).arg(path).args(args);
     // Compiled modules lie in the environment and not in the source tree; only what is imported is ever compiled.
     command.env("PYTHONPYCACHEPREFIX", target_directory().join("interop-venv/pycache")).env_remove("PYTHONDONTWRITEBYTECODE");
     command.env_remove("PYTHONPATH").env_remove("PYTHONHOME");
-    run(&mut command, &format!("{script} found a difference, or failed itself"))
+    command
 }
 
 /// Runs a command to its end.

@@ -1,21 +1,13 @@
-//! The crate zarrs as a judge: the package `tests/zarrs-judge`, built when first needed, reads what a manifest lists.
+//! The crate zarrs as a judge: the package `tests/zarrs-judge`, built when first needed, reads and writes what a manifest lists. `tests/interop/read_corpus.py` and `write_corpus.py` start it.
 
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::sync::OnceLock;
 
 use super::python::{SKIP_VARIABLE, run, target_directory};
-
-/// Lets zarrs read the arrays of `<directory>/manifest.json` and compare them with their raw dumps.
-///
-/// # Panics
-/// If an array differs or is not read, with all that the judge said.
-pub(crate) fn read(directory: &Path) -> Output {
-    run(Command::new(judge()).arg("read").arg(directory), "zarrs found a difference, or failed itself")
-}
 
 /// The binary of the judge, built when first asked for. Cargo's own lock keeps parallel builds apart, but waits in silence: ours says who is building.
 pub(crate) fn judge() -> &'static Path {

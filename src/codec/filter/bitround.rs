@@ -1,7 +1,7 @@
 //! The `bitround` codec: the last bits of each number rounded away, so that it compresses better.
 
 use crate::codec::configuration;
-use crate::dtype::DataType;
+use crate::dtype::{DataType, Format};
 use crate::error::{Error, Result};
 use crate::json::NamedConfig;
 
@@ -34,10 +34,11 @@ impl BitRound {
             DataType::Float64 => (Some(52), 8),
             DataType::Complex64 if !numcodecs => (Some(23), 4),
             DataType::Complex128 if !numcodecs => (Some(52), 8),
+            _ if data_type.floats().is_some_and(|(format, _)| format == Format::BF16) && !numcodecs => (Some(7), 2),
             DataType::Int8 | DataType::UInt8 if !numcodecs => (None, 1),
             DataType::Int16 | DataType::UInt16 if !numcodecs => (None, 2),
             DataType::Int32 | DataType::UInt32 if !numcodecs => (None, 4),
-            DataType::Int64 | DataType::UInt64 if !numcodecs => (None, 8),
+            DataType::Int64 | DataType::UInt64 | DataType::DateTime64 { .. } | DataType::TimeDelta64 { .. } if !numcodecs => (None, 8),
             _ => return Err(Error::unsupported(format!("{} for data type {data_type}; supported are numbers", config.name))),
         };
         let most = mantissa.map_or(8 * size, |bits| bits as usize);

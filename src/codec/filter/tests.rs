@@ -72,7 +72,7 @@ fn native(data_type: &DataType, bytes: &[u8]) -> Vec<u8> {
     decode(&zeroed(&json!([little()]), &[count], data_type).unwrap(), bytes).unwrap()
 }
 
-/// FMT-AA-20 to FMT-AA-26
+/// FMT-AA-20, FMT-AA-21, FMT-AA-22, FMT-AA-23, FMT-AA-24, FMT-AA-25 and FMT-AA-26
 #[test]
 fn numcodecs_makes_the_same_bytes() {
     for (codec, data_type, elements, encoded, decoded) in golden::GOLDEN {

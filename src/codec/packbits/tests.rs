@@ -57,6 +57,20 @@ fn signs_are_extended_and_low_bits_are_zero() {
     let whole = codec(&DataType::Int64, json!({}), 1).unwrap();
     assert_eq!(encode(&whole, &(-2_i64).to_ne_bytes()), (-2_i64).to_le_bytes());
     assert_eq!(decode(&whole, &(-2_i64).to_le_bytes()).unwrap(), (-2_i64).to_ne_bytes());
+    // Types narrower than a byte: four, two of them and one and a third in a byte.
+    for (data_type, elements, expected) in [
+        (DataType::Int2, vec![1, 0xfe, 0xff, 0, 1], vec![0b0011_1001, 0b01]),
+        (DataType::Int4, vec![7, 0xf8, 0xff], vec![0x87, 0x0f]),
+        (DataType::UInt2, vec![1, 2, 3, 0, 1], vec![0b0011_1001, 0b01]),
+        (DataType::UInt4, vec![7, 8, 15], vec![0x87, 0x0f]),
+        (DataType::from_name("float6_e2m3fn").unwrap(), vec![0b10_0001, 0b01_1110], vec![0b1010_0001, 0b0111]),
+        (DataType::from_name("float4_e2m1fn").unwrap(), vec![9, 3], vec![0x39]),
+        (DataType::from_name("bfloat16").unwrap(), 0x3fc0_u16.to_ne_bytes().to_vec(), vec![0xc0, 0x3f]),
+    ] {
+        let codec = codec(&data_type, json!({}), elements.len() / data_type.item_size()).unwrap();
+        assert_eq!(encode(&codec, &elements), expected, "{data_type}");
+        assert_eq!(decode(&codec, &expected).unwrap(), elements, "{data_type}");
+    }
     // Complex numbers: each part for itself.
     let halves = codec(&DataType::Complex64, json!({"first_bit": 16}), 1).unwrap();
     let parts = [1.5_f32.to_ne_bytes(), (-2.0_f32).to_ne_bytes()].concat();
@@ -91,10 +105,10 @@ fn damage_and_wrong_objects_are_refused() {
 
 fn cases() -> impl Strategy<Value = (DataType, u32, u32, &'static str, Vec<u8>)> {
     use DataType as T;
-    let types = vec![T::Bool, T::Int8, T::UInt16, T::Int32, T::UInt64, T::Int64, T::Float32, T::Complex128];
+    let types = vec![T::Bool, T::Int2, T::UInt4, T::Int8, T::UInt16, T::Int32, T::UInt64, T::Int64, T::Float32, T::Complex128];
     (prop::sample::select(types), 0_u32..64, 0_u32..64, prop::sample::select(vec!["none", "first_byte", "last_byte"]), 0_usize..20)
         .prop_flat_map(|(data_type, a, b, padding, count)| {
-            let bits = if data_type == T::Bool { 1 } else { 8 * u32::try_from(data_type.swap_size()).unwrap() };
+            let bits = numbers(&data_type).unwrap().0;
             let (a, b) = (a % bits, b % bits);
             let bytes = (count + 1) * data_type.item_size();
             (Just(data_type), Just(a.min(b)), Just(a.max(b)), Just(padding), prop::collection::vec(any::<u8>(), bytes))
@@ -107,6 +121,7 @@ proptest! {
         if data_type == DataType::Bool {
             elements.iter_mut().for_each(|byte| *byte &= 1);
         }
+        data_type.normalise(&mut elements);
         let count = elements.len() / data_type.item_size();
         let object = json!({"padding_encoding": padding, "first_bit": first, "last_bit": last});
         let codec = codec(&data_type, object, count).unwrap();

@@ -156,6 +156,7 @@ fn bits_are_rounded_away() {
         (keep(1), "int16", json!([3, 5, 1000]), json!([4, 4, 1024])),
         (keep(8), "uint8", json!([255, 127]), json!([255, 127])),
         (keep(3), "float32", json!([1.40625, "Infinity"]), json!([1.375, "Infinity"])),
+        (keep(3), "bfloat16", json!([1.40625]), json!([1.375])),
         (keep(3), "complex64", json!([[1.40625, -3.3]]), json!([[1.375, -3.25]])),
     ] {
         check(&codec, (data_type, numbers), (data_type, expected.clone()), expected);
