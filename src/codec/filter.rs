@@ -148,10 +148,10 @@ impl Filter {
         let mut fill = vec![0; filter.form.data_type.item_size()];
         let mut from = form.fill.as_bytes().to_vec();
         if filter.step.in_place() {
-            filter.step.action.encode(Cells::InPlace(&mut from)).map_err(in_fill)?;
+            filter.step.action.encode_fill(Cells::InPlace(&mut from)).map_err(in_fill)?;
             fill = from;
         } else {
-            filter.step.action.encode(Cells::Apart(&from, &mut fill)).map_err(in_fill)?;
+            filter.step.action.encode_fill(Cells::Apart(&from, &mut fill)).map_err(in_fill)?;
         }
         let fill = FillValue::from_bytes(&filter.form.data_type, &fill)?;
         Ok(Self { form: Form { fill, ..filter.form }, ..filter })
@@ -261,6 +261,10 @@ impl Action {
             Self::Quantize(codec) => Some(codec.sizes()),
             _ => None,
         }
+    }
+
+    fn encode_fill(&self, cells: Cells<'_>) -> Result<()> {
+        if let Self::CastValue(codec) = self { codec.encode_fill(cells) } else { self.encode(cells) }
     }
 
     fn encode(&self, cells: Cells<'_>) -> Result<()> {

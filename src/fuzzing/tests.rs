@@ -96,8 +96,10 @@ fn holds(name: &str) {
     });
     let any_bytes = prop::collection::vec(any::<u8>(), 0..300).prop_map(Shown);
     seeds.iter().for_each(|seed| assert!((target.check)(seed), "a seed of {name} is refused: b\"{}\"", seed.escape_ascii()));
-    proptest!(ProptestConfig::with_cases(400), |(data in changed)| { (target.check)(&data.0); });
-    proptest!(ProptestConfig::with_cases(100), |(data in any_bytes)| { (target.check)(&data.0); });
+    // What fails becomes a seed, rather than a number that leads to other inputs once a seed is added.
+    let cases = |cases| ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    proptest!(cases(400), |(data in changed)| { (target.check)(&data.0); });
+    proptest!(cases(100), |(data in any_bytes)| { (target.check)(&data.0); });
     (target.check)(&[]);
 }
 

@@ -287,6 +287,12 @@ fn cheapest(problem: &Problem, budget: u64, threads: usize) -> Option<Plan> {
     best
 }
 
+/// The plan of a shuffle, where one is possible, though another strategy may be cheaper.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn by_shuffle(problem: &Problem, budget_bytes: u64, threads: usize) -> Option<Plan> {
+    if problem.identical || problem.gathered.is_some() { None } else { shuffle(problem, budget_bytes, threads, threads) }
+}
+
 /// Numbers of threads that are tried: all, half of them, and so on to one.
 fn halves(threads: usize) -> impl Iterator<Item = usize> {
     std::iter::successors(Some(threads), |&n| (n > 1).then_some(n / 2))

@@ -9,18 +9,20 @@ use crate::metadata::ArrayMetadata;
 use crate::rechunk::RechunkOptions;
 use crate::rechunk::execute::Control;
 use crate::rechunk::job::target_metadata;
-use crate::rechunk::plan::{Plan, plan};
+use crate::rechunk::plan::{Plan, by_shuffle, plan};
 use crate::rechunk::run::{problem, run};
 use crate::store::{Key, MemoryStore, Store};
 
-/// What an array becomes, and how.
+/// What an array becomes, and how: by a shuffle if one is wanted and possible.
 ///
 /// # Errors
 /// As [`crate::rechunk::plan_rechunk`].
-pub(crate) fn plan_array(source: &Array, options: &RechunkOptions<'_>) -> Result<(ArrayMetadata, Plan)> {
+pub(crate) fn plan_array(source: &Array, options: &RechunkOptions<'_>, shuffle: bool) -> Result<(ArrayMetadata, Plan)> {
     let metadata = target_metadata(source.metadata(), options)?;
     let target = Array::with_metadata(Arc::new(MemoryStore::new()), Key::root(), metadata.clone())?;
-    let plan = plan(&problem(source, &target), options.memory_bytes, options.threads)?;
+    let problem = problem(source, &target);
+    let shuffled = if shuffle { by_shuffle(&problem, options.memory_bytes, options.threads) } else { None };
+    let plan = shuffled.map_or_else(|| plan(&problem, options.memory_bytes, options.threads), Ok)?;
     Ok((metadata, plan))
 }
 

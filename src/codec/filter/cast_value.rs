@@ -79,24 +79,44 @@ impl CastValue {
         (self.decoded.size(), self.encoded.size())
     }
 
+    /// Refuses also what could not be decoded again: the largest integers may become floats beyond all integers.
     pub(super) fn encode(&self, cells: Cells<'_>) -> Result<()> {
-        let fault = |number: String| Error::invalid(format!("{}: {number} has no place in {:?}", Self::NAME, self.encoded));
-        with_number!(self.decoded, A => with_number!(self.encoded, B => self.cast::<A, B>(cells, &self.encode_map, fault)))
+        let no_place =
+            |number: Wide, data_type: NumberType| Error::invalid(format!("{}: {number:?} has no place in {data_type:?}", Self::NAME));
+        with_number!(self.decoded, A => with_number!(self.encoded, B => {
+            let (there, back) = (read_map::<A, B>(&self.encode_map), read_map::<B, A>(&self.decode_map));
+            cells.try_map(|number: A| {
+                let encoded: B = self.cast(number, &there).ok_or_else(|| no_place(number.widen(), self.encoded))?;
+                self.cast::<B, A>(encoded, &back).ok_or_else(|| no_place(encoded.widen(), self.decoded))?;
+                Ok(encoded)
+            })
+        }))
+    }
+
+    /// Encodes a fill value, which is known without being decoded.
+    pub(super) fn encode_fill(&self, cells: Cells<'_>) -> Result<()> {
+        let fault = |number: Wide| Error::invalid(format!("{}: {number:?} has no place in {:?}", Self::NAME, self.encoded));
+        with_number!(self.decoded, A => with_number!(self.encoded, B => self.cast_all::<A, B>(cells, &self.encode_map, fault)))
     }
 
     pub(super) fn decode(&self, cells: Cells<'_>) -> Result<()> {
-        let fault = |number: String| Error::corrupt(format!("{}: {number} has no place in {:?}", Self::NAME, self.decoded));
-        with_number!(self.encoded, A => with_number!(self.decoded, B => self.cast::<A, B>(cells, &self.decode_map, fault)))
+        let fault = |number: Wide| Error::corrupt(format!("{}: {number:?} has no place in {:?}", Self::NAME, self.decoded));
+        with_number!(self.encoded, A => with_number!(self.decoded, B => self.cast_all::<A, B>(cells, &self.decode_map, fault)))
     }
 
-    fn cast<A: Number, B: Number>(&self, cells: Cells<'_>, map: &ScalarMap, fault: impl Fn(String) -> Error) -> Result<()> {
-        let map: Vec<(A, B)> = map.iter().map(|(from, to)| (A::read(from), B::read(to))).collect();
+    fn cast_all<A: Number, B: Number>(&self, cells: Cells<'_>, map: &ScalarMap, fault: impl Fn(Wide) -> Error) -> Result<()> {
+        let map = read_map::<A, B>(map);
+        cells.try_map(|number: A| self.cast(number, &map).ok_or_else(|| fault(number.widen())))
+    }
+
+    /// What becomes of a number; none where it has no place in the other type.
+    fn cast<A: Number, B: Number>(&self, number: A, map: &[(A, B)]) -> Option<B> {
         #[expect(clippy::eq_op, reason = "what is no number differs from itself")]
         let same = |a: A, b: A| a == b || (a != a && b != b);
-        cells.try_map(|number: A| match map.iter().find(|(from, _)| same(*from, number)) {
-            Some((_, to)) => Ok(*to),
-            None => self.value::<B>(number.widen()).ok_or_else(|| fault(format!("{:?}", number.widen()))),
-        })
+        match map.iter().find(|(from, _)| same(*from, number)) {
+            Some((_, to)) => Some(*to),
+            None => self.value::<B>(number.widen()),
+        }
     }
 
     /// The value in another type; none where it has no place there.
@@ -184,6 +204,10 @@ impl CastValue {
             OutOfRange::Error | OutOfRange::Wrap => None,
         }
     }
+}
+
+fn read_map<A: Number, B: Number>(map: &ScalarMap) -> Vec<(A, B)> {
+    map.iter().map(|(from, to)| (A::read(from), B::read(to))).collect()
 }
 
 impl Rounding {

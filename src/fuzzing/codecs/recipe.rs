@@ -55,8 +55,19 @@ impl Recipe {
         self.shape.chunk
     }
 
-    /// The document of an array of this shape.
+    /// The document of an array of this shape, in chunks that are all alike.
     pub(in crate::fuzzing) fn document(&self, shape: &[u64]) -> String {
+        self.document_in(shape, &regular(self.shape.chunk))
+    }
+
+    /// The document of an array of this shape, along each axis of which chunks are as long as in a regular grid and three times that in turn.
+    pub(in crate::fuzzing) fn rectilinear_document(&self, shape: &[u64]) -> String {
+        let edges: Vec<String> = self.shape.chunk.iter().map(|edge| format!("[{edge},[{},1],[{edge},9]]", 3 * edge)).collect();
+        let grid = format!(r#"{{"name":"rectilinear","configuration":{{"kind":"inline","chunk_shapes":[{}]}}}}"#, edges.join(","));
+        self.document_in(shape, &grid)
+    }
+
+    fn document_in(&self, shape: &[u64], grid: &str) -> String {
         let list = |numbers: &[u64]| Value::from(numbers).to_string();
         let mut inner = self.shape.inner.to_vec();
         if self.transposed {
@@ -66,7 +77,7 @@ impl Recipe {
         let codecs: Vec<_> = self.codecs.iter().map(|codec| codec.json).collect();
         let codecs = codecs.join(",").replace("$order", &order).replace("$inner", &list(&inner)).replace("$numpy", self.data_type.numpy);
         let codecs = codecs.replace("$ones", &list(&vec![1; inner.len()]));
-        document(self.data_type, (shape, self.shape.chunk), &codecs)
+        document(self.data_type, (shape, grid), &codecs)
     }
 
     /// An array of one chunk; none where the parts do not fit each other.
@@ -75,9 +86,13 @@ impl Recipe {
     }
 }
 
-fn document(data_type: &Type, (shape, chunk): (&[u64], &[u64]), codecs: &str) -> String {
+fn regular(chunk: &[u64]) -> String {
+    format!(r#"{{"name":"regular","configuration":{{"chunk_shape":{chunk:?}}}}}"#)
+}
+
+fn document(data_type: &Type, (shape, grid): (&[u64], &str), codecs: &str) -> String {
     format!(
-        r#"{{"zarr_format":3,"node_type":"array","shape":{shape:?},"data_type":{},"chunk_grid":{{"name":"regular","configuration":{{"chunk_shape":{chunk:?}}}}},
+        r#"{{"zarr_format":3,"node_type":"array","shape":{shape:?},"data_type":{},"chunk_grid":{grid},
         "chunk_key_encoding":"default","fill_value":{},"codecs":[{codecs}]}}"#,
         data_type.json, data_type.fill,
     )
@@ -86,7 +101,7 @@ fn document(data_type: &Type, (shape, chunk): (&[u64], &[u64]), codecs: &str) ->
 /// An array of so many bytes that go through one codec alone.
 pub(super) fn bytes_through(codec: &str, len: usize) -> Option<Rc<ArrayMetadata>> {
     let byte = TYPES.iter().find(|known| known.json.contains("int8"))?;
-    known::array(document(byte, (&[len as u64], &[len as u64]), &format!("\"bytes\",{codec}")))
+    known::array(document(byte, (&[len as u64], &regular(&[len as u64])), &format!("\"bytes\",{codec}")))
 }
 
 /// Choices with which each line of each table occurs, with the first data type and filter that it fits; and some of everything. Only
