@@ -5,7 +5,6 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::dtype::{DataType, FillValue};
-use crate::json::NamedConfig;
 
 /// Whether zarr-python has a name of its own for a type.
 pub(super) fn has(data_type: &DataType) -> bool {
@@ -21,23 +20,6 @@ pub(super) fn data_type(data_type: &DataType) -> Value {
             json!({"name": "structured", "configuration": {"fields": fields}})
         }
         _ => data_type.to_json(),
-    }
-}
-
-/// Says the byte order of `structured` elements where `bytes` does not: zarr-python leaves it out there, and means little endian (FMT-AA-1).
-pub(super) fn say_endian(codecs: &mut [NamedConfig]) {
-    for codec in codecs {
-        match codec.name.as_str() {
-            "bytes" => drop(codec.configuration.entry("endian").or_insert_with(|| Value::from("little"))),
-            "sharding_indexed" => {
-                let Some(Value::Array(inner)) = codec.configuration.get_mut("codecs") else { continue };
-                // What is no codec stays, and is refused where codecs are built.
-                let Ok(mut named) = inner.iter().map(NamedConfig::from_json).collect::<Result<Vec<_>, _>>() else { continue };
-                say_endian(&mut named);
-                *inner = named.iter().map(NamedConfig::to_json).collect();
-            }
-            _ => {}
-        }
     }
 }
 

@@ -38,10 +38,7 @@ impl ArrayDocument {
         let (data_type, raw_bytes) = read(&mut members, "data_type", DataType::from_json)?;
         let grid = read(&mut members, "chunk_grid", |grid| grid::read(grid, &shape, data_type.item_size()))?;
         let key_encoding = read(&mut members, "chunk_key_encoding", read_key_encoding)?;
-        let mut codecs = read(&mut members, "codecs", read_codecs)?;
-        if raw_bytes && matches!(data_type, DataType::Struct(_)) {
-            dialect::say_endian(&mut codecs);
-        }
+        let codecs = read(&mut members, "codecs", read_codecs)?;
         let big = packs_big_endian(&codecs);
         let fill = read(&mut members, "fill_value", |value| FillValue::from_json_in_order(&data_type, value, big))?;
         let attributes = match members.take("attributes") {
