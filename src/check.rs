@@ -108,7 +108,7 @@ impl CheckReport {
 /// Those of opening the path, where there is no node at all; [`Error::Cancelled`]. What is wrong is a finding and not an error.
 pub fn check(path: impl AsRef<Path>, options: CheckOptions<'_>) -> Result<CheckReport> {
     let store = open_store(path.as_ref(), options.read_mode)?;
-    let memory_bytes = within_limit(options.memory_bytes, &mut Vec::new());
+    let memory_bytes = within_limit(options.memory_bytes, &mut Vec::new()).saturating_sub(store.held_bytes());
     let walk = Walk { store, options: CheckOptions { memory_bytes, ..options }, findings: Mutex::default(), counts: Counts::default() };
     match read_node(&*walk.store, &Key::root()) {
         Err(error @ Error::NotFound { .. }) => return Err(error),
