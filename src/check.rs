@@ -112,7 +112,7 @@ pub fn check(path: impl AsRef<Path>, options: CheckOptions<'_>) -> Result<CheckR
 
 /// As [`check`], for the root of a store.
 pub(crate) fn check_in(store: Arc<dyn Store>, options: CheckOptions<'_>) -> Result<CheckReport> {
-    let memory_bytes = within_limit(options.memory_bytes, &mut Vec::new());
+    let memory_bytes = within_limit(options.memory_bytes, &mut Vec::new()).saturating_sub(store.held_bytes());
     let walk = Walk { store, options: CheckOptions { memory_bytes, ..options }, findings: Mutex::default(), counts: Counts::default() };
     match read_node(&*walk.store, &Key::root()) {
         Err(error @ Error::NotFound { .. }) => return Err(error),

@@ -249,6 +249,11 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// A path or name for messages: where `key` is, as a person would say it.
     fn locate(&self, key: &Key) -> String;
 
+    /// What the store itself holds in memory as long as it is open, in bytes: the directory of a zip file.
+    fn held_bytes(&self) -> u64 {
+        0
+    }
+
     /// This store as [`std::any::Any`], so that [`Store::copy_from`] can find out that both sides are file systems.
     fn as_any(&self) -> &dyn std::any::Any;
 }

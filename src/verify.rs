@@ -198,14 +198,14 @@ impl Tree {
         Ok(Self { store, nodes })
     }
 
-    /// Bytes of text that are held for the whole comparison.
+    /// Bytes of text, and of the directory of a zip file, that are held for the whole comparison.
     fn document_bytes(&self) -> u64 {
         let text = |found: &Found| match found {
             Found::Known(NodeMetadata::Array(array)) => array.text_bytes(),
             Found::Known(NodeMetadata::Group(group)) => group.text_bytes(),
             Found::Unsupported(_) => 0,
         };
-        self.nodes.values().map(|found| text(found) as u64).sum()
+        self.nodes.values().map(|found| text(found) as u64).fold(self.store.held_bytes(), u64::saturating_add)
     }
 
     fn array(&self, path: &str, metadata: &ArrayMetadata) -> Result<Array> {

@@ -17,7 +17,7 @@ use rezarr::{Attributes, Group};
 use tempfile::TempDir;
 
 use arrays::{create, elements, layout, metadata};
-use cli::{prints, prints_json, refuses};
+use cli::{prints, prints_json, refuses, rezarr};
 use trees::{directory, names};
 use zips::{ZipEntry, zip};
 
@@ -123,4 +123,21 @@ fn what_is_wrong_with_a_zip_file_names_the_entry() {
     fs::write(at.join("folder.zip"), zip(&[ZipEntry::stored("store.zarr/zarr.json", &document)])).unwrap();
     refuses(at, "info folder.zip", 3, "folder.zip: not found: an array or group (no zarr.json; the zip file holds folder.zip/store.zarr)");
     assert_eq!(prints_json(at, "info folder.zip/store.zarr --json")["chunks_initialized"], 0);
+}
+
+/// RCK-3: the directory of a zip file is held for the whole run.
+#[test]
+fn many_entries_are_a_share_of_the_budget() {
+    let root = directory();
+    let document = r#"{"zarr_format": 3, "node_type": "array", "shape": [40000], "data_type": "uint8", "fill_value": 0, "codecs": [{"name": "bytes"}],
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [1]}}, "chunk_key_encoding": {"name": "default"}}"#;
+    let mut entries = vec![ZipEntry::stored("zarr.json", document.as_bytes())];
+    entries.extend((0..40_000).map(|i| ZipEntry::stored(&format!("c/{i}"), &[1])));
+    fs::write(root.path().join("many.zip"), zip(&entries)).unwrap();
+    let plan = prints_json(root.path(), "plan many.zip --chunks 40000 --json");
+    let shares = plan[0]["plan"]["memory"].as_array().unwrap();
+    let held = shares.iter().find(|share| share["what"] == "metadata documents, zip directories").unwrap();
+    assert!(held["each_bytes"].as_u64().unwrap() > 40_000 * 40, "{held}");
+    let refused = rezarr(root.path(), "plan many.zip --chunks 40000 --memory 1MiB");
+    assert!(refused.code == Some(5) && refused.stderr.contains("directory of a zip file"), "{}", refused.stderr);
 }

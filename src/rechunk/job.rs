@@ -34,7 +34,7 @@ pub(crate) struct Job {
     pub(crate) carried: Vec<Carried>,
     /// Groups, parents first.
     pub(crate) groups: Vec<GroupTask>,
-    /// What is held of documents for the whole run, in bytes.
+    /// What is held of documents, and of the directory of a zip file, for the whole run, in bytes.
     document_bytes: u64,
 }
 
@@ -52,7 +52,8 @@ impl Job {
     /// Looks at the source and plans every array, before anything is written.
     pub(crate) fn prepare(source: &Path, options: &RechunkOptions<'_>, budget_bytes: u64) -> Result<Self> {
         let store: Arc<dyn Store> = open_store(source, options.read_mode)?;
-        let mut job = Self { source: store.clone(), tasks: Vec::new(), carried: Vec::new(), groups: Vec::new(), document_bytes: 0 };
+        let mut job =
+            Self { source: store.clone(), tasks: Vec::new(), carried: Vec::new(), groups: Vec::new(), document_bytes: store.held_bytes() };
         match Node::open_in(store.clone(), Key::root())? {
             Node::Array(array) => {
                 let metadata = target_metadata(array.metadata(), options).map_err(|error| named(error, &array))?;
@@ -99,7 +100,9 @@ impl Job {
         if self.document_bytes <= budget_bytes {
             return Ok(());
         }
-        let what = String::from("the metadata documents of this group are held for the whole run, and more are to come");
+        let what = String::from(
+            "the metadata documents of this group (and the directory of a zip file) are held for the whole run, and more are to come",
+        );
         Err(Error::BudgetTooSmall { required_bytes: self.document_bytes, budget_bytes, what })
     }
 

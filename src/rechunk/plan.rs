@@ -190,12 +190,12 @@ pub(crate) fn plan_beside(problem: &Problem, budget_bytes: u64, document_bytes: 
     }
     let mut plan = plan(problem, budget_bytes.saturating_sub(document_bytes), threads).map_err(|error| match error {
         Error::BudgetTooSmall { required_bytes, what, .. } => {
-            let what = format!("{what}, beside documents of {document_bytes} bytes");
+            let what = format!("{what}, beside documents of {document_bytes} bytes, with the directory of a zip file");
             Error::BudgetTooSmall { required_bytes: required_bytes.saturating_add(document_bytes), budget_bytes, what }
         }
         error => error,
     })?;
-    plan.memory.push(Share { what: "metadata documents", count: 1, each_bytes: document_bytes });
+    plan.memory.push(Share { what: "metadata documents, zip directories", count: 1, each_bytes: document_bytes });
     plan.budget_bytes = budget_bytes;
     plan.memory_bytes = plan.memory_bytes.saturating_add(document_bytes);
     plan.peak_rss_bytes = plan.peak_rss_bytes.saturating_add(document_bytes);

@@ -195,6 +195,10 @@ impl Store for ZipStore {
         self.name(key).map_or_else(|_| key.to_string(), |name| self.shown(&name))
     }
 
+    fn held_bytes(&self) -> u64 {
+        self.directory.held_bytes()
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }

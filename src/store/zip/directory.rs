@@ -62,7 +62,15 @@ impl Directory {
         }
         directory.check_places(end.start)?;
         directory.sort();
+        // It is held for as long as the file is open.
+        directory.names.shrink_to_fit();
+        directory.records.shrink_to_fit();
         Ok(directory)
+    }
+
+    /// What it takes in memory, in bytes.
+    pub(super) fn held_bytes(&self) -> u64 {
+        (self.names.capacity() + self.records.capacity() * size_of::<Record>()) as u64
     }
 
     fn read_records(&mut self, file: &OwnedFd, end: End) -> Result<()> {
