@@ -47,5 +47,10 @@ fn rectilinear_grids_are_asked_for_and_shown() {
     prints(at, "rechunk months again --chunks 10,4 -q");
     assert!(prints(at, "verify year again").contains("equal"));
     refuses(at, "rechunk year short --chunks day=31+28", 2, "year: axis 0: the chunk edges sum to 59, the axis has 100 elements");
-    refuses(at, "rechunk year bad --chunks day=31+", 2, "chunk edges \"31+\": accepted are lists such as 31+28+31 or 30x12");
+    refuses(
+        at,
+        "rechunk year bad --chunks day=31+",
+        2,
+        "invalid value 'day=31+' for '--chunks <SPEC>': chunk edges \"31+\": accepted are lists such as 31+28+31 or 30x12; see --help",
+    );
 }

@@ -89,8 +89,9 @@ fn codecs_and_types_that_are_not_known() {
     edit(root.path(), "\"bytes\"", "\"lzw\"");
     let lzma = if cfg!(feature = "lzma") { " numcodecs.lzma," } else { "" };
     let codecs = format!(
-        "bytes, transpose, sharding_indexed, gzip, zstd, crc32c, numcodecs.zlib, numcodecs.bz2, numcodecs.lz4,{lzma} numcodecs.shuffle, \
-         numcodecs.crc32, numcodecs.crc32c, numcodecs.adler32, numcodecs.fletcher32, numcodecs.jenkins_lookup3"
+        "bytes, sharding_indexed, packbits, vlen-utf8, vlen-bytes, transpose, reshape, bitround, cast_value, scale_offset, numcodecs.astype, \
+         numcodecs.bitround, numcodecs.delta, numcodecs.fixedscaleoffset, numcodecs.packbits, numcodecs.quantize, gzip, zstd, blosc, crc32c, \
+         numcodecs.zlib, numcodecs.bz2, numcodecs.lz4,{lzma} numcodecs.shuffle, numcodecs.crc32, numcodecs.crc32c, numcodecs.adler32, numcodecs.fletcher32, numcodecs.jenkins_lookup3"
     );
     let message = format!("a/zarr.json: unsupported: codec \"lzw\"; supported are {codecs}");
     for arguments in ["rechunk a b --chunks 1,1", "info a", "verify a a", "get a"] {
@@ -121,8 +122,10 @@ fn chunks_and_shards_that_do_not_fit() {
 #[test]
 fn words_that_are_not_understood() {
     let root = with_array();
-    let edge = |text: &str| format!("chunk edge {text:?}: accepted are whole numbers from 1 on, and `all`; see --help");
-    let codecs = "accepted are none, zstd[:LEVEL], gzip[:LEVEL], lz4, zlib[:LEVEL], bz2[:LEVEL], lzma[:PRESET], shuffle[:SIZE], crc32c, crc32, adler32, fletcher32, big, transpose:A-B-C, joined by commas, or a JSON list of codec objects";
+    let edge = |text: &str| {
+        format!("chunk edge {text:?}: accepted are whole numbers from 1 on, `all`, and lists such as 31+28+31 or 30x12; see --help")
+    };
+    let codecs = "accepted are none, zstd[:LEVEL], gzip[:LEVEL], blosc[:CNAME:LEVEL:SHUFFLE], lz4, zlib[:LEVEL], bz2[:LEVEL], lzma[:PRESET], shuffle[:SIZE], crc32c, crc32, adler32, fletcher32, big, transpose:A-B-C, joined by commas, or a JSON list of codec objects";
     let size = "accepted are sizes such as 67108864, 64MiB, 2GiB or 500MB; see --help";
     let cases = [
         ("--chunks 0,1", format!("invalid value '0,1' for '--chunks <SPEC>': {}", edge("0"))),

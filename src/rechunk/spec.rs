@@ -66,7 +66,9 @@ impl FromStr for Edge {
     fn from_str(text: &str) -> Result<Self> {
         match text.trim() {
             "all" | "-1" => Ok(Self::All),
-            list if list.contains(['+', 'x']) => edge_list(list).map(Self::List),
+            list if list.contains('+') || (list.contains('x') && list.starts_with(|c: char| c.is_ascii_digit())) => {
+                edge_list(list).map(Self::List)
+            }
             number => match number.parse::<u64>() {
                 Ok(edge) if edge > 0 => Ok(Self::Elements(edge)),
                 _ => Err(Error::invalid(format!(
