@@ -48,6 +48,8 @@ pub mod fuzzing;
 mod grid;
 mod group;
 mod json;
+#[doc(hidden)]
+pub mod measuring;
 mod metadata;
 mod migrate;
 mod process;

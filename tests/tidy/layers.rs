@@ -27,6 +27,7 @@ pub(crate) const LEVELS: &[(&str, u32)] = &[
     ("check", 8),
     ("demo", 8),
     ("vector", 8),
+    ("measuring", 5),
     ("fuzzing", 9),
 ];
 

@@ -1,0 +1,70 @@
+//! One chunk and its codecs alone, without store and array, for `examples/codec_throughput.rs` to measure. No part of the interface.
+
+use crate::codec::Scratch;
+use crate::error::{Error, Result};
+use crate::metadata::ArrayMetadata;
+
+/// The codecs of an array's chunks, with the buffers and contexts that a thread of a rechunk keeps from chunk to chunk.
+pub struct ChunkCodecs {
+    metadata: ArrayMetadata,
+    scratch: Scratch,
+    encoded: Vec<u8>,
+    decoded: Vec<u8>,
+}
+
+impl ChunkCodecs {
+    /// For the chunks of an array on a regular grid whose elements are of fixed size.
+    pub fn new(metadata: ArrayMetadata) -> Self {
+        Self { metadata, scratch: Scratch::default(), encoded: Vec::new(), decoded: Vec::new() }
+    }
+
+    /// Encodes a whole chunk, keeps the result, and gives its size. `elements` is working space: afterwards its bytes may be others.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] where these are not the elements of a chunk, and those of codecs.
+    pub fn encode(&mut self, elements: &mut [u8]) -> Result<usize> {
+        let expected = self.metadata.codecs.chunk_bytes();
+        if elements.len() != expected {
+            return Err(Error::invalid(format!("{} bytes of elements; a chunk has {expected}", elements.len())));
+        }
+        let encoded = &mut self.encoded;
+        encoded.clear();
+        self.metadata.codecs.encode(elements, &mut self.scratch, &mut |piece| {
+            encoded.extend_from_slice(piece);
+            Ok(())
+        })?;
+        Ok(encoded.len())
+    }
+
+    /// Decodes the chunk that was encoded last.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] where none was, and those of codecs.
+    pub fn decode(&mut self) -> Result<&[u8]> {
+        let found = self.metadata.codecs.decode(&self.encoded, &mut self.scratch, &mut self.decoded)?;
+        found.ok_or_else(|| Error::corrupt("a chunk without elements"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::Codecs;
+    use crate::dtype::DataType;
+    use crate::metadata::Layout;
+
+    #[test]
+    fn what_is_measured_is_what_codecs_do() {
+        let codecs: Codecs = "big,zstd:1,crc32c".parse().unwrap();
+        let layout = Layout { chunk_shape: vec![100], shard_shape: None, codecs };
+        let mut chunk = ChunkCodecs::new(ArrayMetadata::new([100], DataType::Int16, None, &layout).unwrap());
+        assert!(chunk.decode().is_err(), "nothing is encoded yet");
+        let elements: Vec<u8> = (0..200).map(|byte| byte / 50).collect();
+        let size = chunk.encode(&mut elements.clone()).unwrap();
+        assert!(size < 100, "{size}");
+        for _ in 0..2 {
+            assert_eq!(chunk.decode().unwrap(), elements);
+        }
+        assert!(matches!(chunk.encode(&mut [0; 3]), Err(Error::InvalidArgument { .. })));
+    }
+}
