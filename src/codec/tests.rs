@@ -302,6 +302,26 @@ fn hostile_indexes_are_refused() {
     }
 }
 
+/// FMT-BB-6: a stream that takes long and holds little cannot stand for many inner chunks.
+#[test]
+fn inner_chunks_share_no_more_than_they_could_need() {
+    let gzip = json!({"name": "gzip", "configuration": {"level": 1}});
+    for (data_type, name) in [(DataType::UInt8, "bytes"), (DataType::String, "vlen-utf8")] {
+        let codecs = json!([sharded(&[1], &json!([{"name": name}, gzip]), "end")]);
+        let pipeline = build(&codecs, &[4000], &data_type, &FillValue::zero(&data_type)).unwrap();
+        let sharding = pipeline.sharding().unwrap();
+        let shard_bytes = (1 << 20) + sharding.index_bytes();
+        let shared = |len: u64| {
+            let mut index = ShardIndex::empty(4000).unwrap();
+            (0..4000).for_each(|position| index.set(position, 0, len));
+            sharding.decode_index(&sharding.encode_index(&index).unwrap(), shard_bytes)
+        };
+        assert!(shared(60).is_ok());
+        let error = shared(1 << 20).unwrap_err();
+        assert!(matches!(&error, Error::Corrupt { what, .. } if what.contains("4194304000 bytes in all")), "{error}");
+    }
+}
+
 #[test]
 fn errors_name_the_inner_chunk() {
     let transposed = json!([{"name": "transpose", "configuration": {"order": [1, 0]}},
