@@ -442,6 +442,24 @@ fn single_bytes_have_no_endian_in_metadata() {
 }
 
 #[test]
+fn buffers_stay_within_the_bounds_chunk_after_chunk() {
+    let cast = |to: &str| json!({"name": "cast_value", "configuration": {"data_type": to}});
+    let shuffle = json!({"name": "numcodecs.shuffle", "configuration": {"elementsize": 1}});
+    for filters in [vec![cast("int64"), cast("int32")], vec![cast("int64"), cast("int32"), cast("int64")], vec![cast("int64")]] {
+        let codecs: Vec<Value> = filters.into_iter().chain([little(), shuffle.clone(), json!({"name": "zstd"})]).collect();
+        let pipeline = uint16(&json!(codecs), &[40]).unwrap();
+        let (mut scratch, data) = (Scratch::default(), vec![0; pipeline.chunk_bytes()]);
+        for _ in 0..5 {
+            let encoded = encode(&pipeline, &data, &mut scratch).unwrap();
+            assert!(scratch.held_bytes() as u64 <= pipeline.encode_memory(), "{codecs:?}: {}", scratch.held_bytes());
+            let (mut scratch, mut out) = (Scratch::default(), Vec::new());
+            (0..5).for_each(|_| assert!(pipeline.decode(&encoded, &mut scratch, &mut out).unwrap().is_some()));
+            assert!(scratch.held_bytes() as u64 <= pipeline.decode_memory(), "{codecs:?}: {}", scratch.held_bytes());
+        }
+    }
+}
+
+#[test]
 fn memory_bounds_grow_with_what_is_done() {
     let plain = uint16(&json!([little()]), &[1 << 20]).unwrap();
     assert_eq!((plain.encode_memory(), plain.decode_memory(), plain.encoded_bound()), (0, 0, 2 << 20));
