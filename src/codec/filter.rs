@@ -58,6 +58,8 @@ pub(super) struct Form {
     pub(super) shape: Vec<u64>,
     pub(super) data_type: DataType,
     pub(super) fill: FillValue,
+    /// Whether shape and fill value stand for those of any array: what depends on them is not looked at.
+    pub(super) stands_in: bool,
 }
 
 impl Form {
@@ -147,11 +149,15 @@ impl Filter {
         // The fill value is encoded like the elements.
         let mut fill = vec![0; filter.form.data_type.item_size()];
         let mut from = form.fill.as_bytes().to_vec();
-        if filter.step.in_place() {
-            filter.step.action.encode(Cells::InPlace(&mut from)).map_err(in_fill)?;
+        let encoded = if filter.step.in_place() {
+            let encoded = filter.step.action.encode(Cells::InPlace(&mut from));
             fill = from;
+            encoded
         } else {
-            filter.step.action.encode(Cells::Apart(&from, &mut fill)).map_err(in_fill)?;
+            filter.step.action.encode(Cells::Apart(&from, &mut fill))
+        };
+        if !form.stands_in {
+            encoded.map_err(in_fill)?;
         }
         let fill = FillValue::from_bytes(&filter.form.data_type, &fill)?;
         Ok(Self { form: Form { fill, ..filter.form }, ..filter })
@@ -195,7 +201,7 @@ impl Filter {
         Cells::Apart(form.fill.as_bytes(), &mut fill).cast(decoded.number, encoded.number);
         let fill = FillValue::from_bytes(&encoded.data_type(), &fill)?;
         let in_order = matches!(action, Action::Delta(_));
-        let filter = Self::new(action, form, Form { shape: form.shape.clone(), data_type: encoded.data_type(), fill })?;
+        let filter = Self::new(action, form, Form { data_type: encoded.data_type(), fill, ..form.clone() })?;
         let decoded_order = decoded.big.map(|big| (big, decoded.number.size()));
         Ok(Self { in_order, decoded_order, encoded_order: encoded.big, ..filter })
     }
