@@ -9,6 +9,7 @@ use crate::codec::sharding::{Sharding, Surroundings};
 use crate::codec::transpose::Transpose;
 use crate::codec::vlen::Vlen;
 use crate::codec::{ArrayToBytes, ByteOrder, CodecPipeline, Stored, filter, reshape};
+use crate::dtype::{DataType, FillValue};
 use crate::error::{Error, Result};
 use crate::json::NamedConfig;
 use crate::region::{MAX_RANK, c_strides, element_count};
@@ -44,31 +45,16 @@ struct Kinds {
 
 /// Builds the pipeline of `codecs` with the transpositions that surround it put before them, for chunks in array axes.
 pub(super) fn pipeline(codecs: &[NamedConfig], around: &Surroundings<'_>) -> Result<CodecPipeline> {
-    let pipeline = of_any_size(codecs, around)?;
-    let size = matches!(pipeline.array_to_bytes, ArrayToBytes::Bytes(_)).then_some(pipeline.stored.bytes as u64);
-    chain::check_sizes(&pipeline.bytes_to_bytes, codecs.len() - pipeline.bytes_to_bytes.len(), size)?;
-    Ok(pipeline)
-}
-
-/// The same for chunks that stand for those of any size: whether all codecs can do with it is not looked at.
-pub(super) fn of_any_size(codecs: &[NamedConfig], around: &Surroundings<'_>) -> Result<CodecPipeline> {
-    if codecs.len() > MAX_CODECS {
-        return Err(Error::unsupported(format!("a list of {} codecs; at most {MAX_CODECS} are supported", codecs.len())));
-    }
     let shape = around.chunk_shape;
     if shape.len() > MAX_RANK {
         return Err(Error::unsupported(format!("chunks of shape {shape:?}; at most rank {MAX_RANK} is supported")));
     }
-    let mut form = Form { shape: shape.to_vec(), data_type: around.data_type.clone(), fill: around.fill.clone() };
+    let mut form = Form { shape: shape.to_vec(), data_type: around.data_type.clone(), fill: around.fill.clone(), stands_in: false };
     let chunk_bytes = form.bytes()?;
     form.shape = Transpose::compose(around.transposes, shape.len()).iter().map(|&axis| shape[axis]).collect();
-    let mut kinds = Kinds::new(form, around);
-    for (i, config) in codecs.iter().enumerate() {
-        kinds.add(config, around).map_err(|error| error.within(&format!("/{i}")))?;
-    }
-    let Some((_, array_to_bytes)) = kinds.array_to_bytes else {
-        return Err(Error::metadata("", format!("no array->bytes codec; exactly one of {} is needed", ARRAY_TO_BYTES.join(", "))));
-    };
+    let (kinds, array_to_bytes) = Kinds::read(codecs, form, around).map_err(|(_, error)| error)?;
+    let size = matches!(array_to_bytes, ArrayToBytes::Bytes(_)).then_some(kinds.form.bytes()? as u64);
+    chain::check_sizes(&kinds.bytes_to_bytes, codecs.len() - kinds.bytes_to_bytes.len(), size)?;
     let item_size = around.data_type.item_size();
     let order = Transpose::compose(&kinds.transposes, shape.len());
     let encoded_shape: Vec<u64> = order.iter().map(|&axis| shape[axis]).collect();
@@ -95,7 +81,35 @@ pub(super) fn of_any_size(codecs: &[NamedConfig], around: &Surroundings<'_>) -> 
     })
 }
 
+/// Checks what can be said of `codecs` without an array of `rank`, with a data type that stands for others: neither the fill value nor any size
+/// is looked at. With the error comes the position of the codec that it is about.
+pub(super) fn check(codecs: &[NamedConfig], rank: usize, data_type: &DataType) -> std::result::Result<(), (usize, Error)> {
+    let (shape, fill) = (vec![1; rank.min(MAX_RANK)], FillValue::zero(data_type));
+    let around = Surroundings { transposes: &[], chunk_shape: &shape, data_type, fill: &fill, depth: 0, order: None };
+    let form = Form { shape: shape.clone(), data_type: data_type.clone(), fill: fill.clone(), stands_in: true };
+    let (kinds, _) = Kinds::read(codecs, form, &around)?;
+    chain::check_encodable(&kinds.bytes_to_bytes).map_err(|error| (codecs.len(), error))
+}
+
 impl Kinds {
+    /// Reads a list of codecs for the array `form`. With an error comes the position of the codec that it is about.
+    fn read(codecs: &[NamedConfig], form: Form, around: &Surroundings<'_>) -> std::result::Result<(Self, ArrayToBytes), (usize, Error)> {
+        if codecs.len() > MAX_CODECS {
+            return Err((0, Error::unsupported(format!("a list of {} codecs; at most {MAX_CODECS} are supported", codecs.len()))));
+        }
+        let mut kinds = Self::new(form, around);
+        for (i, config) in codecs.iter().enumerate() {
+            kinds.add(config, around).map_err(|error| (i, error.within(&format!("/{i}"))))?;
+        }
+        match kinds.array_to_bytes.take() {
+            Some((_, array_to_bytes)) => Ok((kinds, array_to_bytes)),
+            None => {
+                let what = format!("no array->bytes codec; exactly one of {} is needed", ARRAY_TO_BYTES.join(", "));
+                Err((codecs.len(), Error::metadata("", what)))
+            }
+        }
+    }
+
     fn new(form: Form, around: &Surroundings<'_>) -> Self {
         Self {
             transposes: around.transposes.to_vec(),
@@ -171,7 +185,7 @@ impl Kinds {
                 return Err(Error::unsupported(what));
             }
             reshape::NAME => {
-                let shape = reshape::encoded_shape(config, &self.form.shape)?;
+                let shape = reshape::encoded_shape(config, &self.form.shape, self.form.stands_in)?;
                 self.steps.push(Step::reshape(&self.form)?);
                 self.form.shape = shape;
                 self.in_order = true;
@@ -206,7 +220,7 @@ impl Kinds {
     }
 
     fn array_to_bytes(&mut self, config: &NamedConfig, around: &Surroundings<'_>) -> Result<ArrayToBytes> {
-        let Form { shape, data_type, fill } = &self.form;
+        let Form { shape, data_type, fill, .. } = &self.form;
         Ok(match config.name.as_str() {
             Bytes::NAME => {
                 let codec = match (around.order, self.big) {

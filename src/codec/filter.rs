@@ -58,6 +58,8 @@ pub(super) struct Form {
     pub(super) shape: Vec<u64>,
     pub(super) data_type: DataType,
     pub(super) fill: FillValue,
+    /// Whether shape and fill value stand for those of any array: what depends on them is not looked at.
+    pub(super) stands_in: bool,
 }
 
 impl Form {
@@ -147,11 +149,15 @@ impl Filter {
         // The fill value is encoded like the elements.
         let mut fill = vec![0; filter.form.data_type.item_size()];
         let mut from = form.fill.as_bytes().to_vec();
-        if filter.step.in_place() {
-            filter.step.action.encode_fill(Cells::InPlace(&mut from)).map_err(in_fill)?;
+        let encoded = if filter.step.in_place() {
+            let encoded = filter.step.action.encode_fill(Cells::InPlace(&mut from));
             fill = from;
+            encoded
         } else {
-            filter.step.action.encode_fill(Cells::Apart(&from, &mut fill)).map_err(in_fill)?;
+            filter.step.action.encode_fill(Cells::Apart(&from, &mut fill))
+        };
+        if !form.stands_in {
+            encoded.map_err(in_fill)?;
         }
         let fill = FillValue::from_bytes(&filter.form.data_type, &fill)?;
         Ok(Self { form: Form { fill, ..filter.form }, ..filter })
@@ -195,7 +201,7 @@ impl Filter {
         Cells::Apart(form.fill.as_bytes(), &mut fill).cast(decoded.number, encoded.number);
         let fill = FillValue::from_bytes(&encoded.data_type(), &fill)?;
         let in_order = matches!(action, Action::Delta(_));
-        let filter = Self::new(action, form, Form { shape: form.shape.clone(), data_type: encoded.data_type(), fill })?;
+        let filter = Self::new(action, form, Form { data_type: encoded.data_type(), fill, ..form.clone() })?;
         let decoded_order = decoded.big.map(|big| (big, decoded.number.size()));
         Ok(Self { in_order, decoded_order, encoded_order: encoded.big, ..filter })
     }
@@ -207,7 +213,7 @@ impl Filter {
         }
         let codec = PackBits::new(form.bytes()?);
         let fill = FillValue::from_bytes(&DataType::UInt8, form.fill.as_bytes())?;
-        let encoded = Form { shape: vec![codec.encoded_bytes() as u64], data_type: DataType::UInt8, fill };
+        let encoded = Form { shape: vec![codec.encoded_bytes() as u64], data_type: DataType::UInt8, fill, ..*form };
         Ok(Self { in_order: true, ..Self::new(Action::PackBits(codec), form, encoded)? })
     }
 
@@ -340,21 +346,18 @@ pub(super) fn decode(
         fetch(scratch, out)?;
         return steps.iter().rev().try_for_each(|step| step.action.decode(Cells::InPlace(out)));
     };
-    let mut buffer = scratch.take();
-    fetch(scratch, &mut buffer)?;
+    let mut pair = Pair::take(&steps[first_apart + 1..], scratch);
+    fetch(scratch, &mut pair.current)?;
     for step in steps[first_apart + 1..].iter().rev() {
         if step.in_place() {
-            step.action.decode(Cells::InPlace(&mut buffer))?;
+            step.action.decode(Cells::InPlace(&mut pair.current))?;
         } else {
-            let mut next = scratch.take_len(step.decoded_bytes)?;
-            step.action.decode(Cells::Apart(&buffer, &mut next))?;
-            std::mem::swap(&mut buffer, &mut next);
-            scratch.give(next);
+            pair.pass(step.decoded_bytes, |cells| step.action.decode(cells))?;
         }
     }
     resize(out, steps[first_apart].decoded_bytes)?;
-    steps[first_apart].action.decode(Cells::Apart(&buffer, out))?;
-    scratch.give(buffer);
+    steps[first_apart].action.decode(Cells::Apart(&pair.current, out))?;
+    pair.give(scratch);
     steps[..first_apart].iter().rev().try_for_each(|step| step.action.decode(Cells::InPlace(out)))
 }
 
@@ -369,19 +372,47 @@ pub(super) fn encode(
     let (before, rest) = steps.split_at(first_apart);
     before.iter().try_for_each(|step| step.action.encode(Cells::InPlace(data)))?;
     let Some((apart, rest)) = rest.split_first() else { return pass_on(data, scratch) };
-    let mut buffer = scratch.take_len(apart.encoded_bytes)?;
-    apart.action.encode(Cells::Apart(data, &mut buffer))?;
+    let mut pair = Pair::take(rest, scratch);
+    resize(&mut pair.current, apart.encoded_bytes)?;
+    apart.action.encode(Cells::Apart(data, &mut pair.current))?;
     for step in rest {
         if step.in_place() {
-            step.action.encode(Cells::InPlace(&mut buffer))?;
+            step.action.encode(Cells::InPlace(&mut pair.current))?;
         } else {
-            let mut next = scratch.take_len(step.encoded_bytes)?;
-            step.action.encode(Cells::Apart(&buffer, &mut next))?;
-            std::mem::swap(&mut buffer, &mut next);
-            scratch.give(next);
+            pair.pass(step.encoded_bytes, |cells| step.action.encode(cells))?;
         }
     }
-    pass_on(&mut buffer, scratch)?;
-    scratch.give(buffer);
+    pass_on(&mut pair.current, scratch)?;
+    pair.give(scratch);
     Ok(())
+}
+
+/// The buffers between steps. Both are lent for as long as there are steps, so that codecs behind them never get them, and make them larger than
+/// [`memory`] says.
+struct Pair {
+    current: Vec<u8>,
+    /// None where no step puts anything there.
+    other: Option<Vec<u8>>,
+}
+
+impl Pair {
+    /// Takes buffers for a first step that fills one, and these that follow.
+    fn take(following: &[Step], scratch: &mut Scratch) -> Self {
+        let other = following.iter().any(|step| !step.in_place()).then(|| scratch.take());
+        Self { current: scratch.take(), other }
+    }
+
+    /// Lets a step fill `len` bytes of the other buffer, which becomes the current one.
+    fn pass(&mut self, len: usize, step: impl FnOnce(Cells<'_>) -> Result<()>) -> Result<()> {
+        let other = self.other.get_or_insert_default();
+        resize(other, len)?;
+        step(Cells::Apart(&self.current, other))?;
+        std::mem::swap(&mut self.current, other);
+        Ok(())
+    }
+
+    fn give(self, scratch: &mut Scratch) {
+        scratch.give(self.current);
+        self.other.into_iter().for_each(|other| scratch.give(other));
+    }
 }

@@ -18,8 +18,8 @@ enum Axis {
     Rest,
 }
 
-/// Reads the codec object, and makes the new shape of `old`.
-pub(super) fn encoded_shape(config: &NamedConfig, old: &[u64]) -> Result<Vec<u64>> {
+/// Reads the codec object, and makes the new shape of `old`; where that stands for any shape, one that does so too, of the right rank.
+pub(super) fn encoded_shape(config: &NamedConfig, old: &[u64], stands_in: bool) -> Result<Vec<u64>> {
     config.only(&["shape"])?;
     let at = "/configuration/shape";
     let accepted = "accepted are positive numbers, lists of axes in increasing order, and -1 once";
@@ -28,10 +28,14 @@ pub(super) fn encoded_shape(config: &NamedConfig, old: &[u64]) -> Result<Vec<u64
         Some(other) => return Err(Error::metadata(at, format!("{}; expected a list of at most {MAX_RANK} entries", brief(other)))),
         None => return Err(Error::metadata(at, "missing; this member is mandatory")),
     };
+    let rank = if stands_in { MAX_RANK } else { old.len() };
     let mut new = Vec::with_capacity(axes.len());
     for (i, value) in axes.iter().enumerate() {
-        let axis = read(value, old.len()).ok_or_else(|| Error::metadata(format!("{at}/{i}"), format!("{}; {accepted}", brief(value))))?;
+        let axis = read(value, rank).ok_or_else(|| Error::metadata(format!("{at}/{i}"), format!("{}; {accepted}", brief(value))))?;
         new.push(axis);
+    }
+    if stands_in {
+        return Ok(vec![1; new.len()]);
     }
     let does_not_fit = || Error::metadata(at, format!("the elements of a chunk of shape {old:?} do not fit; {accepted}"));
     let shape = sizes(&new, old).ok_or_else(does_not_fit)?;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::buffer::{make_room, resize};
 use crate::codec::scratch::Scratch;
 use crate::codec::transpose::Transpose;
+use crate::codec::vlen::most_bytes;
 use crate::codec::{ArrayToBytes, ByteOrder, CodecPipeline, Sink, build, configuration};
 use crate::dtype::{DataType, FillValue};
 use crate::error::{Error, Result};
@@ -164,11 +165,25 @@ impl Sharding {
         self.index_at_start
     }
 
-    /// Decodes and checks an index read from a shard of `shard_bytes` bytes: every inner chunk inside the shard and outside the index.
+    /// Decodes and checks an index read from a shard of `shard_bytes` bytes: every inner chunk inside the shard and outside the index, and all of
+    /// them together no larger than that and what encoders may make of them. Otherwise many inner chunks could share a stream that takes long
+    /// and holds little.
     pub(crate) fn decode_index(&self, encoded: &[u8], shard_bytes: u64) -> Result<ShardIndex> {
         let Some(bodies) = shard_bytes.checked_sub(self.index_bytes()) else { return Err(self.too_short(shard_bytes)) };
         let bodies = if self.index_at_start { self.index_bytes()..shard_bytes } else { 0..bodies };
-        self.index.decode(encoded, bodies)
+        let index = self.index.decode(encoded, bodies)?;
+        let bound = match self.encoded_bound() {
+            u64::MAX => most_bytes(self.element_count() as u64, shard_bytes),
+            bound => bound,
+        };
+        let (bytes, most) = (index.inner_bytes(), u128::from(shard_bytes) + u128::from(bound));
+        if bytes > most {
+            let what = format!(
+                "a shard of {shard_bytes} bytes has inner chunks of {bytes} bytes in all, which share them; expected at most {most}"
+            );
+            return Err(Error::corrupt(what));
+        }
+        Ok(index)
     }
 
     /// Encodes an index, to exactly [`Sharding::index_bytes`] bytes.

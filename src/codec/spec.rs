@@ -6,25 +6,25 @@ use std::str::FromStr;
 use serde_json::{Map, Value};
 
 use crate::codec::blosc::Blosc;
-use crate::codec::build;
 use crate::codec::bytes::Bytes;
 use crate::codec::bz2::Bz2;
 use crate::codec::chain::LZMA;
 use crate::codec::checksum::Checksum;
 use crate::codec::gzip::Gzip;
 use crate::codec::lz4::Lz4;
-use crate::codec::sharding::{Sharding, Surroundings};
+use crate::codec::sharding::Sharding;
 use crate::codec::shuffle::Shuffle;
 use crate::codec::transpose::Transpose;
 use crate::codec::vlen::Vlen;
 use crate::codec::zlib::Zlib;
 use crate::codec::zstd::Zstd;
-use crate::dtype::{DataType, FillValue};
+use crate::codec::{build, reshape};
+use crate::dtype::DataType;
 use crate::error::{Error, Result};
 use crate::json::NamedConfig;
-use crate::region::MAX_RANK;
 
-/// The codecs of a chunk, without sharding: array->array codecs, `bytes`, bytes->bytes codecs, for any data type and chunk shape.
+/// The codecs of a chunk, without sharding: array->array codecs, `bytes`, bytes->bytes codecs, for any chunk shape, and for any data type unless
+/// a codec object says otherwise. Whether they suit an array is said when it is made.
 ///
 /// As text (`parse`, `Display`): words joined by commas, or a list of codec objects as in a `zarr.json`.
 ///
@@ -68,6 +68,26 @@ const WORDS: [(&str, &str, Argument); 8] = [
     ("crc32", Checksum::CRC32, None),
     ("adler32", Checksum::ADLER32, None),
     ("fletcher32", Checksum::FLETCHER32, None),
+];
+
+/// Data types that stand for all others: of each kind of numbers, and of each size. The first is the one that errors are about.
+const STAND_INS: &[DataType] = &[
+    DataType::Int16,
+    DataType::Float32,
+    DataType::Bool,
+    DataType::Float64,
+    DataType::Float16,
+    DataType::Int8,
+    DataType::Int32,
+    DataType::Int64,
+    DataType::UInt8,
+    DataType::UInt16,
+    DataType::UInt32,
+    DataType::UInt64,
+    DataType::Complex64,
+    DataType::Complex128,
+    DataType::String,
+    DataType::Bytes,
 ];
 
 /// The level that the word `zstd` alone stands for.
@@ -147,6 +167,12 @@ impl Codecs {
         self.0.iter().map(fitting).collect()
     }
 
+    /// The inverse of [`Codecs::for_type`], for the codecs of a chunk as they stand in metadata.
+    pub(crate) fn of_any_type(codecs: &[NamedConfig]) -> Self {
+        let is_strings = |codec: &NamedConfig| [Vlen::TEXT_NAME, Vlen::BYTES_NAME].contains(&codec.name.as_str());
+        Self(codecs.iter().map(|codec| if is_strings(codec) { endian("little") } else { codec.clone() }).collect())
+    }
+
     /// What a user should know of these codecs, a sentence each: where chunks are encoded in another way than the codec objects ask for.
     pub fn notes(&self) -> Vec<String> {
         self.0.iter().filter(|codec| codec.name == Blosc::NAME).filter_map(|codec| Blosc::note(&codec.configuration)).collect()
@@ -181,28 +207,30 @@ impl Codecs {
         self
     }
 
-    /// Builds a pipeline for a stand-in chunk, so that what is wrong is said here rather than when an array is made.
+    /// Looks for what is wrong whatever the array is, so that it is said here rather than when an array is made: there must be a data type for
+    /// which the codecs are right.
     fn checked(self) -> Result<Self> {
         let explain = |what: String| Error::invalid(format!("codecs {self}: {what}"));
         if self.0.iter().any(|codec| codec.name == Sharding::NAME) {
             return Err(explain(format!("{} is not asked for here, but by the shape of shards", Sharding::NAME)));
         }
-        let rank = self.0.iter().find_map(|codec| codec.configuration.get("order")?.as_array().map(Vec::len)).unwrap_or(0);
-        let named = |name: &str| self.0.iter().any(|codec| codec.name == name);
-        let data_type = if named(Vlen::TEXT_NAME) {
-            DataType::String
-        } else if named(Vlen::BYTES_NAME) {
-            DataType::Bytes
-        } else {
-            DataType::Int16
-        };
-        let shape = vec![1; rank.min(MAX_RANK)];
-        let fill = FillValue::zero(&data_type);
-        let around = Surroundings { transposes: &[], chunk_shape: &shape, data_type: &data_type, fill: &fill, depth: 0, order: None };
-        match build::of_any_size(&self.0, &around) {
-            Ok(pipeline) => pipeline.check_encodable().map_err(|error| explain(error.to_string())).map(|()| self),
-            Err(Error::Metadata { pointer, what, .. }) => Err(explain(format!("at {pointer}: {what}"))),
-            Err(error) => Err(explain(error.to_string())),
+        let of_the_array = self.0.iter().take_while(|codec| codec.name != reshape::NAME);
+        let rank = of_the_array.filter_map(|codec| codec.configuration.get("order")?.as_array().map(Vec::len)).next().unwrap_or(0);
+        let mut farthest: Option<(usize, Error)> = None;
+        for data_type in STAND_INS {
+            match build::check(&self.0, rank, data_type) {
+                Ok(()) => return Ok(self),
+                // Where a type does not suit one codec, another gets to what is really wrong.
+                Err((position, error)) if farthest.as_ref().is_none_or(|(before, _)| *before < position) => {
+                    farthest = Some((position, error))
+                }
+                Err(_) => {}
+            }
+        }
+        match farthest {
+            Some((_, Error::Metadata { pointer, what, .. })) => Err(explain(format!("at {pointer}: {what}"))),
+            Some((_, error)) => Err(explain(error.to_string())),
+            None => Ok(self),
         }
     }
 
@@ -265,7 +293,7 @@ impl Codecs {
                     words.push(format!("transpose:{}", order?.join("-")));
                 }
                 Bytes::NAME if *codec == endian("big") => words.push("big".to_owned()),
-                Bytes::NAME | Vlen::TEXT_NAME | Vlen::BYTES_NAME => {}
+                Bytes::NAME => {}
                 Zstd::NAME if codec.configuration.get("checksum") != Some(&Value::Bool(true)) => words.push(format!("zstd:{}", level?)),
                 Gzip::NAME => words.push(format!("gzip:{}", level?)),
                 Blosc::NAME => words.push(Blosc::to_words(&codec.configuration)?),
@@ -342,135 +370,4 @@ impl fmt::Display for Codecs {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::codec::CodecPipeline;
-
-    #[test]
-    fn words_come_back_as_they_were() {
-        for text in ["none", "zstd:3", "zstd:-7", "gzip:0", "zstd:3,crc32c", "big,zstd:1", "transpose:2-0-1,zstd:5", "big", "crc32c"] {
-            assert_eq!(text.parse::<Codecs>().unwrap().to_string(), text);
-        }
-        for text in ["lz4", "zlib:0", "bz2:1", "shuffle", "shuffle:8,lz4", "crc32", "adler32,fletcher32", "crc32,shuffle:8"] {
-            assert_eq!(text.parse::<Codecs>().unwrap().to_string(), text);
-        }
-        assert_eq!("zlib, bz2".parse::<Codecs>().unwrap().to_string(), "zlib:6,bz2:9");
-        assert_eq!("zstd".parse::<Codecs>().unwrap(), Codecs::default());
-        assert_eq!("zstd, big".parse::<Codecs>().unwrap(), Codecs::zstd(3).unwrap().with_big_endian());
-        assert_eq!("gzip".parse::<Codecs>().unwrap(), Codecs::gzip(6).unwrap());
-    }
-
-    #[test]
-    fn json_is_taken_as_it_stands() {
-        let text = r#"[{"name":"bytes","configuration":{"endian":"little"}},{"name":"zstd","configuration":{"level":1,"checksum":true}}]"#;
-        assert_eq!(text.parse::<Codecs>().unwrap().to_string(), text);
-        assert_eq!(r#"["bytes"]"#.parse::<Codecs>().unwrap(), Codecs::none());
-    }
-
-    #[test]
-    fn what_is_wrong_is_refused_with_what_is_accepted() {
-        for (text, hint) in [
-            ("", "accepted are none"),
-            ("lzw", "accepted are none"),
-            ("lz4:3", "accepted are none"),
-            ("crc32:3", "accepted are none"),
-            ("zlib:10", "-1 to 9"),
-            ("zlib:-1", "not a number"),
-            ("bz2:0", "1 to 9"),
-            ("shuffle:x", "not a number"),
-            ("shuffle:4294967296", "not a number"),
-            ("none,zstd", "accepted are none"),
-            ("zstd:23", "-131072 to 22"),
-            ("zstd:x", "not a number"),
-            ("gzip:10", "0 to 9"),
-            ("crc32c:1", "accepted are none"),
-            ("transpose:0-0", "permutation"),
-            ("transpose:1-0,transpose:0", "permutation"),
-            ("transpose:", "accepted are none"),
-            ("[", "JSON"),
-            ("[1]", "accepted are none"),
-            (r#"[{"name":"zstd","configuration":{"level":1}}]"#, "at /0"),
-            (r#"[{"name":"zfp"}]"#, "supported are"),
-            ("blosc:", "accepted is blosc:CNAME:LEVEL:SHUFFLE"),
-            ("blosc:gzip", "blosclz, lz4, lz4hc"),
-            ("blosc:lz4:10", "0 to 9"),
-            ("blosc:lz4:x", "0 to 9"),
-            ("blosc:lz4:5:auto", "bitshuffle"),
-            ("blosc:lz4:5:shuffle:4", "accepted is blosc:CNAME:LEVEL:SHUFFLE"),
-            ("blosc:snappy:5", "lz4 or zstd"),
-            (r#"["bytes",{"name":"blosc","configuration":{"cname":"snappy"}}]"#, "lz4 or zstd"),
-            (r#"[{"name":"sharding_indexed","configuration":{}}]"#, "shards"),
-        ] {
-            let error = text.parse::<Codecs>().unwrap_err();
-            assert!(matches!(error, Error::InvalidArgument { .. }), "{text}: {error:?}");
-            assert!(error.to_string().contains(hint), "{text}: {error}");
-        }
-        assert!(Codecs::none().with_transpose(&[1, 2]).is_err());
-    }
-
-    #[test]
-    fn words_say_all_or_nothing() {
-        for codec in [
-            r#"{"name":"numcodecs.zlib","configuration":{}}"#,
-            r#"{"name":"numcodecs.zlib","configuration":{"level":-1}}"#,
-            r#"{"name":"numcodecs.lz4","configuration":{"acceleration":2}}"#,
-            r#"{"name":"numcodecs.lz4","configuration":{}}"#,
-            r#"{"name":"numcodecs.crc32","configuration":{"location":"end"}}"#,
-            r#"{"name":"zlib","configuration":{"level":1}}"#,
-        ] {
-            let text = format!(r#"[{{"name":"bytes","configuration":{{"endian":"little"}}}},{codec}]"#);
-            assert_eq!(text.parse::<Codecs>().unwrap().to_string(), text);
-        }
-        // What a pipeline writes has words again.
-        let (data_type, words) = (DataType::Float64, "shuffle:8,lz4,zlib:3,bz2:2,crc32,adler32,fletcher32");
-        let pipeline = |codecs: Codecs| CodecPipeline::from_metadata(&codecs.0, &[8], &data_type, &FillValue::zero(&data_type)).unwrap();
-        assert_eq!(pipeline(words.parse().unwrap()).codecs().to_string(), words);
-        assert_eq!(pipeline("shuffle".parse().unwrap()).codecs().to_string(), "shuffle:8");
-    }
-
-    // FMT-BB-7
-    #[test]
-    fn lzma_needs_its_feature() {
-        match "lzma".parse::<Codecs>() {
-            Ok(codecs) => assert!(cfg!(feature = "lzma") && codecs.to_string() == "lzma:6"),
-            Err(error) => assert!(!cfg!(feature = "lzma") && error.to_string().contains("cargo feature"), "{error}"),
-        }
-        if cfg!(feature = "lzma") {
-            assert!("lzma:10".parse::<Codecs>().unwrap_err().to_string().contains("0 to 9"));
-        }
-    }
-
-    #[test]
-    fn what_blosc_needs_of_the_elements_is_filled_in() {
-        // FMT-BL-2: what an array's document says is more than what was asked for, and the same when it is asked for again.
-        let codecs = "blosc:lz4:5:shuffle,crc32c".parse::<Codecs>().unwrap();
-        for data_type in [DataType::Float64, DataType::UInt8] {
-            let pipeline = CodecPipeline::from_metadata(&codecs.0, &[4], &data_type, &FillValue::zero(&data_type)).unwrap();
-            let written = Codecs::from_metadata(pipeline.to_metadata());
-            assert_eq!(written.0[1].configuration["typesize"], data_type.item_size());
-            assert!(written.to_string().starts_with('['), "{written}");
-            assert_eq!(written.without_item_size(data_type.item_size()), codecs);
-        }
-        let other = r#"[{"name":"bytes","configuration":{"endian":"little"}},{"name":"blosc","configuration":{"typesize":1}}]"#;
-        assert_eq!(other.parse::<Codecs>().unwrap().without_item_size(4).to_string(), other);
-    }
-
-    #[test]
-    fn what_is_done_otherwise_is_noted() {
-        // FMT-BL-8.
-        let notes = |text: &str| text.parse::<Codecs>().unwrap().notes();
-        assert!(notes("blosc:lz4").is_empty() && notes("zstd,crc32c").is_empty());
-        assert!(notes("blosc:lz4hc:9")[0].contains("encoded by the lz4 encoder"));
-    }
-
-    #[test]
-    fn shards_hold_the_same_codecs() {
-        let codecs = "transpose:1-0,big,zstd:7,crc32c".parse::<Codecs>().unwrap();
-        let data_type = DataType::Float32;
-        let sharded =
-            CodecPipeline::from_metadata(&[Sharding::conservative(&[2, 3], &codecs.0)], &[4, 6], &data_type, &FillValue::zero(&data_type))
-                .unwrap();
-        assert_eq!(sharded.sharding().unwrap().unit_shape(), [2, 3]);
-        assert_eq!(sharded.codecs(), codecs);
-    }
-}
+mod tests;

@@ -302,6 +302,26 @@ fn hostile_indexes_are_refused() {
     }
 }
 
+/// FMT-BB-6: a stream that takes long and holds little cannot stand for many inner chunks.
+#[test]
+fn inner_chunks_share_no_more_than_they_could_need() {
+    let gzip = json!({"name": "gzip", "configuration": {"level": 1}});
+    for (data_type, name) in [(DataType::UInt8, "bytes"), (DataType::String, "vlen-utf8")] {
+        let codecs = json!([sharded(&[1], &json!([{"name": name}, gzip]), "end")]);
+        let pipeline = build(&codecs, &[4000], &data_type, &FillValue::zero(&data_type)).unwrap();
+        let sharding = pipeline.sharding().unwrap();
+        let shard_bytes = (1 << 20) + sharding.index_bytes();
+        let shared = |len: u64| {
+            let mut index = ShardIndex::empty(4000).unwrap();
+            (0..4000).for_each(|position| index.set(position, 0, len));
+            sharding.decode_index(&sharding.encode_index(&index).unwrap(), shard_bytes)
+        };
+        assert!(shared(60).is_ok());
+        let error = shared(1 << 20).unwrap_err();
+        assert!(matches!(&error, Error::Corrupt { what, .. } if what.contains("4194304000 bytes in all")), "{error}");
+    }
+}
+
 #[test]
 fn errors_name_the_inner_chunk() {
     let transposed = json!([{"name": "transpose", "configuration": {"order": [1, 0]}},
@@ -419,6 +439,24 @@ fn single_bytes_have_no_endian_in_metadata() {
     assert_eq!(Value::Array(written), json!([{"name": "bytes"}, {"name": "crc32c"}]));
     assert_eq!(pipeline.codecs().to_string(), "crc32c");
     assert!(build(&json!(["bytes"]), &[3], &DataType::UInt8, &FillValue::zero(&DataType::UInt8)).is_ok());
+}
+
+#[test]
+fn buffers_stay_within_the_bounds_chunk_after_chunk() {
+    let cast = |to: &str| json!({"name": "cast_value", "configuration": {"data_type": to}});
+    let shuffle = json!({"name": "numcodecs.shuffle", "configuration": {"elementsize": 1}});
+    for filters in [vec![cast("int64"), cast("int32")], vec![cast("int64"), cast("int32"), cast("int64")], vec![cast("int64")]] {
+        let codecs: Vec<Value> = filters.into_iter().chain([little(), shuffle.clone(), json!({"name": "zstd"})]).collect();
+        let pipeline = uint16(&json!(codecs), &[40]).unwrap();
+        let (mut scratch, data) = (Scratch::default(), vec![0; pipeline.chunk_bytes()]);
+        for _ in 0..5 {
+            let encoded = encode(&pipeline, &data, &mut scratch).unwrap();
+            assert!(scratch.held_bytes() as u64 <= pipeline.encode_memory(), "{codecs:?}: {}", scratch.held_bytes());
+            let (mut scratch, mut out) = (Scratch::default(), Vec::new());
+            (0..5).for_each(|_| assert!(pipeline.decode(&encoded, &mut scratch, &mut out).unwrap().is_some()));
+            assert!(scratch.held_bytes() as u64 <= pipeline.decode_memory(), "{codecs:?}: {}", scratch.held_bytes());
+        }
+    }
 }
 
 #[test]

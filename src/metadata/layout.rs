@@ -47,7 +47,7 @@ impl Layout {
     /// the chunk's own, and so do codecs behind a shard: all that was done to the elements is kept.
     pub(super) fn from_codecs(chunk_shape: &[u64], codecs: &[NamedConfig]) -> Self {
         let Some(position) = codecs.iter().position(|codec| codec.name == Sharding::NAME) else {
-            return Self { chunk_shape: chunk_shape.to_vec(), shard_shape: None, codecs: Codecs(codecs.to_vec()) };
+            return Self { chunk_shape: chunk_shape.to_vec(), shard_shape: None, codecs: Codecs::of_any_type(codecs) };
         };
         let (before, sharding, after) = (&codecs[..position], &codecs[position].configuration, &codecs[position + 1..]);
         let unit = list(sharding, "chunk_shape", Value::as_u64);

@@ -48,7 +48,7 @@ fn blocks(frame: &Frame<'_>, wanted: impl Fn(usize) -> bool, scratch: &mut Scrat
     let header = &frame.header;
     let filtered = !header.stored && header.filter_of(header.block_len) != Filter::None;
     let mut shuffled = if filtered { scratch.take_len(header.block_len)? } else { Vec::new() };
-    let mut count = 0;
+    let (mut count, mut budget) = (0, frame.budget());
     for (block, out) in out.chunks_mut(header.block_len).enumerate() {
         if !wanted(block) {
             continue;
@@ -61,10 +61,10 @@ fn blocks(frame: &Frame<'_>, wanted: impl Fn(usize) -> bool, scratch: &mut Scrat
         let bytes = frame.block_bytes(block)?;
         let typesize = usize::from(header.typesize);
         match header.filter_of(out.len()) {
-            Filter::None => streams(header, block, bytes, scratch, out)?,
+            Filter::None => streams(header, block, bytes, &mut budget, scratch, out)?,
             filter => {
                 let shuffled = &mut shuffled[..out.len()];
-                streams(header, block, bytes, scratch, shuffled)?;
+                streams(header, block, bytes, &mut budget, scratch, shuffled)?;
                 if filter == Filter::Shuffle { unshuffle(typesize, shuffled, out) } else { bitunshuffle(typesize, shuffled, out) }
             }
         }
@@ -75,8 +75,8 @@ fn blocks(frame: &Frame<'_>, wanted: impl Fn(usize) -> bool, scratch: &mut Scrat
     Ok(count)
 }
 
-/// Decompresses the streams of a block, which begins with `bytes`, one behind the other to all of `out`.
-fn streams(header: &Header, block: usize, mut bytes: &[u8], scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
+/// Decompresses the streams of a block, which begins with `bytes`, one behind the other to all of `out`. Their sizes are taken from `budget`.
+fn streams(header: &Header, block: usize, mut bytes: &[u8], budget: &mut usize, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
     let stream_len = out.len() / header.streams(out.len());
     for out in out.chunks_exact_mut(stream_len) {
         let size = bytes.first_chunk::<START_BYTES>().and_then(|size| usize::try_from(i32::from_le_bytes(*size)).ok());
@@ -86,6 +86,8 @@ fn streams(header: &Header, block: usize, mut bytes: &[u8], scratch: &mut Scratc
         if stream.len() == stream_len {
             out.copy_from_slice(stream);
         } else {
+            // Long streams of which little comes, shared by many blocks, would take for ever.
+            *budget = budget.checked_sub(stream.len()).ok_or_else(|| fault(format!("block {block}: too many blocks share their bytes")))?;
             header.format.decompress(stream, out, scratch)?;
         }
         bytes = rest;

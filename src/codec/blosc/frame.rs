@@ -171,6 +171,12 @@ impl<'a> Frame<'a> {
         self.header.stored.then(|| self.bytes.get(HEADER_BYTES..)).flatten()
     }
 
+    /// How many bytes of streams may be decompressed for the whole content. Blocks share bytes beyond the size of the frame only where they are
+    /// no longer than what they hold.
+    pub(super) fn budget(&self) -> usize {
+        self.bytes.len().saturating_add(self.header.len)
+    }
+
     /// What follows the start of a block, to the end of the frame.
     pub(super) fn block_bytes(&self, block: usize) -> Result<&'a [u8]> {
         let at = HEADER_BYTES + START_BYTES * block;

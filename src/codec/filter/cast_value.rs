@@ -25,8 +25,8 @@ enum OutOfRange {
     Wrap,
 }
 
-/// What one value becomes before anything else is asked, each as the bytes of one element.
-type ScalarMap = Vec<(Vec<u8>, Vec<u8>)>;
+/// What one value becomes before anything else is asked: its [`key`], and the bytes of one element. In order of keys, no two of which are equal.
+type ScalarMap = Vec<(u64, Vec<u8>)>;
 
 /// The codec between two types of numbers.
 #[derive(Clone, Debug)]
@@ -83,14 +83,11 @@ impl CastValue {
     pub(super) fn encode(&self, cells: Cells<'_>) -> Result<()> {
         let no_place =
             |number: Wide, data_type: NumberType| Error::invalid(format!("{}: {number:?} has no place in {data_type:?}", Self::NAME));
-        with_number!(self.decoded, A => with_number!(self.encoded, B => {
-            let (there, back) = (read_map::<A, B>(&self.encode_map), read_map::<B, A>(&self.decode_map));
-            cells.try_map(|number: A| {
-                let encoded: B = self.cast(number, &there).ok_or_else(|| no_place(number.widen(), self.encoded))?;
-                self.cast::<B, A>(encoded, &back).ok_or_else(|| no_place(encoded.widen(), self.decoded))?;
-                Ok(encoded)
-            })
-        }))
+        with_number!(self.decoded, A => with_number!(self.encoded, B => cells.try_map(|number: A| {
+            let encoded: B = self.cast(number, &self.encode_map).ok_or_else(|| no_place(number.widen(), self.encoded))?;
+            self.cast::<B, A>(encoded, &self.decode_map).ok_or_else(|| no_place(encoded.widen(), self.decoded))?;
+            Ok(encoded)
+        })))
     }
 
     /// Encodes a fill value, which is known without being decoded.
@@ -105,18 +102,16 @@ impl CastValue {
     }
 
     fn cast_all<A: Number, B: Number>(&self, cells: Cells<'_>, map: &ScalarMap, fault: impl Fn(Wide) -> Error) -> Result<()> {
-        let map = read_map::<A, B>(map);
-        cells.try_map(|number: A| self.cast(number, &map).ok_or_else(|| fault(number.widen())))
+        cells.try_map(|number: A| self.cast::<A, B>(number, map).ok_or_else(|| fault(number.widen())))
     }
 
     /// What becomes of a number; none where it has no place in the other type.
-    fn cast<A: Number, B: Number>(&self, number: A, map: &[(A, B)]) -> Option<B> {
-        #[expect(clippy::eq_op, reason = "what is no number differs from itself")]
-        let same = |a: A, b: A| a == b || (a != a && b != b);
-        match map.iter().find(|(from, _)| same(*from, number)) {
-            Some((_, to)) => Some(*to),
-            None => self.value::<B>(number.widen()),
-        }
+    fn cast<A: Number, B: Number>(&self, number: A, map: &ScalarMap) -> Option<B> {
+        let mapped = match map.as_slice() {
+            [] => None,
+            map => map.binary_search_by_key(&key(number), |entry| entry.0).ok().map(|position| B::read(&map[position].1)),
+        };
+        mapped.or_else(|| self.value::<B>(number.widen()))
     }
 
     /// The value in another type; none where it has no place there.
@@ -206,10 +201,6 @@ impl CastValue {
     }
 }
 
-fn read_map<A: Number, B: Number>(map: &ScalarMap) -> Vec<(A, B)> {
-    map.iter().map(|(from, to)| (A::read(from), B::read(to))).collect()
-}
-
 impl Rounding {
     fn to_integer(self, number: f64) -> f64 {
         match self {
@@ -262,6 +253,18 @@ fn range<B: Number>() -> Option<(i128, i128)> {
     Some(if signed { (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) } else { (0, (1 << bits) - 1) })
 }
 
+/// What equal numbers of one type have in common, and what is no number; no others have the same.
+fn key<T: Number>(number: T) -> u64 {
+    let float = match number.widen() {
+        Wide::Int(number) => return number.cast_unsigned(),
+        Wide::UInt(number) => return number,
+        Wide::F32(number) => f64::from(number),
+        Wide::F64(number) => number,
+    };
+    // A sum with 0 has no sign where it is 0.
+    if float.is_nan() { f64::NAN.to_bits() } else { (float + 0.0).to_bits() }
+}
+
 fn number(data_type: &DataType) -> Result<NumberType> {
     let number = NumberType::of(data_type).filter(|number| *number != NumberType::Bool);
     number.ok_or_else(|| {
@@ -304,10 +307,14 @@ fn scalar_map(config: &NamedConfig, direction: &str, from: &DataType, to: &DataT
             Some([key, value]) => {
                 let key = FillValue::from_json(from, key).map_err(|error| error.within(&format!("{at}/0")))?;
                 let value = FillValue::from_json(to, value).map_err(|error| error.within(&format!("{at}/1")))?;
-                Ok((key.as_bytes().to_vec(), value.as_bytes().to_vec()))
+                Ok((with_number!(number(from)?, T => self::key(T::read(key.as_bytes()))), value.as_bytes().to_vec()))
             }
             _ => Err(Error::metadata(at, format!("{}; expected a pair of values", brief(pair)))),
         }
     };
-    pairs.iter().enumerate().map(read).collect()
+    let mut pairs = pairs.iter().enumerate().map(read).collect::<Result<ScalarMap>>()?;
+    // The first of equal values is the one that counts.
+    pairs.sort_by_key(|pair| pair.0);
+    pairs.dedup_by_key(|pair| pair.0);
+    Ok(pairs)
 }

@@ -196,7 +196,8 @@ fn reference(codecs: &[Value], shape: &[u64], data_type: &DataType, mut elements
             (elements, shape) = (out, new);
         } else {
             let flat = [element_count(&shape).unwrap()];
-            let form = super::Form { shape: shape.clone(), data_type: data_type.clone(), fill: FillValue::zero(&data_type) };
+            let form =
+                super::Form { shape: shape.clone(), data_type: data_type.clone(), fill: FillValue::zero(&data_type), stands_in: false };
             let encoded = if codec["name"] == "reshape" {
                 shape = codec["configuration"]["shape"].as_array().unwrap().iter().map(|len| len.as_u64().unwrap()).collect();
                 continue;

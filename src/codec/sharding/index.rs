@@ -54,6 +54,11 @@ impl ShardIndex {
         self.entries.contains(&Self::MISSING)
     }
 
+    /// The sum of the sizes of all inner chunks that are there.
+    pub(super) fn inner_bytes(&self) -> u128 {
+        self.entries.iter().filter(|entry| **entry != Self::MISSING).map(|&[_, len]| u128::from(len)).sum()
+    }
+
     /// Checks that every inner chunk lies within `from..to`, the part of the shard that is not the index.
     fn check(&self, from: u64, to: u64) -> Result<()> {
         for (position, &[offset, len]) in self.entries.iter().enumerate() {

@@ -76,7 +76,7 @@ impl Sharding {
     }
 
     /// Number of elements of a shard.
-    fn element_count(&self) -> usize {
+    pub(super) fn element_count(&self) -> usize {
         let units = element_count(&self.units_per_chunk);
         to_usize(units.and_then(|units| units.checked_mul(element_count(self.unit_shape())?)).unwrap_or(u64::MAX))
     }

@@ -165,7 +165,8 @@ fn bombs_are_refused() {
     let short = table(&[&vec![b'a'; 16 << 20]]);
     assert_eq!(compressed.decode_ragged(&encode(&compressed, &short).unwrap(), &mut Scratch::default()).unwrap(), Some(short));
     // Many inner chunks that share the bytes of one.
-    let shard = pipeline(&json!([sharded(&[1], &json!(["vlen-utf8"]), "end")]), &[4096], "").unwrap();
+    let zstd = json!({"name": "zstd", "configuration": {"level": 1}});
+    let shard = pipeline(&json!([sharded(&[1], &json!(["vlen-utf8", zstd]), "end")]), &[4096], "").unwrap();
     let mut elements = Ragged::filled(4096, b"").unwrap();
     let one = table(&[&vec![b'a'; 100_000]]);
     let layout = BoxLayout { offset: 0, strides: &[ENTRY_BYTES] };

@@ -148,6 +148,26 @@ fn headers_that_lie_are_refused() {
 }
 
 #[test]
+fn blocks_cannot_share_a_stream_that_takes_long() {
+    // FMT-BL-5: nothing in ever so many bytes, and then one byte of content: as zlib has it, and zstd.
+    let empty = 1000;
+    let zlib = [&[0x78, 1][..], &[0, 0, 0, 0xff, 0xff].repeat(empty), &[1, 1, 0, 0xfe, 0xff, b'a', 0, 0x62, 0, 0x62]].concat();
+    let zstd = [&[0x28, 0xb5, 0x2f, 0xfd, 0, 0][..], &[0, 0, 0].repeat(empty), &[9, 0, 0, b'a']].concat();
+    for (code, stream) in [(3, zlib), (4, zstd)] {
+        let shared = |len: u32| {
+            let start = (16 + 4 * len).to_le_bytes();
+            let body = [start.repeat(usize::try_from(len).unwrap()), frame::word(stream.len()).to_vec(), stream.clone()].concat();
+            frame(2, 1, code << 5 | 0x10, 1, [len, 1, u32::try_from(16 + body.len()).unwrap()], &body)
+        };
+        assert_eq!(decode(&shared(1), 1).unwrap(), b"a");
+        let error = decode_twice(&shared(1000), 1000).unwrap_err().to_string();
+        assert!(error.contains("share their bytes"), "{error}");
+        let error = Blosc::decode_parts(&shared(1000), 1000, &[0..1000], &mut Scratch::default(), &mut Vec::new()).unwrap_err();
+        assert!(error.to_string().contains("share their bytes"), "{error}");
+    }
+}
+
+#[test]
 fn a_bomb_costs_nothing() {
     // FMT-BL-4: 64 KiB that say that they hold over 1 GiB.
     for code in 0..5 {

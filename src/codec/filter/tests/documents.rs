@@ -147,7 +147,7 @@ fn filters_stand_before_the_bytes() {
 fn shapes_that_fit() {
     let reshape = |shape: &Value, old: &[u64]| {
         let codec = NamedConfig::from_json(&json!({"name": "reshape", "configuration": {"shape": shape}})).unwrap();
-        crate::codec::reshape::encoded_shape(&codec, old)
+        crate::codec::reshape::encoded_shape(&codec, old, false)
     };
     for (shape, old, new) in [
         (json!([[0, 1], [2], 3]), &[100, 50, 64, 3][..], &[5000, 64, 3][..]),

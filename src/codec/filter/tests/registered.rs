@@ -145,6 +145,14 @@ fn single_values_are_mapped_first() {
     let nan = FillValue::from_json(&DataType::Float32, &json!("NaN")).unwrap();
     let pipeline = build(&codecs, &[2], &DataType::Float32, &nan).unwrap();
     assert_eq!(pipeline.stored.fill.as_bytes(), [255]);
+    // The first of equal values counts; all zeros are equal.
+    let map = json!({"encode": [[3, 30], [-0.0, 50], [0.0, 60], [-2, 20], [3, 31], ["NaN", 1], ["0xffc00000", 2], ["Infinity", 9]]});
+    let cast = codec("cast_value", json!({"data_type": "uint8", "scalar_map": map}));
+    let (numbers, cast_numbers) = (json!([3, 0.0, -0.0, -2, "NaN", "Infinity", 4]), json!([30, 50, 50, 20, 1, 9, 4]));
+    check(&cast, ("float32", numbers), ("uint8", cast_numbers), json!([30.0, 50.0, 50.0, 20.0, 1.0, 9.0, 4.0]));
+    let map = json!({"encode": [[-1, 5], [9_223_372_036_854_775_807_i64, 6]], "decode": [[5, -1]]});
+    let cast = codec("cast_value", json!({"data_type": "int8", "scalar_map": map}));
+    check(&cast, ("int64", json!([-1, 9_223_372_036_854_775_807_i64, 7])), ("int8", json!([5, 6, 7])), json!([-1, 6, 7]));
 }
 
 /// FMT-AA-34
