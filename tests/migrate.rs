@@ -95,7 +95,7 @@ fn rechunk_reads_v2_and_writes_v3() {
     assert_eq!(group.metadata().zarr_format(), 3);
     assert_eq!(group.metadata().consolidated().unwrap().unwrap().paths().collect::<Vec<_>>(), ["g", "g/b", "tas"]);
     let tas = group.array("tas").unwrap();
-    assert_eq!(tas.metadata().attributes().to_map().unwrap(), *json!({"units": "K"}).as_object().unwrap());
+    assert_eq!(tas.metadata().attributes().to_map().unwrap(), *json!({"units": "K", "_FillValue": 9}).as_object().unwrap());
     assert_eq!(tas.metadata().dimension_names().unwrap().len(), 2);
     // A tree of Zarr v2 is one that may be overwritten.
     prints(root, "rechunk new old --chunks time=1,place=2 --overwrite");
@@ -156,7 +156,7 @@ fn v2_is_not_written() {
     assert_eq!(files(root), before);
     // What describes an array of Zarr v2 makes one of Zarr v3 elsewhere.
     let made = Array::create(root.join("made"), tas.metadata().clone()).unwrap();
-    assert_eq!((made.metadata().zarr_format(), made.metadata().attributes().to_map().unwrap().len()), (3, 1));
+    assert_eq!((made.metadata().zarr_format(), made.metadata().attributes().to_map().unwrap().len()), (3, 2));
     made.write(&Region::whole(&[3, 2]), &[1_i16, 2, 3, 4, 5, 6]).unwrap();
 }
 
