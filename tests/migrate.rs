@@ -230,6 +230,26 @@ fn paths_and_words_that_are_wrong() {
     }
 }
 
+/// FMT-V2-25: killed while it writes, it leaves nothing that undoing does not find.
+#[test]
+fn killed_while_writing_and_undone() {
+    let root = with_group();
+    let root = root.path();
+    let before = files(root);
+    let killed = "ulimit -c 0; ulimit -f 0; exec \"$0\" migrate old";
+    let status = std::process::Command::new("sh").args(["-c", killed, env!("CARGO_BIN_EXE_rezarr")]).current_dir(root).status().unwrap();
+    assert_eq!(status.code(), None, "{status}");
+    assert_ne!(files(root), before);
+    prints(root, "migrate old --undo");
+    assert_eq!(files(root), before);
+    // What another one left may be longer than what is written now.
+    fs::write(root.join("old/g/zarr.json.migrating"), "x".repeat(10_000)).unwrap();
+    prints(root, "migrate old");
+    assert_eq!(elements(&root.join("old")), expected());
+    prints(root, "migrate old --undo");
+    assert_eq!(files(root), before);
+}
+
 /// A link is nothing that a migration can follow, and it keeps its group from being migrated.
 #[test]
 fn links_are_not_followed() {
