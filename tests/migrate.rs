@@ -250,6 +250,18 @@ fn killed_while_writing_and_undone() {
     assert_eq!(files(root), before);
 }
 
+/// FMT-19, FMT-V2-22: a `zarr.json` that could not be read would hide the array.
+#[test]
+fn a_type_that_is_too_large_for_v3_stays() {
+    let root = directory();
+    let fields: Vec<Value> = (0..4000).map(|position| json!([format!("f{position}"), "|i1"])).collect();
+    let nested = (0..14).fold(json!(fields), |inner, _| json!([["a", inner]]));
+    write(&root.path().join("a/.zarray"), &zarray(&[2], &[2], &nested));
+    let outcome = rezarr(root.path(), "migrate a");
+    assert!(outcome.code == Some(1) && outcome.stdout.contains("at /data_type: a value of 2028"), "{outcome:?}");
+    assert!(prints(root.path(), "info a").contains("Zarr format        : 2"));
+}
+
 /// A link is nothing that a migration can follow, and it keeps its group from being migrated.
 #[test]
 fn links_are_not_followed() {
