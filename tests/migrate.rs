@@ -262,6 +262,20 @@ fn a_type_that_is_too_large_for_v3_stays() {
     assert!(prints(root.path(), "info a").contains("Zarr format        : 2"));
 }
 
+/// FMT-V2-11: names come from files, and terminals obey what is in them.
+#[test]
+fn descriptions_stay_on_their_lines() {
+    let root = directory();
+    let at = |path: &str| root.path().join(path);
+    write(&at("g/.zgroup"), &json!({"zarr_format": 2}));
+    write(&at("g/a\u{1b}[31m\nb/.zarray"), &zarray(&[2], &[2], &json!("|u1")));
+    write(&at("g/a\u{1b}[31m\nb/.zattrs"), &json!({"_ARRAY_DIMENSIONS": ["x\u{1b}[31m\ny"]}));
+    assert!(prints(root.path(), "tree g").ends_with("\n└── a\\u{1b}[31m\\nb (2,) uint8\n"));
+    assert!(prints(root.path(), "info g").contains("Arrays       : a\\u{1b}[31m\\nb\n"));
+    fs::rename(at("g/a\u{1b}[31m\nb"), at("g/a")).unwrap();
+    assert!(prints(root.path(), "info g/a").contains("Dimensions         : x\\u{1b}[31m\\ny\n"));
+}
+
 /// A link is nothing that a migration can follow, and it keeps its group from being migrated.
 #[test]
 fn links_are_not_followed() {
