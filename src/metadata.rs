@@ -171,8 +171,20 @@ impl Object<'_> {
         Ok(serde_json::to_writer_pretty(writer, self)?)
     }
 
+    /// Refuses a member that would be too large to be interpreted again: indented, it has more text than it was read from (FMT-19).
+    fn check_members(&self) -> Result<()> {
+        for (name, member) in &self.0 {
+            let Member::Json(value) = member else { continue };
+            let text = serde_json::to_string_pretty(value).map(|text| indent(&text, 1)).and_then(RawValue::from_string);
+            let text = text.map_err(|fault| Error::invalid(format!("metadata that cannot be printed: {fault}")))?;
+            json::strict_value(&text).map_err(|error| as_argument("metadata cannot be stored", error.within(&json::pointer(name))))?;
+        }
+        Ok(())
+    }
+
     /// The object as a document, checked to be one that is read again.
     fn to_document(&self) -> Result<Vec<u8>> {
+        self.check_members()?;
         let text = self.to_text()?;
         json::check_document(text.as_bytes()).map_err(|error| as_argument("metadata cannot be stored", error))?;
         Ok(text.into_bytes())

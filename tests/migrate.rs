@@ -95,7 +95,7 @@ fn rechunk_reads_v2_and_writes_v3() {
     assert_eq!(group.metadata().zarr_format(), 3);
     assert_eq!(group.metadata().consolidated().unwrap().unwrap().paths().collect::<Vec<_>>(), ["g", "g/b", "tas"]);
     let tas = group.array("tas").unwrap();
-    assert_eq!(tas.metadata().attributes().to_map().unwrap(), *json!({"units": "K"}).as_object().unwrap());
+    assert_eq!(tas.metadata().attributes().to_map().unwrap(), *json!({"units": "K", "_FillValue": 9}).as_object().unwrap());
     assert_eq!(tas.metadata().dimension_names().unwrap().len(), 2);
     // A tree of Zarr v2 is one that may be overwritten.
     prints(root, "rechunk new old --chunks time=1,place=2 --overwrite");
@@ -156,7 +156,7 @@ fn v2_is_not_written() {
     assert_eq!(files(root), before);
     // What describes an array of Zarr v2 makes one of Zarr v3 elsewhere.
     let made = Array::create(root.join("made"), tas.metadata().clone()).unwrap();
-    assert_eq!((made.metadata().zarr_format(), made.metadata().attributes().to_map().unwrap().len()), (3, 1));
+    assert_eq!((made.metadata().zarr_format(), made.metadata().attributes().to_map().unwrap().len()), (3, 2));
     made.write(&Region::whole(&[3, 2]), &[1_i16, 2, 3, 4, 5, 6]).unwrap();
 }
 
@@ -228,6 +228,52 @@ fn paths_and_words_that_are_wrong() {
     for command in ["info", "get", "tree"] {
         refuses(root, &format!("{command} broken"), 4, message);
     }
+}
+
+/// FMT-V2-25: killed while it writes, it leaves nothing that undoing does not find.
+#[test]
+fn killed_while_writing_and_undone() {
+    let root = with_group();
+    let root = root.path();
+    let before = files(root);
+    let killed = "ulimit -c 0; ulimit -f 0; exec \"$0\" migrate old";
+    let status = std::process::Command::new("sh").args(["-c", killed, env!("CARGO_BIN_EXE_rezarr")]).current_dir(root).status().unwrap();
+    assert_eq!(status.code(), None, "{status}");
+    assert_ne!(files(root), before);
+    prints(root, "migrate old --undo");
+    assert_eq!(files(root), before);
+    // What another one left may be longer than what is written now.
+    fs::write(root.join("old/g/zarr.json.migrating"), "x".repeat(10_000)).unwrap();
+    prints(root, "migrate old");
+    assert_eq!(elements(&root.join("old")), expected());
+    prints(root, "migrate old --undo");
+    assert_eq!(files(root), before);
+}
+
+/// FMT-19, FMT-V2-22: a `zarr.json` that could not be read would hide the array.
+#[test]
+fn a_type_that_is_too_large_for_v3_stays() {
+    let root = directory();
+    let fields: Vec<Value> = (0..4000).map(|position| json!([format!("f{position}"), "|i1"])).collect();
+    let nested = (0..14).fold(json!(fields), |inner, _| json!([["a", inner]]));
+    write(&root.path().join("a/.zarray"), &zarray(&[2], &[2], &nested));
+    let outcome = rezarr(root.path(), "migrate a");
+    assert!(outcome.code == Some(1) && outcome.stdout.contains("at /data_type: a value of 2028"), "{outcome:?}");
+    assert!(prints(root.path(), "info a").contains("Zarr format        : 2"));
+}
+
+/// FMT-V2-11: names come from files, and terminals obey what is in them.
+#[test]
+fn descriptions_stay_on_their_lines() {
+    let root = directory();
+    let at = |path: &str| root.path().join(path);
+    write(&at("g/.zgroup"), &json!({"zarr_format": 2}));
+    write(&at("g/a\u{1b}[31m\nb/.zarray"), &zarray(&[2], &[2], &json!("|u1")));
+    write(&at("g/a\u{1b}[31m\nb/.zattrs"), &json!({"_ARRAY_DIMENSIONS": ["x\u{1b}[31m\ny"]}));
+    assert!(prints(root.path(), "tree g").ends_with("\n└── a\\u{1b}[31m\\nb (2,) uint8\n"));
+    assert!(prints(root.path(), "info g").contains("Arrays       : a\\u{1b}[31m\\nb\n"));
+    fs::rename(at("g/a\u{1b}[31m\nb"), at("g/a")).unwrap();
+    assert!(prints(root.path(), "info g/a").contains("Dimensions         : x\\u{1b}[31m\\ny\n"));
 }
 
 /// A link is nothing that a migration can follow, and it keeps its group from being migrated.

@@ -17,12 +17,16 @@ pub(super) const MAX_STRUCT_DEPTH: usize = 16;
 /// The most fields that a struct has, those of its structs included.
 pub(super) const MAX_FIELDS: usize = 4096;
 
+/// The most bytes that the names of these fields have together. A field of Zarr v2 that is an array repeats the names within it.
+pub(super) const MAX_NAME_BYTES: usize = 1 << 20;
+
 /// The largest unit count of a step of time.
 const MAX_SCALE: u32 = i32::MAX.cast_unsigned();
 
 /// What has been seen of a type so far.
 struct Walk {
     fields: usize,
+    name_bytes: usize,
     pointer: String,
 }
 
@@ -30,7 +34,7 @@ impl DataType {
     /// Refuses a type that no document may have: sizes, depth, the number of fields, names that are empty or occur twice, fields of variable
     /// length. Pointers of errors are relative to the type's document.
     pub(crate) fn check(&self) -> Result<()> {
-        let mut walk = Walk { fields: 0, pointer: String::new() };
+        let mut walk = Walk { fields: 0, name_bytes: 0, pointer: String::new() };
         self.walk(0, &mut walk).map_err(|what| Error::metadata(walk.pointer.as_str(), what))
     }
 
@@ -76,6 +80,10 @@ impl DataType {
         for (position, field) in fields.iter().enumerate() {
             walk.pointer.push_str(&format!("/configuration/fields/{position}"));
             let cut: String = field.name.chars().take(40).collect();
+            walk.name_bytes = walk.name_bytes.saturating_add(field.name.len());
+            if walk.name_bytes > MAX_NAME_BYTES {
+                return Err(format!("names of fields of more than {MAX_NAME_BYTES} bytes together"));
+            }
             if field.name.is_empty() {
                 return Err("a field without name".to_owned());
             }

@@ -126,7 +126,11 @@ pub(crate) fn from_v2(dtype: &Value) -> Result<V2Dtype> {
         return Ok(V2Dtype::Object);
     }
     let built = build(dtype, 0)?;
-    built.data_type.check()?;
+    // What is wrong is said in words: the pointer is that of a document of Zarr v3.
+    built.data_type.check().map_err(|error| match error {
+        Error::Metadata { what, .. } => Error::metadata("", what),
+        other => other,
+    })?;
     let (mut units, mut leaves): (Vec<(ByteUnits, bool)>, _) = (Vec::new(), built.big.iter());
     built.data_type.each_leaf(0, &mut |leaf, offset| {
         let (width, big) = (leaf.swap_size(), leaves.next().copied().unwrap_or(false));

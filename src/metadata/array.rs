@@ -209,6 +209,11 @@ impl ArrayMetadata {
         self.to_document().to_object().to_document()
     }
 
+    /// Refuses a document with a member that could not be read again.
+    pub(super) fn check_members(&self) -> Result<()> {
+        self.to_document().to_object().check_members()
+    }
+
     /// Writes the text of the document.
     pub(super) fn write_to(&self, writer: &mut impl std::io::Write) -> std::io::Result<()> {
         self.to_document().to_object().write_to(writer)

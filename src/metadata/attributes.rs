@@ -44,13 +44,14 @@ impl Attributes {
         Ok(map)
     }
 
-    /// The same attributes without one of them; what is left is kept as it came.
-    pub(super) fn without(&self, name: &str) -> Result<Self> {
+    /// The same attributes with this value for one of them, or without it; all others are kept as they came.
+    pub(super) fn with_member(&self, name: &str, value: Option<&Value>) -> Result<Self> {
         let mut members = Members::parse(self.as_json())?;
-        if members.take(name).is_none() {
+        if members.take(name).is_none() && value.is_none() {
             return Ok(self.clone());
         }
-        let lines: Vec<String> = members.iter().map(|(name, value)| format!("\n    {}: {}", Value::from(name), value.get())).collect();
+        let mut lines: Vec<String> = members.iter().map(|(name, value)| format!("\n    {}: {}", Value::from(name), value.get())).collect();
+        lines.extend(value.map(|value| format!("\n    {}: {value}", Value::from(name))));
         let text = if lines.is_empty() { String::from("{}") } else { format!("{{{}\n  }}", lines.join(",")) };
         Text::new(text).map(|text| Self(Some(text)))
     }

@@ -26,6 +26,9 @@ impl NodeMetadata {
     /// # Errors
     /// [`Error::InvalidArgument`].
     pub(crate) fn check_size(&self) -> Result<()> {
+        if let Self::Array(array) = self {
+            array.check_members()?;
+        }
         let bytes = self.write_to(&mut Sink { store: None, bytes: 0, failure: None })?;
         if bytes > MAX_DOCUMENT_BYTES {
             return Err(Error::invalid(format!("metadata cannot be stored: {bytes} bytes; at most {MAX_DOCUMENT_BYTES} are read again")));

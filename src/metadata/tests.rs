@@ -242,6 +242,21 @@ fn structured_elements_are_little_endian_where_nothing_is_said() {
     assert!(matches!(named("structured", shard(json!(["bytes", 1]))), Err(Error::Metadata { .. })));
 }
 
+/// FMT-7, FMT-19: what is read without white space can be too large when it is written with it.
+#[test]
+fn members_that_could_not_be_read_again_are_not_written() {
+    let edges: Vec<u64> = (0..100_000).map(|position| 1 + position % 2).collect();
+    let grid = json!({"name": "rectilinear", "configuration": {"kind": "inline", "chunk_shapes": [edges, 7]}});
+    let document = changed(changed(array(), "shape", Some(json!([150_000, 7]))), "chunk_grid", Some(grid));
+    let node = NodeMetadata::from_bytes(document.to_string().as_bytes()).unwrap();
+    for refused in [node.to_bytes().map(drop), node.check_size()] {
+        match refused {
+            Err(Error::InvalidArgument { what }) => assert!(what.contains("at /chunk_grid: a value of"), "{what}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 fn codecs(text: &Value) -> Codecs {
     Codecs(text.as_array().unwrap().iter().map(|codec| NamedConfig::from_json(codec).unwrap()).collect())
 }

@@ -14,6 +14,7 @@ use crate::store::{Key, Store, read_to_vec};
 mod array;
 mod codecs;
 mod consolidated;
+mod mask;
 mod names;
 #[cfg(test)]
 mod tests;

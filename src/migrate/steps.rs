@@ -48,7 +48,10 @@ fn write_documents(store: &dyn Store, survey: &Survey, missing: &[&Member]) -> R
     let mut warnings = Vec::new();
     for member in missing {
         let (document, warning) = survey.document(member)?;
-        store.set(&member.key.join(STAGED)?, &document)?;
+        // In place, so that a kill leaves nothing under another name; what an earlier one left may be longer.
+        let staged = member.key.join(STAGED)?;
+        store.erase(&staged)?;
+        store.write_at(&staged, 0, &document)?;
         warnings.extend(warning);
     }
     store.sync()?;

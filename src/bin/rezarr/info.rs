@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Answer;
 use crate::args::InfoArgs;
-use crate::output::{fault, human, json as print_json, line};
+use crate::output::{escaped, fault, human, json as print_json, line};
 
 /// Stored chunks are looked up one by one only in grids of up to so many.
 const COUNTED_CHUNKS: u128 = 1_000_000;
@@ -22,7 +22,10 @@ pub(crate) fn run(args: &InfoArgs) -> Answer {
     }
     let width = rows.iter().map(|row| row.label.len()).max().unwrap_or(0);
     for row in rows {
-        line(&format!("{:<width$} : {}", row.label, row.text))?;
+        // JSON has line breaks between its tokens; names and the like are to stay on their line.
+        let text =
+            if row.member == "attributes" { row.text.lines().map(escaped).collect::<Vec<_>>().join("\n") } else { escaped(&row.text) };
+        line(&format!("{:<width$} : {text}", row.label))?;
     }
     Ok(true)
 }

@@ -4,7 +4,7 @@ use rezarr::{MigrateOptions, MigrateOutcome, MigrateReport, MigratedNode};
 
 use crate::Answer;
 use crate::args::MigrateArgs;
-use crate::output::{complain, json, line};
+use crate::output::{complain, escaped, json, line};
 
 /// Migrates, or goes back; the answer is whether all nodes are, or can be, as was asked for.
 pub(crate) fn run(args: &MigrateArgs) -> Answer {
@@ -38,8 +38,7 @@ fn describe(node: &MigratedNode, args: &MigrateArgs) -> String {
     let kind = if node.node_type.is_empty() { String::new() } else { format!(" ({})", node.node_type) };
     let reason = node.reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
     // One line for each node, whatever names and documents hold.
-    let text = format!("{path}{kind} {outcome}{reason}");
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    escaped(&format!("{path}{kind} {outcome}{reason}"))
 }
 
 fn summary(report: &MigrateReport, args: &MigrateArgs) -> String {

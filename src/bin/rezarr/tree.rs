@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::Answer;
 use crate::args::TreeArgs;
-use crate::output::{fault, json as print_json, line};
+use crate::output::{escaped, fault, json as print_json, line};
 
 /// A node and what is below it.
 #[derive(Default)]
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &TreeArgs) -> Answer {
     if args.json {
         print_json(&root.to_json())?;
     } else {
-        line(format!("/{}", root.label).trim_end())?;
+        line(escaped(&format!("/{}", root.label)).trim_end())?;
         root.print("")?;
     }
     Ok(true)
@@ -73,7 +73,7 @@ impl Branch {
         let count = self.children.len();
         for (position, (name, child)) in self.children.iter().enumerate() {
             let last = position + 1 == count;
-            line(&format!("{indent}{}{name}{}", if last { "└── " } else { "├── " }, child.label))?;
+            line(&format!("{indent}{}{}", if last { "└── " } else { "├── " }, escaped(&format!("{name}{}", child.label))))?;
             child.print(&format!("{indent}{}", if last { "    " } else { "│   " }))?;
         }
         Ok(())

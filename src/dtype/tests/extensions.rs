@@ -171,6 +171,9 @@ fn structs_have_limits() {
     let wide = |count: usize| DataType::Struct((0..count).map(|position| field(&position.to_string(), DataType::Int8)).collect());
     assert!(wide(4096).check().is_ok());
     assert!(no_type(&wide(4097).to_json()).1.contains("more than 4096 fields"));
+    let named = |bytes: usize| DataType::Struct([field("a", DataType::Int8), field(&"b".repeat(bytes - 1), DataType::Int8)].into());
+    assert!(named(1 << 20).check().is_ok());
+    assert!(named((1 << 20) + 1).check().unwrap_err().to_string().contains("more than 1048576 bytes together"));
     let half = |size_bytes| DataType::Struct(["a", "b"].map(|name| field(name, DataType::NullTerminated { size_bytes })).into());
     assert!(half(524_288).check().is_ok());
     assert!(no_type(&half(524_289).to_json()).1.contains("at most 1048576"));

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::codecs::Source;
-use super::{Origin, check_format, names};
+use super::{Origin, check_format, mask, names};
 use crate::codec;
 use crate::dtype::{ByteOrder, DataType, V2Dtype, V2Type, fill_from_v2, from_v2};
 use crate::error::{Error, Result};
@@ -32,11 +32,13 @@ pub(super) fn from_members(mut members: Members, attributes: Attributes) -> Resu
     check_chunk_bytes(&chunk_shape, data_type.item_size()).map_err(|fault| Error::metadata("/chunks", fault))?;
     let reversed = is_reversed(members.take_value("order")?.as_ref())?;
     let chain = source.chain(&data_type, order.clone(), shape.len(), reversed)?;
-    let fill = members.take_value("fill_value")?;
-    let fill = fill_from_v2(&data_type, &order, fill.as_ref()).map_err(|error| error.within("/fill_value"))?;
+    let stated = members.take_value("fill_value")?.filter(|value| !value.is_null());
+    let fill = fill_from_v2(&data_type, &order, stated.as_ref()).map_err(|error| error.within("/fill_value"))?;
     let separator = read_separator(members.take_value("dimension_separator")?.as_ref())?;
     let (dimension_names, named_by_attribute) = names::find(&mut members, &attributes, shape.len())?;
-    let v3_attributes = if named_by_attribute { Some(attributes.without(names::ARRAY_DIMENSIONS)?) } else { None };
+    let masked = mask::said(&attributes, &data_type, &order, stated.is_some().then_some(&fill), named_by_attribute)?;
+    let v3_attributes =
+        if named_by_attribute { Some(masked.as_ref().unwrap_or(&attributes).with_member(names::ARRAY_DIMENSIONS, None)?) } else { masked };
     let document = ArrayDocument {
         grid: ChunkGrid::regular(shape, chunk_shape)?,
         raw_bytes: dialect::has(&data_type),

@@ -194,6 +194,7 @@ fn compressors_of_the_core() {
 fn dimension_names() {
     let read = |member: Option<(&str, Value)>, attributes: Value| {
         let mut document = zarray();
+        document["fill_value"] = json!(null);
         if let Some((name, value)) = member {
             document[name] = value;
         }
@@ -214,7 +215,8 @@ fn dimension_names() {
         let attributes = json!({"_ARRAY_DIMENSIONS": other});
         assert_eq!(read(Some(("_NCZARR_ARRAY", json!({"dimrefs": []}))), attributes.clone()), (None, attributes));
     }
-    let only = ArrayMetadata::from_v2(zarray().to_string().as_bytes(), Some(b"{\"_ARRAY_DIMENSIONS\": [\"y\", \"x\"]}")).unwrap();
+    let document = zarray().to_string().replace("\"fill_value\":0", "\"fill_value\":null");
+    let only = ArrayMetadata::from_v2(document.as_bytes(), Some(b"{\"_ARRAY_DIMENSIONS\": [\"y\", \"x\"]}")).unwrap();
     assert!(only.into_v3().unwrap().attributes().is_empty());
 }
 
@@ -240,7 +242,7 @@ fn consolidated_metadata() {
     let found = found.consolidated().unwrap().unwrap();
     assert_eq!(found.paths().collect::<Vec<_>>(), ["g", "g/a"]);
     let Some(NodeMetadata::Array(array)) = found.node("g/a").unwrap() else { panic!("an array") };
-    assert_eq!(array.attributes().to_map().unwrap(), *json!({"nan": "NaN"}).as_object().unwrap());
+    assert_eq!(array.attributes().to_map().unwrap(), *json!({"nan": "NaN", "_FillValue": "AAAAAAAAAAA="}).as_object().unwrap());
     assert!(array.dimension_names().is_some());
     for (copies, at) in [
         ("", ""),
@@ -255,5 +257,40 @@ fn consolidated_metadata() {
         let group = group(Some(copies));
         assert!(group.is_consolidated());
         assert_eq!(fault(group.consolidated()).0, at, "{copies}");
+    }
+}
+
+/// FMT-V2-15: as `xarray.backends.zarr.FillValueCoder` has it.
+#[test]
+fn what_is_missing_is_said_as_xarray_does() {
+    let nan = json!("AAAAAAAA+H8=");
+    let names = json!({"_ARRAY_DIMENSIONS": ["x"], "units": "K"});
+    let both = json!({"_ARRAY_DIMENSIONS": ["x"], "_FillValue": 5, "units": "K"});
+    let attribute = |value: Value| json!({"_FillValue": value});
+    for (dtype, fill, attributes, expected) in [
+        ("<i2", json!(-1), &names, Some(json!(-1))),
+        ("<i2", json!(-1), &both, Some(json!(-1))),
+        ("<i2", json!(null), &both, Some(json!(5))),
+        ("<i2", json!(null), &names, None),
+        ("<i2", json!(-1), &json!({}), None),
+        ("<i2", json!(null), &attribute(json!([7])), Some(json!(7))),
+        ("<i2", json!(null), &attribute(json!("x")), Some(json!("x"))),
+        ("<i2", json!(null), &attribute(json!(null)), Some(json!(null))),
+        (">f4", json!("NaN"), &names, Some(nan.clone())),
+        ("<f8", json!("-Infinity"), &names, Some(json!("AAAAAAAA8P8="))),
+        // Python: base64.b64encode(struct.pack("<d", -9999))
+        ("<f8", json!(null), &attribute(json!(-9999.0)), Some(json!("AAAAAICHw8A="))),
+        ("<f8", json!(null), &attribute(json!("NaN")), Some(nan.clone())),
+        ("<c8", json!(["NaN", 0]), &names, Some(json!([nan, "AAAAAAAAAAA="]))),
+        ("|b1", json!(true), &names, Some(json!(true))),
+        ("<M8[s]", json!(0), &names, None),
+        ("|S2", json!("YQ=="), &names, None),
+    ] {
+        let document = json!({"zarr_format": 2, "shape": [2], "chunks": [2], "dtype": dtype, "fill_value": fill});
+        let metadata = ArrayMetadata::from_v2(document.to_string().as_bytes(), Some(attributes.to_string().as_bytes())).unwrap();
+        assert_eq!(metadata.attributes().as_json(), attributes.to_string());
+        let written = v3(&metadata)["attributes"].clone();
+        assert_eq!(written.get("_FillValue"), expected.as_ref(), "{dtype} {fill} {attributes}");
+        assert_eq!((written.get("units"), written.get("_ARRAY_DIMENSIONS")), (attributes.get("units"), None));
     }
 }
