@@ -3,7 +3,7 @@
 use super::SLACK_BYTES;
 use crate::codec::Scratch;
 use crate::dtype::DataType;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fuzzing::measured;
 use crate::metadata::ArrayMetadata;
 use crate::ragged::{ENTRY_BYTES, Ragged};
@@ -39,7 +39,12 @@ pub(super) fn check_elements(metadata: &ArrayMetadata, elements: &Ragged, scratc
         return true;
     }
     let mut stored = Vec::new();
-    encode(metadata, elements, scratch, &mut stored).expect("elements that can be encoded");
+    match encode(metadata, elements, scratch, &mut stored) {
+        Ok(()) => {}
+        // FMT-BB-5: what reaches a shuffle may be no whole number of elements.
+        Err(Error::Unsupported { .. }) => return false,
+        Err(error) => panic!("elements are refused: {error}"),
+    }
     let decoded = metadata.codecs.decode_ragged(&stored, scratch).expect("what was encoded is decoded");
     let decoded = decoded.unwrap_or_else(|| Ragged::filled(count(metadata), metadata.fill.as_bytes()).unwrap());
     assert!(decoded == *elements, "elements have changed:\n{elements:02x?}\n{decoded:02x?}");
