@@ -41,7 +41,7 @@ const KEYS: &[&str] = &[
 ];
 
 /// The most elements that are read of an array, and the largest units that are decoded, in bytes.
-const MOST_ELEMENTS: u64 = 2048;
+const MOST_ELEMENTS: u64 = 1024;
 const MOST_UNIT_BYTES: usize = 1 << 20;
 
 /// What the first byte says: that an array is chosen and its chunks follow, rather than values by key; that it is rechunked, too; and that the store may be
@@ -77,7 +77,8 @@ pub(super) fn check_store(store: Arc<dyn Store>, flags: u8) -> bool {
         Ok(Node::Array(array)) => meet(&array),
         Ok(Node::Group(group)) => check_group(&group, flags, &meet),
     }
-    if flags & CHANGES != 0 {
+    // An array that is chosen is one of Zarr v3.
+    if flags & CHANGES != 0 && flags & CHOSEN == 0 {
         check_migration(store);
     }
     true
@@ -253,7 +254,9 @@ fn check_region(array: &Array, region: &Region, spotless: bool) {
 
 /// Rechunks an array of few elements in one of several ways: what was read before is read after, and what could not be read is an error.
 fn check_rechunk(array: &Array, whole: &Region, flags: u8) {
-    let edges: Vec<u64> = array.shape().iter().zip(0..).map(|(len, axis)| 1 + (u64::from(flags >> 4) + axis) % len.clamp(&1, &7)).collect();
+    // Few chunks along each axis, since each costs an encoder.
+    let parts = |axis: u64| 1 + (u64::from(flags >> 4) + axis) % 4;
+    let edges: Vec<u64> = array.shape().iter().zip(0..).map(|(len, axis)| len.div_ceil(parts(axis)).max(1)).collect();
     let options = RechunkOptions::new().chunks(ChunkSpec::from(edges)).shards(Shards::Remove).memory(24 << 20);
     let mut options = options.threads(1 + usize::from(flags >> 4 & 1));
     if flags & 64 != 0 {
