@@ -4,6 +4,7 @@ The arrays are those of the corpus and what rezarr writes from them, so a limita
 """
 
 import base64
+import math
 
 import data_types as types
 from cases import BY_HAND, COMPLEX, FLOATS, INTEGERS, TENSORSTORE
@@ -234,6 +235,18 @@ def exponent_fill(document):
     return type_name(document) == "float8_e8m0fnu" and document["fill_value"] not in (1.0, "NaN")
 
 
+def void_in_shards(document):
+    return type_name(document) in ("raw_bytes", "structured") and "sharding_indexed" in names(document)
+
+
+def odd_typesize(document):
+    """Whether a chunk ends within what blosc takes for an element."""
+    if v2(document) or types.is_ragged(document["data_type"]) or rectilinear(document):
+        return False
+    size = math.prod(document["chunk_grid"]["configuration"]["chunk_shape"]) * types.numpy_type(document["data_type"]).itemsize
+    return any(name == "blosc" and size % configuration.get("typesize", 1) for name, configuration in chain(document))
+
+
 def big_struct(document):
     return type_name(document) == "structured" and any(name == "bytes" and configuration.get("endian") == "big" for name, configuration in chain(document))
 
@@ -271,6 +284,7 @@ LIMITATIONS = [
     ("zarr-python", REFUSES, object_form, "refuses a data type as an object without configuration"),
     ("zarr-python", DIFFERS, half_pattern, "loses the payload of a float16 NaN in fill_value"),
     ("zarr-python", DIFFERS, signalling, "makes a signalling NaN in fill_value a quiet one"),
+    ("zarr-python", REFUSES, void_in_shards, "hashes the fill value of shards, which void elements do not have"),
     ("zarr-python", DIFFERS, big_struct, "reads structs in little endian, whatever bytes says (3.1.6)"),
     ("zarr-python", REFUSES, list_fill, "wants the fill value of bytes in base64"),
     ("zarr-python", REFUSES, unitless, "takes no integer as the fill value of a datetime64 without unit"),
@@ -305,6 +319,7 @@ LIMITATIONS = [
     ("zarrs", REFUSES, type_in(NOT_IN_ZARRS, f"complex_{NOT_IN_ZARRS}", "raw_bytes", "null_terminated_bytes", "struct", "structured"), "does not know the data type"),
     ("zarrs", REFUSES, v3_uses("scale_offset", "cast_value"), "does not know the codec"),
     ("zarrs", REFUSES, lambda document: v3(document) and any(is_numcodec(name) and name not in ZARRS_NUMCODECS for name in names(document)), "does not know the codec"),
+    ("zarrs", MAYBE, odd_typesize, "reads parts of a blosc frame only in whole units of its typesize"),
     ("zarrs", REFUSES, empty_transpose, "refuses to transpose an array of no dimensions"),
     ("zarrs", REFUSES, vlen_transposed, "reads transposed elements of variable length in the axes of the array"),
     ("zarrs", REFUSES, missing_checksum, "wants the member checksum of zstd"),
