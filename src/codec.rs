@@ -14,8 +14,9 @@
 //!    compressor, and for a whole shard whose index comes first or which is compressed as a whole.
 //! 4. After an error a [`Scratch`] can be used again; the buffers that were lent out are then gone.
 
+use crate::codec::filter::Step;
 use crate::dtype::{ByteUnits, DataType, FillValue};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::json::NamedConfig;
 
 mod blosc;
@@ -71,6 +72,20 @@ pub(crate) enum ArrayToBytes {
     Sharding(Box<Sharding>),
 }
 
+impl ArrayToBytes {
+    /// Whether elements come back bit by bit.
+    fn is_exact(&self) -> bool {
+        match self {
+            Self::Bytes(_) | Self::Vlen(_) => true,
+            Self::PackBits(codec) => codec.is_exact(),
+            Self::Sharding(sharding) => {
+                let unit = sharding.unit_pipeline();
+                unit.steps.iter().all(Step::is_exact) && unit.array_to_bytes.is_exact()
+            }
+        }
+    }
+}
+
 /// The byte order that a Zarr v2 document states in its data type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(dead_code)]
@@ -96,7 +111,7 @@ pub(crate) struct CodecPipeline {
     /// The codec objects of the array->array codecs, in the order of the metadata.
     array_to_array: Vec<NamedConfig>,
     /// What these do to a chunk, beyond the transpositions that `strides` is made of.
-    steps: Vec<filter::Step>,
+    steps: Vec<Step>,
     /// What they leave to the array->bytes codec; the chunk itself where there are no steps.
     stored: Stored,
     /// Whether [`CodecPipeline::to_metadata`] says all that is done.
@@ -205,6 +220,13 @@ impl CodecPipeline {
     pub(crate) fn check_encodable(&self) -> Result<()> {
         if let ArrayToBytes::Sharding(sharding) = &self.array_to_bytes {
             sharding.unit_pipeline().check_encodable()?;
+        }
+        if let Some(position) = self.steps.iter().position(Step::counts)
+            && !(self.steps[position..].iter().all(Step::is_exact) && self.array_to_bytes.is_exact())
+        {
+            return Err(Error::unsupported(
+                "writing numcodecs.packbits before a codec that rounds, which would change the number of bits it stores",
+            ));
         }
         chain::check_encodable(&self.bytes_to_bytes)
     }

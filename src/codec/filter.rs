@@ -84,6 +84,18 @@ pub(super) struct Step {
     encoded_bytes: usize,
 }
 
+impl Step {
+    /// Whether what is encoded tells how many elements there are, beside them.
+    pub(super) fn counts(&self) -> bool {
+        matches!(self.action, Action::PackBits(_))
+    }
+
+    /// Whether elements come back bit by bit, whatever they are and whatever types the codec was told.
+    pub(super) fn is_exact(&self) -> bool {
+        matches!(self.action, Action::Reshape | Action::Permute { .. } | Action::Swap(_) | Action::PackBits(_))
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Action {
     /// Nothing: the elements are seen in another shape.

@@ -65,6 +65,11 @@ impl PackBits {
         Ok(Self { padding, first_bit, last_bit, number_bits, number_bytes, signed, count: chunk_bytes / number_bytes })
     }
 
+    /// Whether all bits of a number are stored.
+    pub(super) fn is_exact(&self) -> bool {
+        self.first_bit == 0 && self.last_bit + 1 == self.number_bits
+    }
+
     /// The codec object.
     pub(super) fn to_metadata(&self) -> NamedConfig {
         let mut configuration = Map::new();

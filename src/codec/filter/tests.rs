@@ -87,6 +87,27 @@ fn numcodecs_makes_the_same_bytes() {
     }
 }
 
+/// FMT-AA-25: what packed booleans say of their number must come back as it is.
+#[test]
+fn nothing_that_rounds_stands_behind_packed_booleans() {
+    let pack = json!({"name": "numcodecs.packbits", "configuration": {}});
+    let round =
+        json!({"name": "numcodecs.fixedscaleoffset", "configuration": {"offset": 10, "scale": 0.5, "dtype": "|u1", "astype": "<i2"}});
+    let shard = |inner: Value| json!({"name": "sharding_indexed", "configuration": {"chunk_shape": [3], "codecs": inner, "index_codecs": [little()]}});
+    let cut = json!({"name": "packbits", "configuration": {"last_bit": 3}});
+    for (codecs, accepted) in [
+        (json!([pack, little()]), true),
+        (json!([pack, {"name": "transpose", "configuration": {"order": [0]}}, little()]), true),
+        (json!([pack, round, little()]), false),
+        (json!([pack, shard(json!([round, little()]))]), false),
+        (json!([pack, cut]), false),
+        (json!([pack, {"name": "packbits"}]), true),
+    ] {
+        let checked = zeroed(&codecs, &[16], &DataType::Bool).unwrap().check_encodable();
+        assert_eq!(checked.is_ok(), accepted, "{codecs}: {checked:?}");
+    }
+}
+
 /// FMT-AA-27: chunks that zarr-python 3.1.6 stored in Zarr v2, of [[1, 2, 300], [-4, 500, 6]].
 #[test]
 fn byte_orders_in_names_are_views_in_zarr_v2() {
