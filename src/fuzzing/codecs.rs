@@ -164,7 +164,12 @@ fn check_elements(built: &Built, elements: &[u8], scratch: &mut Scratch) -> bool
         Err(_) => return false,
     }
     assert!(stored.len() <= bound, "{} bytes stored, at most {bound} were promised", stored.len());
-    let decoded = decode(&built.metadata, &stored, scratch).expect("what was encoded is decoded");
+    let decoded = match decode(&built.metadata, &stored, scratch) {
+        Ok(decoded) => decoded,
+        // What another codec makes of a number that was cast need not be one that can be cast back.
+        Err(_) if built.recipe.loses_what_was_cast() => return true,
+        Err(error) => panic!("what was encoded is not decoded: {error}"),
+    };
     assert_eq!(decoded.len(), elements.len());
     if built.recipe.is_lossless() {
         assert!(decoded == elements, "elements have changed:\n{elements:02x?}\n{decoded:02x?}");

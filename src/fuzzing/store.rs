@@ -267,13 +267,8 @@ fn check_rechunk(array: &Array, whole: &Region, flags: u8) {
     let done = rechunk_array(array, (metadata, &plan), Arc::new(MemoryStore::new()), &std::env::temp_dir());
     match (read(array, whole), done) {
         (Ok(before), Ok(target)) => {
-            let after = match read(&target, whole) {
-                Ok(after) => after,
-                // Rounding behind a codec that counts what it stores may change the count.
-                Err(_) if !exact => return,
-                Err(error) => panic!("what was written is not read: {error}"),
-            };
-            assert!(after == before || !exact, "elements have changed: {plan:?}");
+            let after = read(&target, whole);
+            assert!(!exact || after.is_ok_and(|after| after == before), "elements have changed: {plan:?}");
         }
         (Err(_), Err(_)) => {}
         (Ok(_), Err(Error::InvalidArgument { .. } | Error::Unsupported { .. })) if !exact => {}

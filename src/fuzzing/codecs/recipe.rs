@@ -39,6 +39,12 @@ impl Recipe {
         self.codecs.iter().all(|codec| codec.loses == Loses::Nothing || (codec.loses == Loses::Fractions && !fractions))
     }
 
+    /// Whether a codec behind one that casts takes something from elements.
+    pub(super) fn loses_what_was_cast(&self) -> bool {
+        let behind = self.codecs.iter().skip_while(|codec| !codec.json.contains("cast_value")).skip(1);
+        behind.into_iter().any(|codec| codec.loses != Loses::Nothing)
+    }
+
     /// Whether a codec takes whole elements alone, which do not come out of a compressor.
     pub(super) fn shuffles(&self) -> bool {
         self.codecs.iter().any(|codec| codec.json.contains("numcodecs.shuffle"))
