@@ -67,11 +67,16 @@ fn reading(entry: &Entry) -> rezarr::Result<Vec<String>> {
     Ok(lines)
 }
 
+/// An error without the place of this build's corpus.
+fn within(entry: &Entry, error: &rezarr::Error) -> String {
+    error.to_string().replace(&format!("{}/", entry.corpus.display()), "")
+}
+
 /// What is wrong with how rezarr reads each array of the corpus, in its order; empty where all is right.
 fn read_by_rezarr() -> &'static [String] {
     static READ: OnceLock<Vec<String>> = OnceLock::new();
     READ.get_or_init(|| {
-        let one = |entry| reading(entry).unwrap_or_else(|error| vec![format!("does not read it: {error}")]).join("; ");
+        let one = |entry| reading(entry).unwrap_or_else(|error| vec![format!("does not read it: {}", within(entry, &error))]).join("; ");
         corpus().iter().map(one).collect()
     })
 }
@@ -133,7 +138,7 @@ fn written_by_rezarr() -> &'static Written {
                 let path = format!("{way}/{}", entry.path);
                 match rewrite(entry, &directory.path().join(&path), boxes) {
                     Ok(()) => entries.push(entry.copied_to(&path)),
-                    Err(error) => refusal = format!("rezarr does not write it {way}: {error}"),
+                    Err(error) => refusal = format!("does not write it {way}: {}", within(entry, &error)),
                 }
             }
             refusals.push(refusal);
