@@ -88,7 +88,6 @@ impl ArrayToBytes {
 
 /// The byte order that a Zarr v2 document states in its data type.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(dead_code)]
 pub(crate) enum ByteOrder {
     /// All numbers are little endian, or there are none.
     Little,
@@ -146,7 +145,6 @@ impl CodecPipeline {
     ///
     /// # Errors
     /// As [`CodecPipeline::from_metadata`].
-    #[allow(dead_code)]
     pub(crate) fn from_v2(
         codecs: &[NamedConfig],
         chunk_shape: &[u64],
@@ -165,7 +163,6 @@ impl CodecPipeline {
 
     /// Whether chunks of this pipeline are what [`CodecPipeline::to_metadata`] says. Otherwise they come from a Zarr v2 array, and what it says
     /// is how the same elements can be stored anew.
-    #[allow(dead_code)]
     pub(crate) fn is_in_metadata(&self) -> bool {
         self.in_metadata
     }

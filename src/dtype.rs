@@ -20,7 +20,6 @@ mod units;
 pub use fill::FillValue;
 pub(crate) use float::Format;
 pub use minifloat::MiniFloat;
-#[allow(unused_imports, reason = "for readers of Zarr v2")]
 pub(crate) use numpy::{ByteOrder, V2Dtype, V2Type, fill_from_v2, from_v2};
 pub(crate) use units::ByteUnits;
 pub use units::TimeUnit;

@@ -54,7 +54,6 @@ mod metadata;
 mod migrate;
 mod process;
 mod publish;
-#[allow(dead_code)]
 mod ragged;
 mod rechunk;
 mod region;

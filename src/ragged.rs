@@ -71,6 +71,7 @@ impl Ragged {
     ///
     /// # Panics
     /// If there are not so many.
+    #[cfg(test)]
     pub(crate) fn get(&self, position: usize) -> &[u8] {
         bytes_of(&self.heap, self.entries[position])
     }

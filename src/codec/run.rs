@@ -162,7 +162,6 @@ impl CodecPipeline {
     ///
     /// # Errors
     /// Those of [`CodecPipeline::decode`], and [`Error::Unsupported`] for elements of one size.
-    #[allow(dead_code)]
     pub(crate) fn decode_ragged(&self, encoded: &[u8], scratch: &mut Scratch) -> Result<Option<Ragged>> {
         let limit = self.most_ragged_bytes(encoded.len())?;
         let mut buffer = scratch.take();
@@ -199,7 +198,6 @@ impl CodecPipeline {
     ///
     /// # Panics
     /// If there are not as many elements as a chunk has.
-    #[allow(dead_code)]
     pub(crate) fn encode_ragged(&self, elements: &Ragged, scratch: &mut Scratch, sink: &mut Sink<'_>) -> Result<()> {
         assert_eq!(elements.len(), self.chunk_bytes / crate::ragged::ENTRY_BYTES, "elements of a chunk");
         let mut buffer = scratch.take();

@@ -11,7 +11,6 @@ use crate::json::brief;
 
 /// The `dtype` of a Zarr v2 array.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "for readers of Zarr v2")]
 pub(crate) enum V2Dtype {
     /// Elements of fixed size.
     Fixed(V2Type),
@@ -118,7 +117,6 @@ struct Built {
 ///
 /// A field that is an array becomes a struct of its elements, called `0`, `1` and so on, one struct within the other for each axis: the bytes stay as
 /// they are, and both what Zarr v3 can express and the byte order of each number are kept.
-#[allow(dead_code, reason = "for readers of Zarr v2")]
 pub(crate) fn from_v2(dtype: &Value) -> Result<V2Dtype> {
     if let Value::String(text) = dtype
         && matches!(text.as_str(), "|O" | "O" | "<O" | ">O" | "|O8" | "|O4")
@@ -236,7 +234,6 @@ fn repeated(mut built: Built, shape: &Value) -> Result<Built> {
 ///
 /// Without one it is the zero of the type, and "not a time" for what counts time, as zarr-python has it. `order` is that of the array's data
 /// type, in which packed bytes of a struct are.
-#[allow(dead_code, reason = "for readers of Zarr v2")]
 pub(crate) fn fill_from_v2(data_type: &DataType, order: &ByteOrder, value: Option<&Value>) -> Result<FillValue> {
     let value = match (value.filter(|value| !value.is_null()), data_type) {
         (Some(value), _) => value,

@@ -91,14 +91,12 @@ impl DataType {
     }
 
     /// Whether elements may be stored with bits that mean nothing, which [`DataType::normalise`] sets.
-    #[allow(dead_code, reason = "for codecs that decode elements")]
     pub(crate) fn needs_normalising(&self) -> bool {
         self.high_bits().iter().any(|(_, high)| *high != HighBits::Bool)
     }
 
     /// Sets the bits that mean nothing in elements narrower than a byte: to copies of the sign where there is one in two's complement,
     /// otherwise to 0. `bytes` are whole elements.
-    #[allow(dead_code, reason = "for codecs that decode elements")]
     pub(crate) fn normalise(&self, bytes: &mut [u8]) {
         let high = self.high_bits();
         match high[..] {
