@@ -61,3 +61,19 @@ fn regions_come_back_through_filters() {
         }
     }
 }
+
+/// FMT-AA-25: an array of another writer, whose codecs would spoil what is written to it, is read and not written.
+#[test]
+fn codecs_that_spoil_what_they_store_are_not_written_with() {
+    let root = tempfile::tempdir().unwrap();
+    let document = r#"{"zarr_format": 3, "node_type": "array", "shape": [12], "data_type": "bool", "fill_value": false,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [12]}}, "chunk_key_encoding": {"name": "default"},
+        "codecs": [{"name": "numcodecs.packbits", "configuration": {}}, {"name": "packbits", "configuration": {"last_bit": 1}}]}"#;
+    std::fs::write(root.path().join("zarr.json"), document).unwrap();
+    let array = rezarr::Array::open(root.path()).unwrap();
+    let whole = rezarr::Region::whole(&[12]);
+    assert_eq!(array.read::<bool>(&whole).unwrap(), [false; 12]);
+    let error = array.write(&whole, &[true; 12]).unwrap_err();
+    assert!(matches!(&error, rezarr::Error::Unsupported { .. }) && error.to_string().contains("packbits"), "{error}");
+    assert!(!root.path().join("c").exists());
+}

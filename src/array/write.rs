@@ -60,9 +60,12 @@ impl Array {
         Ok(())
     }
 
-    /// Refuses a change of an array of Zarr v2.
+    /// Refuses a change of an array of Zarr v2, and of one whose codecs would store what they could not read again.
     pub(super) fn check_writable(&self) -> Result<()> {
-        if self.metadata().zarr_format() == 2 { Err(read_only(&self.path())) } else { Ok(()) }
+        if self.metadata().zarr_format() == 2 {
+            return Err(read_only(&self.path()));
+        }
+        self.metadata().codecs.check_encodable().map_err(|error| error.at(&self.path()))
     }
 
     /// Writes a region inside an array with a regular grid.
