@@ -25,12 +25,12 @@ pub(crate) mod gather;
 mod job;
 mod options;
 mod order;
-mod partition;
 mod pieces;
 pub(crate) mod plan;
 mod report;
 mod run;
 mod shuffled;
+pub(crate) mod source;
 mod spec;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod unstaged;
@@ -41,9 +41,9 @@ use job::Job;
 pub(crate) use job::{named, open_store};
 pub use options::{DEFAULT_MEMORY_BYTES, RechunkOptions, Shards};
 pub(crate) use options::{default_threads, within_limit};
-pub use plan::{Plan, Share, Strategy};
+pub use plan::{Alternative, Costs, Plan, Share, Strategy};
 pub use report::{ArrayReport, HumanBytes, Measured, Progress, Report};
-pub(crate) use run::{COMPRESSED_DECODE_NS, side};
+pub(crate) use run::side;
 pub use spec::{ChunkSpec, Edge};
 
 /// Plans a rechunk of the array or group at `source` without writing anything: one entry an array.

@@ -18,10 +18,9 @@ use crate::metadata::{ArrayMetadata, NodeMetadata};
 use crate::rechunk::carry::first_difference;
 use crate::rechunk::execute::{Control, Missing, TileSink, Transfer};
 use crate::rechunk::gather::Gathered;
-use crate::rechunk::plan::{Plan, Problem, Steps, plan_beside};
-use crate::rechunk::{
-    COMPRESSED_DECODE_NS, DEFAULT_MEMORY_BYTES, Progress, default_threads, named, open_store, side, watched, within_limit,
-};
+use crate::rechunk::plan::{Costs, Plan, Problem, Steps, plan_beside};
+use crate::rechunk::source::Source;
+use crate::rechunk::{DEFAULT_MEMORY_BYTES, Progress, default_threads, named, open_store, side, watched, within_limit};
 use crate::region::{Region, to_usize};
 use crate::store::{Key, ReadMode, Store};
 
@@ -247,8 +246,9 @@ fn compare(
     let boxes = if let Steps::Gather(boxes) = &plan.steps { Some(boxes.clone()) } else { None };
     let sink = CompareSink { other: b, first: Mutex::new(None) };
     let spill_dir = options.spill_dir.clone();
+    let source = Source::whole(a);
     let transfer = Transfer {
-        source: a,
+        source: &source,
         grid: b.unit_grid(),
         chunks: b.grid(),
         strides: b.unit_pipeline().strides(),
@@ -282,6 +282,7 @@ fn compare(
 }
 
 fn comparison_plan(a: &Array, b: &Array, document_bytes: u64, options: &VerifyOptions<'_>) -> Result<Plan> {
+    let costs = Costs::default();
     let problem = Problem {
         shape: a.shape().to_vec(),
         item_size: a.metadata().data_type().item_size(),
@@ -293,8 +294,9 @@ fn comparison_plan(a: &Array, b: &Array, document_bytes: u64, options: &VerifyOp
         open_shard_bytes: 0,
         identical: false,
         gathered: Gathered::of_both(a, b),
-        decode_ns: COMPRESSED_DECODE_NS,
-        encode_ns: COMPRESSED_DECODE_NS,
+        decode_ns: costs.decode_ns,
+        encode_ns: costs.decode_ns,
+        costs,
     };
     plan_beside(&problem, options.memory_bytes, document_bytes, options.threads)
 }

@@ -68,7 +68,7 @@ struct Work<'t, 's, S> {
 /// Runs a direct plan in `slab`.
 pub(super) fn run<S: TileSink>(transfer: &Transfer<'_, S>, plan: &Plan, walk: &Walk, slab: &mut [u8]) -> Result<()> {
     let Walk { super_block, axes, shards_held } = walk;
-    let source = transfer.source.unit_grid();
+    let source = transfer.source.grid();
     let (edges, shape) = (source.chunk_shape(), source.counts());
     let tiles = [spans(super_block, edges), spans(&plan.block, edges)];
     let work = Work {
@@ -83,7 +83,7 @@ pub(super) fn run<S: TileSink>(transfer: &Transfer<'_, S>, plan: &Plan, walk: &W
         }),
         freed: Condvar::new(),
     };
-    let readers: Vec<_> = (0..plan.threads).map(|_| UnitReader::holding(transfer.source, *shards_held)).collect();
+    let readers: Vec<_> = (0..plan.threads).map(|_| transfer.source.reader(*shards_held)).collect();
     transfer.on_threads(readers, |reader| work.worker(reader))
 }
 
@@ -125,7 +125,7 @@ impl<'s, S: TileSink> Work<'_, 's, S> {
 
     /// The cells that a source unit meets, in the order in which it is cut.
     fn survey(&self, dispatcher: &Dispatcher<'s>, unit: Vec<u64>) -> Result<Next> {
-        let region = self.transfer.source.unit_grid().region(&unit);
+        let region = self.transfer.source.grid().region(&unit);
         let (mut cells, mut needed) = (Vec::new(), 0);
         for_each_piece(region.start(), region.shape(), self.transfer.grid.chunk_shape(), |cell, _, _| {
             let position = ravel(cell, &self.counts);
@@ -151,9 +151,9 @@ impl<'s, S: TileSink> Work<'_, 's, S> {
     /// Decodes a source unit, delivers its pieces, and finishes the tiles that this completes.
     fn unit(&self, reader: &mut UnitReader, unit: &[u64], tiles: &[Arc<Tile<'s>>], scratch: &mut S::Scratch) -> Result<()> {
         let transfer = self.transfer;
-        let region = transfer.source.unit_grid().region(unit);
-        let origin = transfer.source.unit_grid().origin(unit);
-        let strides = transfer.source.unit_pipeline().strides();
+        let region = transfer.source.grid().region(unit);
+        let origin = transfer.source.grid().origin(unit);
+        let strides = transfer.source.strides();
         let edges = transfer.grid.chunk_shape();
         let mut complete = Vec::new();
         transfer.read(reader, unit, &mut |bytes| {

@@ -14,13 +14,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use memmap2::MmapMut;
 use parking_lot::Mutex;
 
-use crate::array::Array;
 use crate::array::UnitReader;
 use crate::dtype::FillValue;
 use crate::error::{Error, Result};
 use crate::grid::ChunkGrid;
 use crate::rechunk::budget::MemoryBudget;
 use crate::rechunk::plan::{Plan, Steps};
+use crate::rechunk::source::Source;
 use crate::rechunk::{direct, shuffled};
 use crate::region::{BoxLayout, Region, copy_box, to_usize};
 
@@ -126,7 +126,7 @@ pub(crate) fn add(counter: &AtomicU64, bytes: u64) {
 
 /// One source array on its way to one target grid.
 pub(crate) struct Transfer<'a, S> {
-    pub(crate) source: &'a Array,
+    pub(crate) source: &'a Source<'a>,
     /// Grid of the target's units.
     pub(crate) grid: &'a ChunkGrid,
     /// Grid of the target's chunks (shards).
@@ -164,17 +164,17 @@ impl<S: TileSink> Transfer<'_, S> {
     }
 
     pub(crate) fn item_size(&self) -> usize {
-        self.source.metadata().data_type().item_size()
+        self.source.item_size()
     }
 
     pub(crate) fn source_fill(&self) -> &FillValue {
-        self.source.metadata().fill_value()
+        self.source.fill()
     }
 
     /// Reads a source unit, counted.
     pub(crate) fn read(&self, reader: &mut UnitReader, unit: &[u64], visit: &mut dyn FnMut(Option<&[u8]>) -> Result<()>) -> Result<()> {
         let mut decoded = 0;
-        let read = reader.read(unit, &mut |bytes| {
+        let read = reader.read(&self.source.in_array(unit), &mut |bytes| {
             decoded = bytes.map_or(0, <[u8]>::len) as u64;
             visit(bytes)
         })?;
@@ -183,7 +183,7 @@ impl<S: TileSink> Transfer<'_, S> {
         }
         add(&self.control.decoded_bytes, decoded);
         add(&self.control.read_bytes, read);
-        add(&self.control.done_bytes, self.source.unit_pipeline().chunk_bytes() as u64);
+        add(&self.control.done_bytes, self.source.unit_bytes());
         Ok(())
     }
 

@@ -7,35 +7,25 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::grid::ChunkGrid;
-use crate::rechunk::gather::{Boxes, Gathered, box_shape, decoded_along};
-use crate::rechunk::partition::{partition_bytes, partition_shape};
-use crate::region::element_count;
-use crate::shuffle::{PARTITION_OVERHEAD_BYTES, RECORD_BYTES, SEGMENT_BYTES, smallest_slab_bytes};
+use crate::rechunk::gather::{Boxes, Gathered};
 
-/// Bookkeeping of a live target unit beside its bytes.
-const TILE_OVERHEAD_BYTES: u64 = 512;
+mod arithmetic;
+mod costs;
+mod direct;
+mod gather;
+mod moved;
+mod partition;
+mod shuffle;
 
-/// The least memory a partition has on average in the shuffle buffer: below, segments get so short that the spill file is read at random.
-const LEAST_PARTITION_SHARE_BYTES: u64 = 2 << 10;
+use arithmetic::{counts, target_chunks, total};
+pub use costs::Costs;
+use direct::direct;
+use gather::gather;
+use moved::{MOVE_WINDOW_BYTES, moved};
+use shuffle::shuffle;
 
 /// What a process takes beside the budget: code, stacks, the allocator's own.
 const PROCESS_BYTES: u64 = 10 << 20;
-
-/// The window in which stored chunks are moved where the kernel cannot do it alone.
-const MOVE_WINDOW_BYTES: u64 = 1 << 20;
-
-/// Shards that all readers together hold open at most: each is a file.
-const HELD_SHARDS: u64 = 256;
-
-/// Room for headers beside a segment's payload.
-const SEGMENT_READ_BYTES: u64 = SEGMENT_BYTES as u64 + 4096;
-
-// Cost model, in nanoseconds a byte on one core, from measurements on one server of 2025; only ratios matter, they choose between strategies.
-const CUT_NS: f64 = 0.6;
-const SPILL_NS: f64 = 0.6;
-const WRITE_NS: f64 = 0.4;
-const INDEX_NS: f64 = 0.5;
 
 /// One side of a rechunk, as far as planning goes.
 #[derive(Clone, Debug)]
@@ -67,7 +57,9 @@ pub(crate) struct Problem {
     pub(crate) identical: bool,
     /// For what only the gather strategy can do.
     pub(crate) gathered: Option<Gathered>,
-    /// Nanoseconds a byte for decoding, and for encoding.
+    /// What work takes.
+    pub(crate) costs: Costs,
+    /// Nanoseconds a byte for decoding a source unit, and for encoding a target unit: no more than a copy where nothing is compressed.
     pub(crate) decode_ns: f64,
     pub(crate) encode_ns: f64,
 }
@@ -117,6 +109,22 @@ impl Share {
     }
 }
 
+/// What another strategy would cost.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Alternative {
+    /// How the data would travel.
+    pub strategy: Strategy,
+    /// Estimated time in seconds.
+    pub estimated_seconds: f64,
+    /// Bytes that would be decoded.
+    pub decoded_bytes: u64,
+    /// Bytes of data that would pass through the spill file.
+    pub spilled_bytes: u64,
+    /// Upper bound of the data held in memory, in bytes.
+    pub memory_bytes: u64,
+}
+
 /// What a rechunk of one array will do, and what it will cost.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
@@ -152,6 +160,9 @@ pub struct Plan {
     pub partition_count: u64,
     /// Estimated time in seconds, by a rough cost model.
     pub estimated_seconds: f64,
+    /// The cheapest plan of another strategy that fits the budget too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second: Option<Alternative>,
     /// Bytes of work as progress counts them: decoded sizes of all chunks of both sides.
     #[serde(skip)]
     pub(crate) work_bytes: u64,
@@ -225,6 +236,7 @@ impl Plan {
             partition: Vec::new(),
             partition_count: 0,
             estimated_seconds: 0.0,
+            second: None,
             work_bytes: 0,
             steps: Steps::Move,
         })
@@ -269,22 +281,40 @@ pub(crate) fn plan(problem: &Problem, budget_bytes: u64, threads: usize) -> Resu
 
 /// RCK-13.
 fn cheapest(problem: &Problem, budget: u64, threads: usize) -> Option<Plan> {
-    if let Some(plan) = moved(problem, budget, threads) {
-        return Some(plan);
-    }
+    let mut candidates = candidates(problem, budget, threads).into_iter();
+    let mut best = candidates.next()?;
+    best.second = candidates.next().map(|second| Alternative {
+        strategy: second.strategy,
+        estimated_seconds: second.estimated_seconds,
+        decoded_bytes: second.decoded_bytes,
+        spilled_bytes: second.spilled_bytes,
+        memory_bytes: second.memory_bytes,
+    });
+    Some(best)
+}
+
+/// The cheapest plan of each strategy that fits the budget, in the order of their estimated times.
+fn candidates(problem: &Problem, budget: u64, threads: usize) -> Vec<Plan> {
+    let mut found: Vec<Plan> = Vec::new();
+    let mut add = |candidate: Option<Plan>| {
+        let Some(candidate) = candidate else { return };
+        match found.iter_mut().find(|plan| plan.strategy == candidate.strategy) {
+            Some(known) if known.estimated_seconds <= candidate.estimated_seconds => {}
+            Some(known) => *known = candidate,
+            None => found.push(candidate),
+        }
+    };
+    add(moved(problem, budget, threads));
     if let Some(gathered) = &problem.gathered {
-        return halves(threads).find_map(|n| gather(problem, gathered, budget, n));
-    }
-    let mut best: Option<Plan> = None;
-    for n in halves(threads) {
-        let shuffles = halves(n).map(|m| shuffle(problem, budget, n, m));
-        for candidate in std::iter::once(direct(problem, budget, n)).chain(shuffles).flatten() {
-            if best.as_ref().is_none_or(|best| candidate.estimated_seconds < best.estimated_seconds) {
-                best = Some(candidate);
-            }
+        add(halves(threads).find_map(|n| gather(problem, gathered, budget, n)));
+    } else {
+        for n in halves(threads) {
+            add(direct(problem, budget, n));
+            halves(n).for_each(|m| add(shuffle(problem, budget, n, m)));
         }
     }
-    best
+    found.sort_by(|a, b| a.estimated_seconds.total_cmp(&b.estimated_seconds));
+    found
 }
 
 /// The plan of a shuffle, where one is possible, though another strategy may be cheaper.
@@ -316,188 +346,6 @@ fn smallest_budget(problem: &Problem) -> Option<u64> {
     enough.checked_next_multiple_of(4096)
 }
 
-/// RCK-10.
-fn moved(problem: &Problem, budget: u64, threads: usize) -> Option<Plan> {
-    if !problem.identical {
-        return None;
-    }
-    let affordable = usize::try_from(budget / MOVE_WINDOW_BYTES).unwrap_or(usize::MAX);
-    let threads = threads.min(affordable);
-    let shares = vec![Share { what: "windows of stored chunks", count: threads as u64, each_bytes: MOVE_WINDOW_BYTES }];
-    let mut plan = assemble(problem, Strategy::PassThrough, budget, (threads, threads), shares, Steps::Move)?;
-    plan.work_bytes = target_chunks(problem).saturating_mul(2).saturating_mul(chunk_bytes(&problem.target));
-    (plan.decoded_bytes, plan.encoded_bytes) = (0, 0);
-    plan.estimated_seconds = array_bytes(problem) as f64 * WRITE_NS * 1e-9;
-    (threads > 0).then_some(plan)
-}
-
-/// Target units that source units along one axis can have in the making at one time: the frontier.
-fn frontier(source: u64, target: u64) -> u64 {
-    let common = gcd(source, target);
-    u64::try_from((u128::from(source) + u128::from(target - common)).div_ceil(u128::from(target))).unwrap_or(u64::MAX)
-}
-
-/// RCK-11.
-fn direct(problem: &Problem, budget: u64, n: usize) -> Option<Plan> {
-    let rank = problem.shape.len();
-    let (source, target) = (&problem.source, &problem.target);
-    let block = blocks(&problem.shape, &source.unit, &target.unit);
-    let super_block = blocks(&problem.shape, &block, &target.chunk);
-    let across: Vec<u64> = (0..rank).map(|axis| block[axis].div_ceil(target.unit[axis])).collect();
-    let near: Vec<u64> = (0..rank).map(|axis| across[axis].min(frontier(source.unit[axis], target.unit[axis]))).collect();
-    let live_along = |slow: usize| (0..rank).map(|axis| if axis == slow { near[axis] } else { across[axis] }).fold(1, u64::saturating_mul);
-    let slow = (0..rank).min_by_key(|&axis| live_along(axis));
-    let live = slow.map_or(1, live_along);
-    let touched = near.iter().copied().fold(1, u64::saturating_mul);
-
-    let mut shares = vec![
-        Share { what: "decoding source chunks", count: n as u64, each_bytes: problem.reader_bytes },
-        Share { what: "encoding target chunks", count: n as u64, each_bytes: problem.writer_bytes },
-    ];
-    if problem.open_shard_bytes > 0 {
-        let together = counts(&super_block, &target.chunk);
-        let count = together.saturating_mul(n as u64 + 1).min(counts(&problem.shape, &target.chunk));
-        shares.push(Share { what: "indexes of shards in the making", count, each_bytes: problem.open_shard_bytes });
-    }
-    let (shards_held, index_seconds) = held_shards(problem, budget, n, &block, slow);
-    if shards_held > 1 {
-        let count = (shards_held as u64 - 1).saturating_mul(n as u64);
-        shares.push(Share { what: "indexes of source shards", count, each_bytes: problem.held_shard_bytes });
-    }
-    let room = budget.checked_sub(total(&shares))?;
-    let each_bytes = target.unit_bytes.checked_add(TILE_OVERHEAD_BYTES)?;
-    let useful =
-        live.saturating_add(live).saturating_add(touched.saturating_mul(2 * n as u64)).min(counts(&problem.shape, &target.unit).max(1));
-    let slots = (room / each_bytes).min(useful);
-    if slots < live.min(counts(&problem.shape, &target.unit)) {
-        return None;
-    }
-    shares.push(Share { what: "target chunks in the making", count: slots, each_bytes });
-    let mut axes: Vec<usize> = slow.into_iter().collect();
-    axes.extend((0..rank).filter(|axis| Some(*axis) != slow));
-    let walk = Walk { super_block, axes, shards_held };
-    let mut plan = assemble(problem, Strategy::Direct, budget, (n, n), shares, Steps::Direct { walk, slots })?;
-    plan.block = block;
-    plan.estimated_seconds = seconds(plan.decoded_bytes, problem.decode_ns + CUT_NS, n)
-        + seconds(plan.encoded_bytes, problem.encode_ns + WRITE_NS, n)
-        + index_seconds;
-    Some(plan)
-}
-
-/// How many source shards a reader should hold in the walk of a block, and the time in seconds that reading indexes again takes. A walk that
-/// crosses shards comes back to each of them once for every step along the slow axis; fewer than all of them are of no use.
-fn held_shards(problem: &Problem, budget: u64, n: usize, block: &[u64], slow: Option<usize>) -> (usize, f64) {
-    let shard = &problem.source.chunk;
-    // A block that does not begin with a shard meets one more.
-    let across = |axis: usize| block[axis].div_ceil(shard[axis]) + u64::from(!block[axis].is_multiple_of(shard[axis]) && block[axis] > 1);
-    let crossed = (0..block.len()).filter(|axis| Some(*axis) != slow).map(across).fold(1, u64::saturating_mul);
-    let cost = problem.held_shard_bytes.saturating_mul(n as u64);
-    let affordable = (budget / 4).checked_div(cost).unwrap_or(0).min(HELD_SHARDS / n as u64);
-    match usize::try_from(crossed) {
-        Ok(crossed) if problem.held_shard_bytes > 0 && crossed as u64 <= affordable => (crossed, 0.0),
-        _ if problem.held_shard_bytes == 0 || crossed == 1 => (1, 0.0),
-        _ => (1, seconds(counts(&problem.shape, &problem.source.unit).saturating_mul(problem.held_shard_bytes), INDEX_NS, n)),
-    }
-}
-
-/// RCK-12.
-/// The largest partitions that the budget feeds, of those limited to the size of a target unit times a power of two: so few candidates, the
-/// same in every budget, make sure that what fits in a budget fits in a larger one. What fits is then made as large as the budget allows.
-fn shuffle(problem: &Problem, budget: u64, n: usize, m: usize) -> Option<Plan> {
-    let block = blocks(&problem.shape, &problem.source.unit, &problem.target.chunk);
-    let base = [
-        Share { what: "decoding source chunks", count: n as u64, each_bytes: problem.reader_bytes },
-        Share { what: "pieces being cut", count: n as u64, each_bytes: RECORD_BYTES as u64 },
-        Share { what: "reading the spill file", count: m as u64, each_bytes: SEGMENT_READ_BYTES },
-        Share { what: "encoding target chunks", count: m as u64, each_bytes: problem.writer_bytes },
-    ];
-    let room = budget.checked_sub(total(&base))?;
-    let block_bytes = element_count(&block)?.checked_mul(problem.item_size as u64)?;
-    let unit_bytes = problem.target.unit_bytes;
-    let most = (room / m as u64).min((block_bytes / (8 * n as u64)).max(unit_bytes));
-    let doublings = (most / unit_bytes).checked_ilog2()?;
-    let within = |limit| shuffle_within(problem, budget, (n, m), &base, (&block, block_bytes), limit);
-    let found = (0..=doublings).rev().find_map(|doubling| within(unit_bytes << doubling))?;
-    Some(within(most).unwrap_or(found))
-}
-
-/// A shuffle with partitions of at most `limit` bytes.
-fn shuffle_within(
-    problem: &Problem,
-    budget: u64,
-    (n, m): (usize, usize),
-    base: &[Share],
-    (block, block_bytes): (&[u64], u64),
-    limit: u64,
-) -> Option<Plan> {
-    let target = &problem.target;
-    let partition = partition_shape(problem, block, limit);
-    let units: Vec<u64> = partition.iter().zip(&target.unit).map(|(edge, unit)| edge / unit).collect();
-    let slot_bytes = partition_bytes(problem, &units)?;
-    let partition_count = counts(block, &partition);
-    let mut shares = base.to_vec();
-    shares.push(Share { what: "partitions of the shuffle", count: partition_count, each_bytes: PARTITION_OVERHEAD_BYTES });
-    if problem.open_shard_bytes > 0 {
-        let count = counts(&partition, &target.chunk).saturating_mul(m as u64 + 1).min(counts(&problem.shape, &target.chunk));
-        shares.push(Share { what: "indexes of shards in the making", count, each_bytes: problem.open_shard_bytes });
-    }
-    let slab_bytes = budget.saturating_sub(total(&shares)).min(block_bytes.saturating_mul(2).saturating_add(64 << 20));
-    let least = smallest_slab_bytes(partition_count, n)
-        .max(partition_count.saturating_mul(LEAST_PARTITION_SHARE_BYTES))
-        .max(slot_bytes.saturating_mul(m as u64));
-    if slab_bytes < least {
-        return None;
-    }
-    shares.push(Share { what: "shuffle buffer, then target chunks", count: 1, each_bytes: slab_bytes });
-    let mut plan = assemble(problem, Strategy::Shuffle, budget, (n, m), shares, Steps::Shuffle { slab_bytes, slot_bytes })?;
-    plan.spilled_bytes = array_bytes(problem);
-    (plan.block, plan.partition, plan.partition_count) = (block.to_vec(), partition, partition_count);
-    plan.estimated_seconds = seconds(plan.decoded_bytes, problem.decode_ns + CUT_NS + SPILL_NS, n)
-        + seconds(plan.encoded_bytes, problem.encode_ns + CUT_NS + WRITE_NS, m);
-    Some(plan)
-}
-
-/// RCK-17. The sizes of boxes that are tried are, but for the largest, the same in every budget, so that what fits in one fits in a larger one.
-fn gather(problem: &Problem, gathered: &Gathered, budget: u64, n: usize) -> Option<Plan> {
-    let target = &problem.target;
-    let base = [
-        Share { what: "decoding source chunks", count: n as u64, each_bytes: problem.reader_bytes },
-        Share { what: "encoding target chunks", count: n as u64, each_bytes: problem.writer_bytes.saturating_add(target.unit_bytes) },
-    ];
-    let room = budget.checked_sub(total(&base))? / n as u64;
-    let unit_bytes = element_count(&target.unit)?.checked_mul(gathered.bytes_each())?;
-    let doublings = (room / unit_bytes).checked_ilog2()?;
-    let within = |limit| gather_within(problem, gathered, (budget, n), &base, limit);
-    within(room).or_else(|| (0..=doublings).rev().find_map(|doubling| within(unit_bytes << doubling)))
-}
-
-/// A gather by boxes of at most `limit` bytes.
-fn gather_within(problem: &Problem, gathered: &Gathered, (budget, n): (u64, usize), base: &[Share], limit: u64) -> Option<Plan> {
-    let (source, target) = (&problem.source, &problem.target);
-    let whole = if problem.open_shard_bytes > 0 { &target.chunk } else { &target.unit };
-    let across = if gathered.even_target { box_shape(gathered, &source.unit, whole, &problem.shape, limit) } else { None };
-    let within_chunks = across.is_none();
-    let shape = across.or_else(|| box_shape(gathered, &source.unit, &target.unit, &target.chunk, limit))?;
-    let each_bytes = element_count(&shape)?.checked_mul(gathered.bytes_each())?;
-    let mut shares = base.to_vec();
-    shares.push(Share { what: "boxes of target chunks", count: n as u64, each_bytes });
-    if problem.open_shard_bytes > 0 {
-        let each_box = if within_chunks { 1 } else { counts(&shape, &target.chunk) };
-        let count = each_box.saturating_mul(n as u64).min(target_chunks(problem));
-        shares.push(Share { what: "indexes of shards in the making", count, each_bytes: problem.open_shard_bytes });
-    }
-    let boxes = Boxes { shape, within_chunks, share_bytes: each_bytes / gathered.copies.max(1) };
-    let mut plan = assemble(problem, Strategy::Gather, budget, (n, n), shares, Steps::Gather(boxes.clone()))?;
-    let along = |axis: usize| decoded_along(gathered, &boxes, axis, problem.shape[axis], target.chunk[axis], source.unit[axis]);
-    let decoded = (0..problem.shape.len()).map(along).fold(problem.item_size as u64, u64::saturating_mul);
-    plan.decoded_bytes = if problem.shape.contains(&0) { 0 } else { decoded };
-    (plan.encoded_bytes, plan.work_bytes) = (gathered.encoded_bytes, array_bytes(problem));
-    plan.block = boxes.shape;
-    plan.estimated_seconds =
-        seconds(plan.decoded_bytes, problem.decode_ns + CUT_NS, n) + seconds(plan.encoded_bytes, problem.encode_ns + WRITE_NS, n);
-    Some(plan)
-}
-
 fn assemble(problem: &Problem, strategy: Strategy, budget: u64, threads: (usize, usize), memory: Vec<Share>, steps: Steps) -> Option<Plan> {
     let units = |side: &Side| counts(&problem.shape, &side.unit).saturating_mul(side.unit_bytes);
     let memory_bytes = total(&memory);
@@ -517,54 +365,10 @@ fn assemble(problem: &Problem, strategy: Strategy, budget: u64, threads: (usize,
         partition: Vec::new(),
         partition_count: 0,
         estimated_seconds: 0.0,
+        second: None,
         work_bytes: units(&problem.source).saturating_add(units(&problem.target)),
         steps,
     })
-}
-
-fn seconds(bytes: u64, ns: f64, threads: usize) -> f64 {
-    bytes as f64 * ns * 1e-9 / threads as f64
-}
-
-fn total(shares: &[Share]) -> u64 {
-    shares.iter().map(Share::bytes).fold(0, u64::saturating_add)
-}
-
-/// Number of chunks of the target.
-fn target_chunks(problem: &Problem) -> u64 {
-    problem.gathered.as_ref().map_or_else(|| counts(&problem.shape, &problem.target.chunk), Gathered::chunks)
-}
-
-/// Decoded size of a chunk (of a shard): so many units.
-fn chunk_bytes(side: &Side) -> u64 {
-    counts(&side.chunk, &side.unit).saturating_mul(side.unit_bytes)
-}
-
-fn array_bytes(problem: &Problem) -> u64 {
-    element_count(&problem.shape).unwrap_or(u64::MAX).saturating_mul(problem.item_size as u64)
-}
-
-/// Number of boxes of `edges` that cover `shape`.
-fn counts(shape: &[u64], edges: &[u64]) -> u64 {
-    let Ok(grid) = ChunkGrid::regular(shape, edges) else { unreachable!("shapes of one problem have one rank and no zero edges") };
-    u64::try_from(grid.chunk_count()).unwrap_or(u64::MAX)
-}
-
-/// The smallest boxes whose faces are boundaries of both grids, clipped to the array.
-fn blocks(shape: &[u64], a: &[u64], b: &[u64]) -> Vec<u64> {
-    (0..shape.len())
-        .map(|axis| {
-            let lcm = u128::from(a[axis] / gcd(a[axis], b[axis])) * u128::from(b[axis]);
-            u64::try_from(lcm).unwrap_or(u64::MAX).min(shape[axis].max(1))
-        })
-        .collect()
-}
-
-fn gcd(mut a: u64, mut b: u64) -> u64 {
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    a
 }
 
 #[cfg(test)]

@@ -111,7 +111,17 @@ impl fmt::Display for Plan {
         writeln!(f, "spilled    {}", HumanBytes(self.spilled_bytes))?;
         writeln!(f, "files      {}", self.files)?;
         writeln!(f, "peak       {} predicted resident", HumanBytes(self.peak_rss_bytes))?;
-        write!(f, "time       {:.1} s estimated", self.estimated_seconds)
+        write!(f, "time       {:.1} s estimated", self.estimated_seconds)?;
+        let Some(second) = &self.second else { return Ok(()) };
+        write!(
+            f,
+            "\nnext best  {}: {:.1} s, decoding {}, spilling {}, in {}",
+            second.strategy,
+            second.estimated_seconds,
+            HumanBytes(second.decoded_bytes),
+            HumanBytes(second.spilled_bytes),
+            HumanBytes(second.memory_bytes)
+        )
     }
 }
 

@@ -7,23 +7,19 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 use crate::array::{Array, UnitReader, UnitWriter, WriteScratch, Written};
-use crate::codec::CodecPipeline;
 use crate::dtype::FillValue;
 use crate::error::Result;
 use crate::metadata::{DOCUMENT, NodeMetadata};
 use crate::rechunk::execute::{Control, Missing, TileSink, Transfer, add};
 use crate::rechunk::gather::{self, Gathered};
-use crate::rechunk::plan::{Plan, Problem, Side, Steps};
+use crate::rechunk::plan::{Costs, Plan, Problem, Side, Steps};
 use crate::rechunk::report::Measured;
+use crate::rechunk::source::Source;
 use crate::region::Region;
-
-// Rough costs of codecs in nanoseconds a byte on one core; they choose between strategies and give the estimate of time.
-pub(crate) const COMPRESSED_DECODE_NS: f64 = 1.0;
-const COMPRESSED_ENCODE_NS: f64 = 5.0;
-const PLAIN_NS: f64 = 0.1;
 
 /// What planning needs to know to bring `source` into the layout of `target`.
 pub(crate) fn problem(source: &Array, target: &Array) -> Problem {
+    let costs = Costs::default();
     Problem {
         reader_bytes: UnitReader::memory_bytes(source),
         writer_bytes: UnitWriter::memory_bytes_per_thread(target),
@@ -35,8 +31,9 @@ pub(crate) fn problem(source: &Array, target: &Array) -> Problem {
         item_size: source.metadata().data_type().item_size(),
         source: side(source),
         target: side(target),
-        decode_ns: if source.unit_pipeline().decodes_in_place() { PLAIN_NS } else { COMPRESSED_DECODE_NS },
-        encode_ns: encode_ns(target.unit_pipeline()),
+        decode_ns: if source.unit_pipeline().decodes_in_place() { costs.read_ns } else { costs.decode_ns },
+        encode_ns: if target.unit_pipeline().decodes_in_place() { costs.copy_ns } else { costs.encode_ns },
+        costs,
     }
 }
 
@@ -46,10 +43,6 @@ pub(crate) fn side(array: &Array) -> Side {
         chunk: array.grid().chunk_shape().to_vec(),
         unit_bytes: array.unit_pipeline().chunk_bytes() as u64,
     }
-}
-
-fn encode_ns(pipeline: &CodecPipeline) -> f64 {
-    if pipeline.decodes_in_place() { PLAIN_NS } else { COMPRESSED_ENCODE_NS }
 }
 
 /// Whether a stored chunk of one array is, as it stands, a stored chunk of the other.
@@ -80,7 +73,7 @@ pub(crate) fn run(source: &Array, target: &Array, plan: &Plan, spill_dir: &Path,
         gather::run(source, target, boxes, plan.threads, control, &count)?;
     } else {
         let transfer = Transfer {
-            source,
+            source: &Source::whole(source),
             grid: target.unit_grid(),
             chunks: target.grid(),
             strides: target.unit_pipeline().strides(),

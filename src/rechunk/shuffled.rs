@@ -23,7 +23,7 @@ const RECORD_HEADER_BYTES: usize = 12;
 
 /// Runs a shuffle plan in `slab`.
 pub(super) fn run<S: TileSink>(transfer: &Transfer<'_, S>, plan: &Plan, slot_bytes: usize, slab: &mut [u8]) -> Result<()> {
-    let mut readers: Vec<_> = (0..plan.threads).map(|_| UnitReader::new(transfer.source)).collect();
+    let mut readers: Vec<_> = (0..plan.threads).map(|_| transfer.source.reader(1)).collect();
     let mut scratches: Vec<_> = (0..plan.encode_threads).map(|_| (transfer.sink.scratch(), Vec::new())).collect();
     let mut records: Vec<_> = (0..plan.threads).map(|_| Vec::with_capacity(RECORD_BYTES)).collect();
     let blocks = ChunkGrid::regular(transfer.grid.array_shape(), plan.block.clone())?;
@@ -81,7 +81,7 @@ struct Block<'t, S> {
 
 impl<'t, S: TileSink> Block<'t, S> {
     fn new(transfer: &'t Transfer<'t, S>, plan: &Plan, region: Region) -> Result<Self> {
-        let source = transfer.source.unit_grid();
+        let source = transfer.source.grid();
         let partitions = ChunkGrid::regular(region.shape(), plan.partition.clone())?;
         let mut memory_order: Vec<usize> = (0..region.rank()).collect();
         memory_order.sort_by_key(|&axis| std::cmp::Reverse(transfer.strides[axis]));
@@ -91,7 +91,7 @@ impl<'t, S: TileSink> Block<'t, S> {
             counts: partitions.counts(),
             partitions,
             region,
-            source_strides: transfer.source.unit_pipeline().strides(),
+            source_strides: transfer.source.strides(),
             memory_order,
             item: transfer.item_size(),
         })
@@ -100,7 +100,7 @@ impl<'t, S: TileSink> Block<'t, S> {
     /// The source units of the block, shard by shard, so that a reader needs each shard's index once.
     fn source_units(&self, transfer: &Transfer<'_, S>) -> TiledIndices {
         let source = transfer.source;
-        let shard = spans(source.metadata().chunk_shape(), source.unit_grid().chunk_shape());
+        let shard = spans(source.array().metadata().chunk_shape(), source.grid().chunk_shape());
         let axes: Vec<usize> = (0..self.region.rank()).collect();
         TiledIndices::new(&self.units, &[shard], &axes)
     }
@@ -119,7 +119,7 @@ impl<'t, S: TileSink> Block<'t, S> {
 
     /// The box of a source unit, relative to the block.
     fn unit_box(&self, unit: &[u64]) -> Region {
-        self.transfer.source.unit_grid().region(unit).relative_to(self.region.start())
+        self.transfer.source.grid().region(unit).relative_to(self.region.start())
     }
 
     /// Byte strides of a record's elements: those of a box of `shape` in the order of the target's memory.

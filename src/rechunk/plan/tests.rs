@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
+use super::direct::{frontier, held_shards};
 use super::{Strategy, *};
+use crate::region::element_count;
 
 /// A problem with compressed chunks of 4-byte items.
 fn problem(shape: &[u64], source: &[u64], target: &[u64]) -> Problem {
@@ -19,6 +21,7 @@ fn problem(shape: &[u64], source: &[u64], target: &[u64]) -> Problem {
         open_shard_bytes: 0,
         identical: false,
         gathered: None,
+        costs: Costs::default(),
         decode_ns: 0.7,
         encode_ns: 2.4,
     }

@@ -1,12 +1,6 @@
 //! The shape of shuffle partitions: boxes of target units, grown along the axes that make the pieces cut from source units long.
 
-use crate::rechunk::plan::Problem;
-
-/// Nanoseconds that a run of contiguous bytes costs beyond its bytes, in the cut and in the replay.
-const RUN_NS: f64 = 3.0;
-
-/// Nanoseconds that a record costs beyond its runs: framing, locking, finding its place again.
-const RECORD_NS: f64 = 120.0;
+use super::Problem;
 
 /// The partition shape in elements: a box of target units inside a block of `block` elements, of at most `limit_bytes`; where the target is
 /// sharded, each edge divides the shard's or is a multiple of it, so that a shard is completed by consecutive partitions.
@@ -59,7 +53,7 @@ fn next_count(current: u64, across: u64, shard: u64) -> u64 {
 }
 
 /// Estimated nanoseconds a byte for cutting source units into partitions of so many units.
-fn cost_per_byte(problem: &Problem, block: &[u64], units: &[u64]) -> f64 {
+pub(super) fn cost_per_byte(problem: &Problem, block: &[u64], units: &[u64]) -> f64 {
     let item = problem.item_size as f64;
     let (mut run_bytes, mut piece_bytes, mut contiguous) = (item, item, true);
     for axis in (0..block.len()).rev() {
@@ -74,7 +68,7 @@ fn cost_per_byte(problem: &Problem, block: &[u64], units: &[u64]) -> f64 {
             contiguous = pieces <= 1.0;
         }
     }
-    RUN_NS / run_bytes + RECORD_NS / piece_bytes
+    problem.costs.copy(run_bytes) + problem.costs.record_ns / piece_bytes
 }
 
 #[cfg(test)]

@@ -1,0 +1,51 @@
+//! The arithmetic of shapes that plans are made of.
+
+use super::{Problem, Share, Side};
+use crate::grid::ChunkGrid;
+use crate::rechunk::gather::Gathered;
+use crate::region::element_count;
+
+pub(super) fn seconds(bytes: u64, ns: f64, threads: usize) -> f64 {
+    bytes as f64 * ns * 1e-9 / threads as f64
+}
+
+pub(super) fn total(shares: &[Share]) -> u64 {
+    shares.iter().map(Share::bytes).fold(0, u64::saturating_add)
+}
+
+/// Number of chunks of the target.
+pub(super) fn target_chunks(problem: &Problem) -> u64 {
+    problem.gathered.as_ref().map_or_else(|| counts(&problem.shape, &problem.target.chunk), Gathered::chunks)
+}
+
+/// Decoded size of a chunk (of a shard): so many units.
+pub(super) fn chunk_bytes(side: &Side) -> u64 {
+    counts(&side.chunk, &side.unit).saturating_mul(side.unit_bytes)
+}
+
+pub(super) fn array_bytes(problem: &Problem) -> u64 {
+    element_count(&problem.shape).unwrap_or(u64::MAX).saturating_mul(problem.item_size as u64)
+}
+
+/// Number of boxes of `edges` that cover `shape`.
+pub(super) fn counts(shape: &[u64], edges: &[u64]) -> u64 {
+    let Ok(grid) = ChunkGrid::regular(shape, edges) else { unreachable!("shapes of one problem have one rank and no zero edges") };
+    u64::try_from(grid.chunk_count()).unwrap_or(u64::MAX)
+}
+
+/// The smallest boxes whose faces are boundaries of both grids, clipped to the array.
+pub(super) fn blocks(shape: &[u64], a: &[u64], b: &[u64]) -> Vec<u64> {
+    (0..shape.len())
+        .map(|axis| {
+            let lcm = u128::from(a[axis] / gcd(a[axis], b[axis])) * u128::from(b[axis]);
+            u64::try_from(lcm).unwrap_or(u64::MAX).min(shape[axis].max(1))
+        })
+        .collect()
+}
+
+pub(super) fn gcd(mut a: u64, mut b: u64) -> u64 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
