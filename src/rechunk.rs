@@ -23,6 +23,7 @@ mod direct;
 pub(crate) mod execute;
 pub(crate) mod gather;
 mod job;
+mod moved;
 mod options;
 mod order;
 mod pieces;

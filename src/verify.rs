@@ -18,7 +18,7 @@ use crate::metadata::{ArrayMetadata, NodeMetadata};
 use crate::rechunk::carry::first_difference;
 use crate::rechunk::execute::{Control, Missing, TileSink, Transfer};
 use crate::rechunk::gather::Gathered;
-use crate::rechunk::plan::{Costs, Plan, Problem, Steps, plan_beside};
+use crate::rechunk::plan::{Costs, Moves, Plan, Problem, Steps, plan_beside};
 use crate::rechunk::source::Source;
 use crate::rechunk::{DEFAULT_MEMORY_BYTES, Progress, default_threads, named, open_store, side, watched, within_limit};
 use crate::region::{Region, to_usize};
@@ -292,7 +292,7 @@ fn comparison_plan(a: &Array, b: &Array, document_bytes: u64, options: &VerifyOp
         writer_bytes: UnitReader::memory_bytes(b),
         held_shard_bytes: UnitReader::held_bytes(a),
         open_shard_bytes: 0,
-        identical: false,
+        moves: Moves::Nothing,
         gathered: Gathered::of_both(a, b),
         decode_ns: costs.decode_ns,
         encode_ns: costs.decode_ns,

@@ -7,12 +7,14 @@ use crate::array::Array;
 use crate::codec::{CodecPipeline, Sharding};
 
 mod reader;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 pub(crate) use reader::UnitReader;
 pub(super) use reader::{check_stored_len, read_index};
+pub(crate) use stored::{ChunkPacker, Given, WINDOW_BYTES};
 pub(crate) use writer::{UnitWriter, WriteScratch, Written};
 
 /// The most bytes that a stored value of this pipeline may have: what encoding gives at most, and some room for the framing of other writers.

@@ -159,7 +159,7 @@ impl<S: TileSink> Transfer<'_, S> {
                 let mut slab = slab(to_usize(*slab_bytes))?;
                 shuffled::run(self, plan, to_usize(*slot_bytes), &mut slab[..to_usize(*slab_bytes)])
             }
-            Steps::Move | Steps::Gather { .. } => unreachable!("not what a transfer does"),
+            Steps::Move(_) | Steps::Gather { .. } => unreachable!("not what a transfer does"),
         }
     }
 

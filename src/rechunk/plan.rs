@@ -53,8 +53,8 @@ pub(crate) struct Problem {
     pub(crate) held_shard_bytes: u64,
     /// What a shard that is being written holds, in bytes; 0 where the target is not sharded.
     pub(crate) open_shard_bytes: u64,
-    /// Stored chunks are the same on both sides, and can be moved without being decoded.
-    pub(crate) identical: bool,
+    /// What can be moved without being decoded.
+    pub(crate) moves: Moves,
     /// For what only the gather strategy can do.
     pub(crate) gathered: Option<Gathered>,
     /// What work takes.
@@ -64,12 +64,25 @@ pub(crate) struct Problem {
     pub(crate) encode_ns: f64,
 }
 
+/// What is stored alike on both sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moves {
+    Nothing,
+    /// Whole stored chunks.
+    Chunks,
+    /// Units: chunks or inner chunks. So many bytes are taken by each thread to move them, and so many by all together.
+    Units {
+        thread_bytes: u64,
+        shared_bytes: u64,
+    },
+}
+
 /// How the data travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Strategy {
-    /// Stored chunks are the same in both layouts and are moved as they are.
+    /// Stored chunks, or the inner chunks of shards, are the same in both layouts and are moved as they are.
     PassThrough,
     /// Source chunks are decoded once and copied straight into target chunks, of which a frontier is in memory.
     Direct,
@@ -173,7 +186,7 @@ pub struct Plan {
 /// What the executor needs beside the public figures.
 #[derive(Clone, Debug)]
 pub(crate) enum Steps {
-    Move,
+    Move(Moves),
     Direct {
         walk: Walk,
         /// Target units in memory at most.
@@ -238,7 +251,7 @@ impl Plan {
             estimated_seconds: 0.0,
             second: None,
             work_bytes: 0,
-            steps: Steps::Move,
+            steps: Steps::Move(Moves::Chunks),
         })
     }
 }
@@ -293,7 +306,7 @@ fn cheapest(problem: &Problem, budget: u64, threads: usize) -> Option<Plan> {
     Some(best)
 }
 
-/// The cheapest plan of each strategy that fits the budget, in the order of their estimated times.
+/// The cheapest plan of each strategy that fits the budget, best first.
 fn candidates(problem: &Problem, budget: u64, threads: usize) -> Vec<Plan> {
     let mut found: Vec<Plan> = Vec::new();
     let mut add = |candidate: Option<Plan>| {
@@ -304,7 +317,7 @@ fn candidates(problem: &Problem, budget: u64, threads: usize) -> Vec<Plan> {
             None => found.push(candidate),
         }
     };
-    add(moved(problem, budget, threads));
+    add(halves(threads).find_map(|n| moved(problem, budget, n)));
     if let Some(gathered) = &problem.gathered {
         add(halves(threads).find_map(|n| gather(problem, gathered, budget, n)));
     } else {
@@ -313,14 +326,16 @@ fn candidates(problem: &Problem, budget: u64, threads: usize) -> Vec<Plan> {
             halves(n).for_each(|m| add(shuffle(problem, budget, n, m)));
         }
     }
-    found.sort_by(|a, b| a.estimated_seconds.total_cmp(&b.estimated_seconds));
+    // What moves as it is does no work that another plan would not do as well.
+    let rank = |plan: &Plan| plan.strategy != Strategy::PassThrough;
+    found.sort_by(|a, b| rank(a).cmp(&rank(b)).then(a.estimated_seconds.total_cmp(&b.estimated_seconds)));
     found
 }
 
 /// The plan of a shuffle, where one is possible, though another strategy may be cheaper.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn by_shuffle(problem: &Problem, budget_bytes: u64, threads: usize) -> Option<Plan> {
-    if problem.identical || problem.gathered.is_some() { None } else { shuffle(problem, budget_bytes, threads, threads) }
+    if problem.moves != Moves::Nothing || problem.gathered.is_some() { None } else { shuffle(problem, budget_bytes, threads, threads) }
 }
 
 /// Numbers of threads that are tried: all, half of them, and so on to one.

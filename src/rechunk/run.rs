@@ -4,18 +4,16 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use parking_lot::Mutex;
-
 use crate::array::{Array, UnitReader, UnitWriter, WriteScratch, Written};
 use crate::dtype::FillValue;
 use crate::error::Result;
 use crate::metadata::{DOCUMENT, NodeMetadata};
 use crate::rechunk::execute::{Control, Missing, TileSink, Transfer, add};
 use crate::rechunk::gather::{self, Gathered};
-use crate::rechunk::plan::{Costs, Plan, Problem, Side, Steps};
+use crate::rechunk::moved;
+use crate::rechunk::plan::{Costs, Moves, Plan, Problem, Side, Steps};
 use crate::rechunk::report::Measured;
 use crate::rechunk::source::Source;
-use crate::region::Region;
 
 /// What planning needs to know to bring `source` into the layout of `target`.
 pub(crate) fn problem(source: &Array, target: &Array) -> Problem {
@@ -25,7 +23,7 @@ pub(crate) fn problem(source: &Array, target: &Array) -> Problem {
         writer_bytes: UnitWriter::memory_bytes_per_thread(target),
         held_shard_bytes: UnitReader::held_bytes(source),
         open_shard_bytes: UnitWriter::memory_bytes_per_open_shard(target),
-        identical: can_move(source, target),
+        moves: Moves::of(source, target),
         gathered: Gathered::of(source, target),
         shape: source.shape().to_vec(),
         item_size: source.metadata().data_type().item_size(),
@@ -37,6 +35,19 @@ pub(crate) fn problem(source: &Array, target: &Array) -> Problem {
     }
 }
 
+impl Moves {
+    fn of(source: &Array, target: &Array) -> Self {
+        if moved::chunks_are_alike(source, target) {
+            Self::Chunks
+        } else if moved::units_are_alike(source, target) {
+            let (thread_bytes, shared_bytes) = moved::units_memory(source, target);
+            Self::Units { thread_bytes, shared_bytes }
+        } else {
+            Self::Nothing
+        }
+    }
+}
+
 pub(crate) fn side(array: &Array) -> Side {
     Side {
         unit: array.unit_grid().chunk_shape().to_vec(),
@@ -45,31 +56,23 @@ pub(crate) fn side(array: &Array) -> Side {
     }
 }
 
-/// Whether a stored chunk of one array is, as it stands, a stored chunk of the other.
-fn can_move(source: &Array, target: &Array) -> bool {
-    let (a, b) = (source.metadata(), target.metadata());
-    a.grid == b.grid
-        && a.data_type() == b.data_type()
-        && a.fill_value() == b.fill_value()
-        && a.codecs.to_metadata() == b.codecs.to_metadata()
-        && a.codecs.is_in_metadata() == b.codecs.is_in_metadata()
-}
-
 /// Runs a plan: every chunk of `target` is written below its prefix, then its document. Nobody may read there yet.
 pub(crate) fn run(source: &Array, target: &Array, plan: &Plan, spill_dir: &Path, control: &Control<'_>) -> Result<Measured> {
     let begun = Instant::now();
     let sink = EncodeSink {
         // Stored chunks that are moved may be shards within shards, which are not written unit by unit; boxes have writers of their own.
-        writer: if let Steps::Move | Steps::Gather(_) = plan.steps { None } else { Some(UnitWriter::new(target)) },
+        writer: if let Steps::Move(_) | Steps::Gather(_) = plan.steps { None } else { Some(UnitWriter::new(target)) },
         target,
         same_fill: source.metadata().fill_value() == target.metadata().fill_value(),
         written_bytes: AtomicU64::new(0),
         files: AtomicU64::new(0),
     };
-    if let Steps::Move = plan.steps {
-        move_chunks(source, target, plan, &sink, control)?;
+    let count = |written: Written| sink.count(written.stored_bytes, written.files);
+    if let Steps::Move(Moves::Units { .. }) = plan.steps {
+        moved::units(source, target, plan.threads, control, &count)?;
+    } else if let Steps::Move(_) = plan.steps {
+        moved::chunks(source, target, plan.threads, control, &count)?;
     } else if let Steps::Gather(boxes) = &plan.steps {
-        let count = |written: Written| sink.count(written.stored_bytes, written.files);
         gather::run(source, target, boxes, plan.threads, control, &count)?;
     } else {
         let transfer = Transfer {
@@ -151,28 +154,4 @@ impl TileSink for EncodeSink<'_> {
         self.count(written.stored_bytes, written.files);
         Ok(Missing::Done)
     }
-}
-
-/// The pass-through strategy: stored chunks are copied by the store, and nothing is decoded.
-fn move_chunks(source: &Array, target: &Array, plan: &Plan, sink: &EncodeSink<'_>, control: &Control<'_>) -> Result<()> {
-    let chunks = Mutex::new(Region::whole(&source.grid().counts()).indices());
-    let chunk_bytes = target.metadata().codecs.chunk_bytes() as u64;
-    let work = || -> Result<()> {
-        loop {
-            control.check()?;
-            let Some(chunk) = chunks.lock().next() else { return Ok(()) };
-            let (from, to) = (source.chunk_key(&chunk)?, target.chunk_key(&chunk)?);
-            if let Some(bytes) = target.store().copy_from(&**source.store(), &from, &to)? {
-                add(&control.read_bytes, bytes);
-                sink.count(bytes, 1);
-            }
-            add(&control.done_bytes, 2 * chunk_bytes);
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..plan.threads {
-            scope.spawn(|| control.guarded(work));
-        }
-    });
-    control.outcome()
 }

@@ -178,6 +178,11 @@ impl Held {
 }
 
 impl Place<'_> {
+    /// Number of its stored bytes.
+    pub(in crate::array) fn len(&self) -> u64 {
+        self.len
+    }
+
     /// Shows `visit` `len` bytes from `offset` of a unit that is stored as it is.
     pub(in crate::array) fn read_part(&self, offset: usize, len: usize, visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
         self.value.read(self.range(offset as u64, len as u64), visit)

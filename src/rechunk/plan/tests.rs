@@ -19,7 +19,7 @@ fn problem(shape: &[u64], source: &[u64], target: &[u64]) -> Problem {
         target,
         held_shard_bytes: 0,
         open_shard_bytes: 0,
-        identical: false,
+        moves: Moves::Nothing,
         gathered: None,
         costs: Costs::default(),
         decode_ns: 0.7,
