@@ -134,7 +134,7 @@ fn rechunk_prints_what_was_planned_beside_what_was_measured() {
     assert_eq!(names(root.path()), ["g", "h", "i"]);
 }
 
-const PLAN: [&str; 15] = [
+const PLAN: [&str; 16] = [
     "strategy",
     "threads",
     "encode_threads",
@@ -150,6 +150,7 @@ const PLAN: [&str; 15] = [
     "partition",
     "partition_count",
     "estimated_seconds",
+    "second",
 ];
 
 #[test]

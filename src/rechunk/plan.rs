@@ -174,7 +174,6 @@ pub struct Plan {
     /// Estimated time in seconds, by a rough cost model.
     pub estimated_seconds: f64,
     /// The cheapest plan of another strategy that fits the budget too.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub second: Option<Alternative>,
     /// Bytes of work as progress counts them: decoded sizes of all chunks of both sides.
     #[serde(skip)]
