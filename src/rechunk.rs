@@ -18,6 +18,7 @@ use crate::shuffle::check_spill_directory;
 use crate::store::{EntryKind, FilesystemStore, Key, Store, open_directory};
 
 mod budget;
+mod calibrate;
 pub(crate) mod carry;
 mod direct;
 pub(crate) mod execute;
@@ -33,6 +34,7 @@ mod run;
 mod shuffled;
 pub(crate) mod source;
 mod spec;
+pub(crate) mod speeds;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod unstaged;
 
@@ -42,7 +44,7 @@ use job::Job;
 pub(crate) use job::{named, open_store};
 pub use options::{DEFAULT_MEMORY_BYTES, RechunkOptions, Shards};
 pub(crate) use options::{default_threads, within_limit};
-pub use plan::{Alternative, Costs, Plan, Share, Strategy};
+pub use plan::{Alternative, Costs, GrownCost, Growth, Plan, Share, Strategy};
 pub use report::{ArrayReport, HumanBytes, Measured, Progress, Report};
 pub(crate) use run::side;
 pub use spec::{ChunkSpec, Edge};
@@ -53,7 +55,7 @@ pub use spec::{ChunkSpec, Edge};
 /// Those of opening the source; [`Error::InvalidArgument`] where the options do not fit it; [`Error::BudgetTooSmall`].
 pub fn plan_rechunk(source: impl AsRef<Path>, options: &RechunkOptions<'_>) -> Result<Vec<ArrayReport>> {
     let budget = within_limit(options.memory_bytes, &mut Vec::new());
-    Ok(Job::prepare(source.as_ref(), options, budget)?.reports())
+    Job::prepare(source.as_ref(), options, budget)?.grown(options, budget)
 }
 
 /// Rechunks the array or group at `source` into a new one at `target`, which becomes visible complete or not at all.

@@ -20,6 +20,7 @@ use crate::rechunk::execute::{Control, Missing, TileSink, Transfer};
 use crate::rechunk::gather::Gathered;
 use crate::rechunk::plan::{Costs, Moves, Plan, Problem, Steps, plan_beside};
 use crate::rechunk::source::Source;
+use crate::rechunk::speeds::{codec_ns, ratio};
 use crate::rechunk::{DEFAULT_MEMORY_BYTES, Progress, default_threads, named, open_store, side, watched, within_limit};
 use crate::region::{Region, to_usize};
 use crate::store::{Key, ReadMode, Store};
@@ -294,8 +295,10 @@ fn comparison_plan(a: &Array, b: &Array, document_bytes: u64, options: &VerifyOp
         open_shard_bytes: 0,
         moves: Moves::Nothing,
         gathered: Gathered::of_both(a, b),
-        decode_ns: costs.decode_ns,
-        encode_ns: costs.decode_ns,
+        decode_ns: codec_ns(a.unit_pipeline(), &costs).0,
+        encode_ns: codec_ns(b.unit_pipeline(), &costs).0,
+        source_ratio: ratio(a.unit_pipeline(), None),
+        target_ratio: ratio(b.unit_pipeline(), None),
         costs,
     };
     plan_beside(&problem, options.memory_bytes, document_bytes, options.threads)

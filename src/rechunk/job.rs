@@ -12,7 +12,7 @@ use crate::group::Node;
 use crate::metadata::{ArrayMetadata, GroupMetadata, Layout, NodeMetadata};
 use crate::rechunk::carry::Carried;
 use crate::rechunk::options::{RechunkOptions, Shards};
-use crate::rechunk::plan::{Plan, plan_beside};
+use crate::rechunk::plan::{Plan, Problem, growth, plan_beside};
 use crate::rechunk::report::ArrayReport;
 use crate::rechunk::run::problem;
 use crate::rechunk::spec::Edge;
@@ -23,6 +23,7 @@ pub(crate) struct Task {
     pub(crate) path: String,
     pub(crate) source: Array,
     pub(crate) metadata: ArrayMetadata,
+    pub(crate) problem: Problem,
     pub(crate) plan: Plan,
 }
 
@@ -143,9 +144,9 @@ impl Job {
         NodeMetadata::Array(Box::new(metadata.clone())).check_size().map_err(|error| named(error, &source))?;
         // Planning asks the target array for sizes only; nothing is stored here.
         let target = Array::with_metadata(Arc::new(MemoryStore::new()), Key::root(), metadata.clone())?;
-        let plan = plan_beside(&problem(&source, &target), budget_bytes, self.document_bytes, options.threads)
-            .map_err(|error| named(error, &source))?;
-        self.tasks.push(Task { path, source, metadata, plan });
+        let problem = problem(&source, &target, &options.costs);
+        let plan = plan_beside(&problem, budget_bytes, self.document_bytes, options.threads).map_err(|error| named(error, &source))?;
+        self.tasks.push(Task { path, source, metadata, problem, plan });
         Ok(())
     }
 
@@ -171,10 +172,24 @@ impl Job {
 
     /// The plans alone: of the arrays, and then of what travels along unread.
     pub(crate) fn reports(&self) -> Vec<ArrayReport> {
-        let report =
-            |path: &String, unsupported, plan: &Plan| ArrayReport { path: path.clone(), unsupported, plan: plan.clone(), measured: None };
+        let report = |path: &String, unsupported, plan: &Plan| ArrayReport {
+            path: path.clone(),
+            unsupported,
+            plan: plan.clone(),
+            growth: Vec::new(),
+            measured: None,
+        };
         let arrays = self.tasks.iter().map(|task| report(&task.path, None, &task.plan));
         arrays.chain(self.carried.iter().map(|node| report(&node.path, Some(node.reason.clone()), &node.plan))).collect()
+    }
+
+    /// The plans alone, and how what they take grows with the arrays.
+    pub(crate) fn grown(&self, options: &RechunkOptions<'_>, budget_bytes: u64) -> Result<Vec<ArrayReport>> {
+        let mut reports = self.reports();
+        for (report, task) in reports.iter_mut().zip(&self.tasks) {
+            report.growth = growth(&task.problem, budget_bytes, self.document_bytes, options.threads)?;
+        }
+        Ok(reports)
     }
 
     /// A sentence for each node that travels along unread, and for each thing that codecs of the targets do otherwise than their names say.

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use crate::codec::Codecs;
 use crate::error::{Error, Result};
 use crate::process::memory_limit_bytes;
+use crate::rechunk::plan::Costs;
 use crate::rechunk::report::Progress;
 use crate::rechunk::spec::ChunkSpec;
 use crate::store::ReadMode;
@@ -52,6 +53,7 @@ pub struct RechunkOptions<'a> {
     pub(crate) keep_backup: bool,
     pub(crate) sync: bool,
     pub(crate) read_mode: ReadMode,
+    pub(crate) costs: Costs,
     pub(crate) progress: Option<&'a mut dyn FnMut(&Progress)>,
     pub(crate) cancel: Option<&'a AtomicBool>,
 }
@@ -70,6 +72,7 @@ impl Default for RechunkOptions<'_> {
             keep_backup: false,
             sync: true,
             read_mode: ReadMode::Mapped,
+            costs: Costs::default(),
             progress: None,
             cancel: None,
         }
@@ -150,6 +153,12 @@ impl<'a> RechunkOptions<'a> {
     /// How source files are read; see [`ReadMode`].
     pub fn read_mode(mut self, mode: ReadMode) -> Self {
         self.read_mode = mode;
+        self
+    }
+
+    /// What work takes on this machine, as [`Costs::measure`] finds it: the planner's estimates and choices follow from it.
+    pub fn costs(mut self, costs: Costs) -> Self {
+        self.costs = costs;
         self
     }
 

@@ -13,14 +13,17 @@ mod arithmetic;
 mod costs;
 mod direct;
 mod gather;
+mod growth;
 mod moved;
 mod partition;
 mod shuffle;
 
-use arithmetic::{counts, target_chunks, total};
+use arithmetic::{counts, scaled, target_chunks, total};
 pub use costs::Costs;
 use direct::direct;
 use gather::gather;
+pub(crate) use growth::growth;
+pub use growth::{GrownCost, Growth};
 use moved::{MOVE_WINDOW_BYTES, moved};
 use shuffle::shuffle;
 
@@ -62,6 +65,9 @@ pub(crate) struct Problem {
     /// Nanoseconds a byte for decoding a source unit, and for encoding a target unit: no more than a copy where nothing is compressed.
     pub(crate) decode_ns: f64,
     pub(crate) encode_ns: f64,
+    /// Stored bytes, and the decoded bytes that they stand for, by what little is known of them.
+    pub(crate) source_ratio: (u64, u64),
+    pub(crate) target_ratio: (u64, u64),
 }
 
 /// What is stored alike on both sides.
@@ -163,6 +169,10 @@ pub struct Plan {
     pub encoded_bytes: u64,
     /// Bytes of data that pass through the spill file.
     pub spilled_bytes: u64,
+    /// Estimated stored size of what will be read, in bytes, by the sizes of a few source chunks.
+    pub read_bytes_estimate: u64,
+    /// Estimated stored size of what will be written, in bytes, as if the target compressed as the source does.
+    pub written_bytes_estimate: u64,
     /// Files that will be made at most.
     pub files: u64,
     /// Shape of the blocks at whose faces chunk boundaries of both layouts meet, in elements.
@@ -243,6 +253,8 @@ impl Plan {
             decoded_bytes: 0,
             encoded_bytes: 0,
             spilled_bytes: 0,
+            read_bytes_estimate: 0,
+            written_bytes_estimate: 0,
             files,
             block: Vec::new(),
             partition: Vec::new(),
@@ -374,6 +386,8 @@ fn assemble(problem: &Problem, strategy: Strategy, budget: u64, threads: (usize,
         decoded_bytes: units(&problem.source),
         encoded_bytes: units(&problem.target),
         spilled_bytes: 0,
+        read_bytes_estimate: scaled(units(&problem.source), problem.source_ratio),
+        written_bytes_estimate: scaled(units(&problem.target), problem.target_ratio),
         files: target_chunks(problem).saturating_add(1),
         block: problem.shape.clone(),
         partition: Vec::new(),

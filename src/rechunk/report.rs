@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::rechunk::plan::Plan;
+use crate::rechunk::plan::{Growth, Plan};
 
 /// What a rechunk of one array did.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -41,6 +41,9 @@ pub struct ArrayReport {
     pub unsupported: Option<String>,
     /// What was planned.
     pub plan: Plan,
+    /// What it would take if the array were 1, 10, 100 and 1000 times as long along its longest axis; only of a plan that is not run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub growth: Vec<Growth>,
     /// What was measured; none for a plan that was not run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub measured: Option<Measured>,
@@ -109,6 +112,8 @@ impl fmt::Display for Plan {
         writeln!(f, "decoded    {}", HumanBytes(self.decoded_bytes))?;
         writeln!(f, "encoded    {}", HumanBytes(self.encoded_bytes))?;
         writeln!(f, "spilled    {}", HumanBytes(self.spilled_bytes))?;
+        let (read, written) = (HumanBytes(self.read_bytes_estimate), HumanBytes(self.written_bytes_estimate));
+        writeln!(f, "stored     {read} read, {written} written, estimated")?;
         writeln!(f, "files      {}", self.files)?;
         writeln!(f, "peak       {} predicted resident", HumanBytes(self.peak_rss_bytes))?;
         write!(f, "time       {:.1} s estimated", self.estimated_seconds)?;

@@ -14,10 +14,13 @@ use crate::rechunk::moved;
 use crate::rechunk::plan::{Costs, Moves, Plan, Problem, Side, Steps};
 use crate::rechunk::report::Measured;
 use crate::rechunk::source::Source;
+use crate::rechunk::speeds::{codec_ns, compresses, ratio};
+use crate::region::{element_count, unravel};
 
 /// What planning needs to know to bring `source` into the layout of `target`.
-pub(crate) fn problem(source: &Array, target: &Array) -> Problem {
-    let costs = Costs::default();
+pub(crate) fn problem(source: &Array, target: &Array, costs: &Costs) -> Problem {
+    let (from, to) = (source.unit_pipeline(), target.unit_pipeline());
+    let known = stored_ratio(source);
     Problem {
         reader_bytes: UnitReader::memory_bytes(source),
         writer_bytes: UnitWriter::memory_bytes_per_thread(target),
@@ -29,9 +32,11 @@ pub(crate) fn problem(source: &Array, target: &Array) -> Problem {
         item_size: source.metadata().data_type().item_size(),
         source: side(source),
         target: side(target),
-        decode_ns: if source.unit_pipeline().decodes_in_place() { costs.read_ns } else { costs.decode_ns },
-        encode_ns: if target.unit_pipeline().decodes_in_place() { costs.copy_ns } else { costs.encode_ns },
-        costs,
+        decode_ns: codec_ns(from, costs).0,
+        encode_ns: codec_ns(to, costs).1,
+        source_ratio: known.unwrap_or_else(|| ratio(from, None)),
+        target_ratio: ratio(to, known.filter(|_| compresses(from))),
+        costs: *costs,
     }
 }
 
@@ -46,6 +51,23 @@ impl Moves {
             Self::Nothing
         }
     }
+}
+
+/// Stored bytes of a few chunks here and there, and their decoded bytes; none where none of these is stored.
+fn stored_ratio(array: &Array) -> Option<(u64, u64)> {
+    const SAMPLES: u64 = 8;
+    let counts = array.grid().counts();
+    let all = element_count(&counts)?;
+    let (mut stored, mut decoded) = (0_u64, 0_u64);
+    for sample in 0..SAMPLES.min(all) {
+        let chunk = unravel(all / SAMPLES.min(all) * sample, &counts);
+        // What cannot be read will say so when it is.
+        let Ok(Some(bytes)) = array.stored_chunk_bytes(&chunk) else { continue };
+        let elements = element_count(&array.grid().stored_shape(&chunk))?;
+        stored = stored.saturating_add(bytes);
+        decoded = decoded.saturating_add(elements.saturating_mul(array.data_type().item_size() as u64));
+    }
+    (decoded > 0).then_some((stored, decoded))
 }
 
 pub(crate) fn side(array: &Array) -> Side {

@@ -20,7 +20,7 @@ use crate::store::{Key, MemoryStore, Store};
 pub(crate) fn plan_array(source: &Array, options: &RechunkOptions<'_>, shuffle: bool) -> Result<(ArrayMetadata, Plan)> {
     let metadata = target_metadata(source.metadata(), options)?;
     let target = Array::with_metadata(Arc::new(MemoryStore::new()), Key::root(), metadata.clone())?;
-    let problem = problem(source, &target);
+    let problem = problem(source, &target, &options.costs);
     let shuffled = if shuffle { by_shuffle(&problem, options.memory_bytes, options.threads) } else { None };
     let plan = shuffled.map_or_else(|| plan(&problem, options.memory_bytes, options.threads), Ok)?;
     Ok((metadata, plan))

@@ -128,6 +128,9 @@ pub(crate) struct RechunkArgs {
     /// Plan only
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// First measure what work takes on this machine (two seconds), and keep it for the estimates of later runs
+    #[arg(long)]
+    pub(crate) calibrate: bool,
     #[command(flatten)]
     pub(crate) talk: Talk,
 }

@@ -5,6 +5,11 @@ use crate::grid::ChunkGrid;
 use crate::rechunk::gather::Gathered;
 use crate::region::element_count;
 
+/// An estimate: so many bytes, of which `part` of `whole` are left.
+pub(super) fn scaled(bytes: u64, (part, whole): (u64, u64)) -> u64 {
+    u64::try_from(u128::from(bytes) * u128::from(part) / u128::from(whole.max(1))).unwrap_or(u64::MAX)
+}
+
 pub(super) fn seconds(bytes: u64, ns: f64, threads: usize) -> f64 {
     bytes as f64 * ns * 1e-9 / threads as f64
 }

@@ -47,6 +47,14 @@ impl Default for Costs {
 }
 
 impl Costs {
+    /// Whether all are numbers that a machine can have.
+    pub fn is_sound(&self) -> bool {
+        let Self { decode_ns, encode_ns, copy_ns, run_ns, record_ns, read_ns, write_ns, call_ns, file_ns, index_ns } = *self;
+        [decode_ns, encode_ns, copy_ns, run_ns, record_ns, read_ns, write_ns, call_ns, file_ns, index_ns]
+            .iter()
+            .all(|ns| (0.0..1e9).contains(ns))
+    }
+
     /// Copying a byte in contiguous runs of so many bytes.
     pub(super) fn copy(&self, run_bytes: f64) -> f64 {
         self.copy_ns + self.run_ns / run_bytes.max(1.0)

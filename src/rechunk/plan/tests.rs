@@ -24,6 +24,8 @@ fn problem(shape: &[u64], source: &[u64], target: &[u64]) -> Problem {
         costs: Costs::default(),
         decode_ns: 0.7,
         encode_ns: 2.4,
+        source_ratio: (1, 2),
+        target_ratio: (1, 2),
     }
 }
 
@@ -119,4 +121,22 @@ fn ten_billion_chunks_are_planned_by_arithmetic() {
 fn empty_and_scalar_arrays_have_plans() {
     assert!(plan(&problem(&[], &[], &[]), 32 << 20, 2).is_ok());
     assert!(plan(&problem(&[0, 5], &[1, 5], &[1, 2]), 32 << 20, 2).is_ok());
+}
+
+/// RCK-18: where the budget does not do for the array ten times as long, the one that would is named.
+#[test]
+fn growth_is_planned_and_not_extrapolated() {
+    let problem = problem(&[140_000, 256, 4], &[140_000, 1, 4], &[1000, 256, 4]);
+    let grown = growth(&problem, 64 << 20, 0, 2).unwrap();
+    assert_eq!(grown.iter().map(|g| (g.factor, g.array_bytes)).collect::<Vec<_>>()[..2], [(1, 573_440_000), (10, 5_734_400_000)]);
+    let now = grown[0].cost.as_ref().unwrap();
+    let plan = plan(&problem, 64 << 20, 2).unwrap();
+    assert_eq!((now.spilled_bytes, now.memory_bytes), (plan.spilled_bytes, plan.memory_bytes));
+    for (grown, larger) in grown.iter().zip(&grown[1..]) {
+        assert!(grown.cost.is_some() != grown.required_bytes.is_some());
+        if let (Some(cost), Some(more)) = (&grown.cost, &larger.cost) {
+            assert!(cost.estimated_seconds < more.estimated_seconds && more.memory_bytes <= 64 << 20);
+        }
+    }
+    assert_eq!(growth(&super::tests::problem(&[], &[], &[]), 64 << 20, 0, 2).unwrap(), []);
 }
