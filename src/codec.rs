@@ -19,6 +19,7 @@ use crate::dtype::{ByteUnits, DataType, FillValue};
 use crate::error::{Error, Result};
 use crate::json::NamedConfig;
 
+mod bits;
 mod blosc;
 mod build;
 mod bytes;

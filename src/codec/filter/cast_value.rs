@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::number::{Cells, Number, NumberType, Wide, with_number};
+use super::cells::Cells;
+use super::number::{Number, NumberType, Wide, with_number};
 use crate::dtype::{DataType, FillValue};
 use crate::error::{Error, Result};
 use crate::json::{NamedConfig, brief};
