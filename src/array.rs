@@ -30,6 +30,7 @@ mod map;
 mod open;
 mod ragged;
 mod read;
+mod selection;
 mod units;
 mod window;
 mod write;
@@ -42,6 +43,7 @@ pub(crate) use open::{
     reserve_prefix,
 };
 pub(crate) use read::ReadCounts;
+pub use selection::Selection;
 pub(crate) use units::{ChunkPacker, Given, UnitReader, UnitWriter, WINDOW_BYTES, WriteScratch, Written};
 
 /// Number of locks that the chunks of one array share; more than threads that write one array.

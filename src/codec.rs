@@ -36,6 +36,7 @@ mod lz4;
 #[cfg(feature = "lzma")]
 mod lzma;
 mod packbits;
+mod read_as;
 mod reshape;
 mod run;
 mod scratch;

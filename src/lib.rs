@@ -61,7 +61,7 @@ mod shuffle;
 mod store;
 mod verify;
 
-pub use array::{Array, Element};
+pub use array::{Array, Element, Selection};
 pub use check::{CheckOptions, CheckReport, Finding, FindingCode, Severity, check};
 pub use codec::Codecs;
 pub use dtype::{DataType, Field, FillValue, MiniFloat, TimeUnit};

@@ -17,6 +17,7 @@ use crate::publish::{Durability, Existing, Stage};
 use crate::shuffle::check_spill_directory;
 use crate::store::{EntryKind, FilesystemStore, Key, Store, open_directory};
 
+mod becoming;
 mod budget;
 mod calibrate;
 pub(crate) mod carry;
@@ -199,7 +200,7 @@ fn fill_stage(
             done_bytes: control.done_bytes.load(Ordering::Relaxed).saturating_add(before),
             total_bytes,
         };
-        let work = || run::run(&task.source, &target, &task.plan, spill_dir, &control);
+        let work = || run::run(&task.taken, &target, &task.plan, spill_dir, &control);
         let result = watched(work, || {
             if let Some(progress) = options.progress.as_mut() {
                 progress(&report(&control));

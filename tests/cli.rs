@@ -221,6 +221,24 @@ fn what_work_takes_is_measured_and_kept() {
     assert!((again - built_in).abs() < 1e-12);
 }
 
+/// A part, in another type, under other names.
+#[test]
+fn a_part_is_cast_and_named_otherwise() {
+    let root = directory();
+    group(root.path());
+    let whole = prints(root.path(), "get g/tas[2:5,-3:]");
+    prints(root.path(), "rechunk g/tas b --select 2:5,-3: --dtype float64 --keys v2/ --no-sync -q");
+    assert!(root.path().join("b/0/0").is_file());
+    let info = prints_json(root.path(), "info b --json");
+    assert_eq!((&info["data_type"], &info["shape"]), (&json!("float64"), &json!([3, 3])));
+    let numbers = |text: &str| {
+        let number = |line: &str| line.rsplit([' ', '\t']).next().unwrap().parse::<f32>().unwrap();
+        text.lines().map(number).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers(&prints(root.path(), "get b")), numbers(&whole));
+    refuses(root.path(), "rechunk g/tas c --keys dots", 2, "--keys dots: accepted are default, default., v2 and v2/");
+}
+
 /// The growth of a plan: four lines of a table, and the same in JSON.
 #[test]
 fn a_plan_says_how_it_grows() {

@@ -92,6 +92,13 @@ impl Step {
         matches!(self.action, Action::PackBits(_))
     }
 
+    /// Values without a place in the decoded type are then the fault of whoever asked for it.
+    pub(super) fn ask(&mut self) {
+        if let Action::CastValue(codec) = &mut self.action {
+            codec.ask();
+        }
+    }
+
     /// Whether elements come back bit by bit, whatever they are and whatever types the codec was told.
     pub(super) fn is_exact(&self) -> bool {
         matches!(self.action, Action::Reshape | Action::Permute { .. } | Action::Swap(_) | Action::PackBits(_))

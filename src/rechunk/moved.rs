@@ -11,6 +11,7 @@ use crate::codec::Scratch;
 use crate::error::{Error, Result};
 use crate::rechunk::execute::{Control, add, spans};
 use crate::rechunk::order::TiledIndices;
+use crate::rechunk::source::Source;
 use crate::region::Region;
 
 /// Whether a stored chunk of one array is, as it stands, a stored chunk of the other.
@@ -67,11 +68,17 @@ pub(super) fn chunks(
 }
 
 /// Packs stored units into the target's chunks; `count` is told what was written.
-pub(super) fn units(source: &Array, target: &Array, threads: usize, control: &Control<'_>, count: &(dyn Fn(Written) + Sync)) -> Result<()> {
-    let moving = Moving { source, target, control, count, filler: filler(source, target)? };
+pub(super) fn units(
+    source: &Source<'_>,
+    target: &Array,
+    threads: usize,
+    control: &Control<'_>,
+    count: &(dyn Fn(Written) + Sync),
+) -> Result<()> {
+    let moving = Moving { source, target, control, count, filler: filler(source.array(), target)? };
     let whole = target.grid();
     // What one thread takes at a time: a target chunk, or, where that is one unit, as many of these as lie in a source chunk.
-    let together: Vec<u64> = spans(source.grid().chunk_shape(), whole.chunk_shape());
+    let together: Vec<u64> = spans(source.array().grid().chunk_shape(), whole.chunk_shape());
     let counts = whole.counts();
     let tasks = Mutex::new(Region::whole(&spans(&counts, &together)).indices());
     let work = |mut worker: Worker| -> Result<()> {
@@ -84,7 +91,7 @@ pub(super) fn units(source: &Array, target: &Array, threads: usize, control: &Co
             chunks.indices().try_for_each(|chunk| moving.chunk(&chunk, &mut worker))?;
         }
     };
-    let workers = (0..threads).map(|_| Worker::new(source, target)).collect::<Result<Vec<_>>>()?;
+    let workers = (0..threads).map(|_| Worker::new(source.array(), target)).collect::<Result<Vec<_>>>()?;
     std::thread::scope(|scope| {
         for worker in workers {
             let work = &work;
@@ -107,7 +114,7 @@ impl Worker {
 }
 
 struct Moving<'a> {
-    source: &'a Array,
+    source: &'a Source<'a>,
     target: &'a Array,
     control: &'a Control<'a>,
     count: &'a (dyn Fn(Written) + Sync),
@@ -120,11 +127,11 @@ impl Moving<'_> {
         packer.begin(chunk)?;
         let units = ChunkPacker::units(self.target, chunk);
         // Source chunk by source chunk, so that each index is read once.
-        let shard = spans(self.source.grid().chunk_shape(), self.source.unit_grid().chunk_shape());
+        let shard = spans(self.source.array().grid().chunk_shape(), self.source.grid().chunk_shape());
         let axes: Vec<usize> = (0..units.rank()).collect();
         for unit in TiledIndices::new(&units, &[shard], &axes) {
             self.control.check()?;
-            let given = packer.unit(&unit, |push| match (reader.read_stored(&unit, push)?, &self.filler) {
+            let given = packer.unit(&unit, |push| match (reader.read_stored(&self.source.in_array(&unit), push)?, &self.filler) {
                 (Some(len), _) => Ok(Given::Stored(len)),
                 (None, Some(filler)) => push(filler).map(|()| Given::Filler),
                 (None, None) => Ok(Given::Nothing),

@@ -8,6 +8,7 @@ use crate::array::{Array, UnitReader, UnitWriter, WriteScratch, Written};
 use crate::dtype::FillValue;
 use crate::error::Result;
 use crate::metadata::{DOCUMENT, NodeMetadata};
+use crate::rechunk::becoming::Taken;
 use crate::rechunk::execute::{Control, Missing, TileSink, Transfer, add};
 use crate::rechunk::gather::{self, Gathered};
 use crate::rechunk::moved;
@@ -15,10 +16,10 @@ use crate::rechunk::plan::{Costs, Moves, Plan, Problem, Side, Steps};
 use crate::rechunk::report::Measured;
 use crate::rechunk::source::Source;
 use crate::rechunk::speeds::{codec_ns, compresses, ratio};
-use crate::region::{element_count, unravel};
+use crate::region::{Region, element_count, unravel};
 
-/// What planning needs to know to bring `source` into the layout of `target`.
-pub(crate) fn problem(source: &Array, target: &Array, costs: &Costs) -> Problem {
+/// What planning needs to know to bring a region of `source` into the layout of `target`.
+pub(crate) fn problem(source: &Array, target: &Array, region: &Region, costs: &Costs) -> Problem {
     let (from, to) = (source.unit_pipeline(), target.unit_pipeline());
     let known = stored_ratio(source);
     Problem {
@@ -26,9 +27,9 @@ pub(crate) fn problem(source: &Array, target: &Array, costs: &Costs) -> Problem 
         writer_bytes: UnitWriter::memory_bytes_per_thread(target),
         held_shard_bytes: UnitReader::held_bytes(source),
         open_shard_bytes: UnitWriter::memory_bytes_per_open_shard(target),
-        moves: Moves::of(source, target),
-        gathered: Gathered::of(source, target),
-        shape: source.shape().to_vec(),
+        moves: Moves::of(source, target, region),
+        gathered: Gathered::of(source, target, region),
+        shape: region.shape().to_vec(),
         item_size: source.metadata().data_type().item_size(),
         source: side(source),
         target: side(target),
@@ -41,8 +42,10 @@ pub(crate) fn problem(source: &Array, target: &Array, costs: &Costs) -> Problem 
 }
 
 impl Moves {
-    fn of(source: &Array, target: &Array) -> Self {
-        if moved::chunks_are_alike(source, target) {
+    fn of(source: &Array, target: &Array, region: &Region) -> Self {
+        if !Source::is_part(source, region) {
+            Self::Nothing
+        } else if moved::chunks_are_alike(source, target) {
             Self::Chunks
         } else if moved::units_are_alike(source, target) {
             let (thread_bytes, shared_bytes) = moved::units_memory(source, target);
@@ -79,7 +82,8 @@ pub(crate) fn side(array: &Array) -> Side {
 }
 
 /// Runs a plan: every chunk of `target` is written below its prefix, then its document. Nobody may read there yet.
-pub(crate) fn run(source: &Array, target: &Array, plan: &Plan, spill_dir: &Path, control: &Control<'_>) -> Result<Measured> {
+pub(crate) fn run(taken: &Taken, target: &Array, plan: &Plan, spill_dir: &Path, control: &Control<'_>) -> Result<Measured> {
+    let Taken { source, opened, region } = taken;
     let begun = Instant::now();
     let sink = EncodeSink {
         // Stored chunks that are moved may be shards within shards, which are not written unit by unit; boxes have writers of their own.
@@ -91,14 +95,14 @@ pub(crate) fn run(source: &Array, target: &Array, plan: &Plan, spill_dir: &Path,
     };
     let count = |written: Written| sink.count(written.stored_bytes, written.files);
     if let Steps::Move(Moves::Units { .. }) = plan.steps {
-        moved::units(source, target, plan.threads, control, &count)?;
+        moved::units(&Source::part(source, region)?, target, plan.threads, control, &count)?;
     } else if let Steps::Move(_) = plan.steps {
         moved::chunks(source, target, plan.threads, control, &count)?;
     } else if let Steps::Gather(boxes) = &plan.steps {
-        gather::run(source, target, boxes, plan.threads, control, &count)?;
+        gather::run((source, region.start()), target, boxes, plan.threads, control, &count)?;
     } else {
         let transfer = Transfer {
-            source: &Source::whole(source),
+            source: &Source::part(source, region)?,
             grid: target.unit_grid(),
             chunks: target.grid(),
             strides: target.unit_pipeline().strides(),
@@ -110,7 +114,7 @@ pub(crate) fn run(source: &Array, target: &Array, plan: &Plan, spill_dir: &Path,
         transfer.run(plan)?;
     }
     // What was missing is fill only if the source is still the array that was opened.
-    source.check_current()?;
+    opened.check_current()?;
     sink.writer.map_or(Ok(()), UnitWriter::finish)?;
     let document = NodeMetadata::Array(Box::new(target.metadata().clone()));
     let document_bytes = document.stage(&**target.store(), &target.prefix().join(DOCUMENT)?)?;

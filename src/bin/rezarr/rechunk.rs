@@ -32,6 +32,15 @@ fn options<'a>(args: &RechunkArgs) -> RechunkOptions<'a> {
     if let Some(fill) = &args.fill {
         options = options.fill(fill.clone());
     }
+    if let Some(data_type) = &args.dtype {
+        options = options.data_type(data_type.clone());
+    }
+    if let Some(selection) = &args.select {
+        options = options.select(selection.clone());
+    }
+    if let Some(keys) = args.keys {
+        options = options.key_encoding(keys);
+    }
     if let Some(threads) = args.resources.threads {
         options = options.threads(threads.into());
     }
@@ -42,9 +51,13 @@ fn options<'a>(args: &RechunkArgs) -> RechunkOptions<'a> {
 }
 
 fn check(args: &RechunkArgs) -> Result<(), Error> {
-    if args.chunks.is_none() && args.shards.is_none() && args.codec.is_none() && args.fill.is_none() {
+    let layout = args.chunks.is_some() || args.shards.is_some() || args.codec.is_some() || args.keys.is_some();
+    if !(layout || args.fill.is_some() || args.dtype.is_some() || args.select.is_some()) {
         return Err(Error::InvalidArgument {
-            what: format!("{}: nothing to change; give at least one of --chunks, --shards, --codec, --fill", args.source.display()),
+            what: format!(
+                "{}: nothing to change; give at least one of --chunks, --shards, --codec, --fill, --dtype, --select, --keys",
+                args.source.display()
+            ),
         });
     }
     Ok(())

@@ -1,3 +1,5 @@
+//! Tests of the xz reader: streams of its own making, and of liblzma's.
+
 use std::io::Write as _;
 use std::num::NonZeroU64;
 
