@@ -33,11 +33,16 @@ const fn spread() -> [[u8; 8]; 256] {
 
 /// Packs the lowest bit of each byte of `from` to `to`; bits that are left over are 0.
 pub(super) fn pack(first: First, from: &[u8], to: &mut [u8]) {
-    let (groups, rest) = from.as_chunks::<8>();
-    for (group, to) in groups.iter().zip(&mut *to) {
+    let (words, rest) = from.as_chunks::<8>();
+    let (squares, single) = words.as_chunks::<8>();
+    let (square_bytes, single_bytes) = to.split_at_mut((8 * squares.len()).min(to.len()));
+    for (square, to) in squares.iter().zip(square_bytes.as_chunks_mut().0) {
+        *to = transpose(first, square);
+    }
+    for (group, to) in single.iter().zip(single_bytes) {
         *to = gather(first, *group);
     }
-    if let Some(to) = to.get_mut(groups.len())
+    if let Some(to) = to.get_mut(words.len())
         && !rest.is_empty()
     {
         let mut group = [0; 8];
@@ -48,8 +53,25 @@ pub(super) fn pack(first: First, from: &[u8], to: &mut [u8]) {
 
 #[inline(always)]
 fn gather(first: First, group: [u8; 8]) -> u8 {
+    lowest(first, group).wrapping_mul(GATHER).to_be_bytes()[0]
+}
+
+/// The lowest bits of eight bytes, the first of them in the lowest byte or the highest.
+#[inline(always)]
+fn lowest(first: First, group: [u8; 8]) -> u64 {
     let bytes = if first == First::Lowest { u64::from_le_bytes(group) } else { u64::from_be_bytes(group) };
-    (bytes & LOWEST).wrapping_mul(GATHER).to_be_bytes()[0]
+    bytes & LOWEST
+}
+
+/// Packs eight groups at once: bit `i` of byte `j` is first taken from byte `j` of group `i`, and then becomes bit `j` of byte `i`.
+#[inline(always)]
+fn transpose(first: First, groups: &[[u8; 8]; 8]) -> [u8; 8] {
+    let mut bits = (0..).zip(groups).fold(0, |bits, (i, group)| bits | lowest(first, *group) << i);
+    for (shift, mask) in [(7, 0x00aa_00aa_00aa_00aa), (14, 0x0000_cccc_0000_cccc), (28, 0x0000_0000_f0f0_f0f0)] {
+        let differ: u64 = (bits >> shift ^ bits) & mask;
+        bits ^= differ ^ differ << shift;
+    }
+    bits.to_le_bytes()
 }
 
 /// Undoes [`pack`] for as many booleans as `to` has room for.
@@ -71,7 +93,7 @@ mod tests {
     #[test]
     fn bits_are_where_they_should_be() {
         for first in [First::Lowest, First::Highest] {
-            for len in 0..40_usize {
+            for len in 0..200_usize {
                 let bools: Vec<u8> = (0..len).map(|i| u8::from(i * i % 7 < 3)).collect();
                 let mut packed = vec![0xff; len.div_ceil(8)];
                 // Only the lowest bit of a byte counts.

@@ -12,7 +12,7 @@ mod sums;
 pub(super) const CHECKSUM_BYTES: u64 = 4;
 
 /// So many bytes are passed on while they are in the cache nearest to the processor.
-const PASSING_BYTES: usize = 16 << 10;
+const PASSING_BYTES: usize = 8 << 10;
 
 /// A checksum before or after the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -278,7 +278,13 @@ impl Step {
 
     /// Whether decoding changes nothing.
     pub(super) fn decodes_to_itself(&self) -> bool {
-        matches!(self.action, Action::Reshape | Action::BitRound(_))
+        match self.action {
+            Action::Reshape | Action::BitRound(_) => true,
+            // Not every byte is a boolean as it should be.
+            Action::AsType(decoded, encoded) => decoded == encoded && decoded != NumberType::Bool,
+            Action::Quantize(codec) => codec.keeps_type(),
+            _ => false,
+        }
     }
 
     /// Whether it decodes from one buffer to another.

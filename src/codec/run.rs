@@ -124,7 +124,7 @@ impl CodecPipeline {
         assert_eq!(data.len(), self.chunk_bytes, "size of a chunk");
         if self.encodes_in_pieces() {
             // A piece goes through all steps while it is in the cache.
-            let piece_bytes = data.len().min((PIECE_BYTES / 8).next_multiple_of(self.fill.as_bytes().len().max(1)));
+            let piece_bytes = data.len().min((PIECE_BYTES / 32).next_multiple_of(self.fill.as_bytes().len().max(1)));
             return data.chunks_mut(piece_bytes).try_for_each(|piece| {
                 filter::encode(&self.steps, piece, scratch, |stored, scratch| self.encode_stored(stored, scratch, sink))
             });

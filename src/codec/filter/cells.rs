@@ -51,20 +51,29 @@ impl Cells<'_> {
 
     /// Puts the result of `change`, cast to the type `to` as NumPy does it, in the place of each number, in order. In place the types of both
     /// must be of one size.
-    pub(super) fn map<A: Number, M: Number>(self, to: NumberType, mut change: impl FnMut(A) -> M) {
+    pub(super) fn map<A: Number, M: Number>(self, to: NumberType, change: impl FnMut(A) -> M) {
+        self.map_to::<false, A, M>(to, change);
+    }
+
+    /// As [`Cells::map`], of floats that are rounded to integers before they are cast.
+    pub(super) fn map_rounded<A: Number, M: Number>(self, to: NumberType, change: impl FnMut(A) -> M) {
+        self.map_to::<true, A, M>(to, change);
+    }
+
+    fn map_to<const ROUND: bool, A: Number, M: Number>(self, to: NumberType, mut change: impl FnMut(A) -> M) {
         let mut tile = [M::ZERO; TILE];
         match self {
             Self::InPlace(bytes) => {
                 debug_assert_eq!(A::SIZE, to.size(), "elements that are changed where they lie");
                 for bytes in bytes.chunks_mut(TILE * A::SIZE) {
                     let tile = fill(&mut tile, bytes, &mut change);
-                    with_number!(to, B => store::<M, B>(tile, bytes));
+                    with_number!(to, B => store::<ROUND, M, B>(tile, bytes));
                 }
             }
             Self::Apart(from, into) => {
                 for (from, into) in from.chunks(TILE * A::SIZE).zip(into.chunks_mut(TILE * to.size())) {
                     let tile = fill(&mut tile, from, &mut change);
-                    with_number!(to, B => store::<M, B>(tile, into));
+                    with_number!(to, B => store::<ROUND, M, B>(tile, into));
                 }
             }
         }
@@ -87,9 +96,9 @@ fn fill<'a, A: Number, M: Number>(tile: &'a mut [M; TILE], from: &[u8], change: 
     &tile[..len]
 }
 
-/// Casts a tile to the beginning of `to`.
+/// Casts a tile to the beginning of `to`, rounded before it or not.
 #[inline(never)]
-fn store<M: Number, B: Number>(tile: &[M], to: &mut [u8]) {
+fn store<const ROUND: bool, M: Number, B: Number>(tile: &[M], to: &mut [u8]) {
     let len = to.len() / B::SIZE * B::SIZE;
     let to: &mut [B::Bytes] = bytemuck::try_cast_slice_mut(&mut to[..len]).unwrap_or(&mut []);
     // For floats that are not too large there is a cast to integers that the compiler has vectors for. All are asked, since an early end would
@@ -97,10 +106,12 @@ fn store<M: Number, B: Number>(tile: &[M], to: &mut [u8]) {
     let near = M::KIND == Kind::Float && B::KIND == Kind::Integer && tile.iter().fold(true, |all, number| all & number.is_near());
     if near {
         for (number, to) in tile.iter().zip(to) {
-            *to = B::narrow(Wide::Int(number.trunc_near())).store();
+            let integer = if ROUND { number.rint_near() } else { number.trunc_near() };
+            *to = B::narrow(Wide::Int(integer)).store();
         }
     } else {
         for (number, to) in tile.iter().zip(to) {
+            let number = if ROUND { number.rint() } else { *number };
             *to = B::narrow(number.widen()).store();
         }
     }
@@ -132,12 +143,18 @@ mod tests {
         for to in [I8, I16, I32, I64, U8, U16, U32, U64] {
             let (mut by_tile, mut alone) = (vec![0; room], vec![0; room]);
             with_number!(to, B => {
-                store::<f64, B>(&[number], &mut by_tile);
+                store::<false, f64, B>(&[number], &mut by_tile);
                 B::narrow(Wide::F64(number)).write(&mut alone[..B::SIZE]);
                 assert_eq!(by_tile, alone, "{number} to {to:?}");
-                store::<f32, B>(&[single], &mut by_tile);
+                store::<true, f64, B>(&[number], &mut by_tile);
+                B::narrow(Wide::F64(number.round_ties_even())).write(&mut alone[..B::SIZE]);
+                assert_eq!(by_tile, alone, "{number} rounded to {to:?}");
+                store::<false, f32, B>(&[single], &mut by_tile);
                 B::narrow(Wide::F32(single)).write(&mut alone[..B::SIZE]);
                 assert_eq!(by_tile, alone, "{single} to {to:?}");
+                store::<true, f32, B>(&[single], &mut by_tile);
+                B::narrow(Wide::F32(single.round_ties_even())).write(&mut alone[..B::SIZE]);
+                assert_eq!(by_tile, alone, "{single} rounded to {to:?}");
             });
         }
     }

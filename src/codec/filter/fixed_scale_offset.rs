@@ -47,13 +47,13 @@ impl FixedScaleOffset {
     fn encode_as<A: Number>(&self, cells: Cells<'_>) -> Result<()> {
         if self.decoded.is_float() {
             let (offset, scale) = (A::narrow(self.offset.wide()), A::narrow(self.scale.wide()));
-            cells.map(self.encoded, |number: A| number.sub(offset).mul(scale).rint());
+            cells.map_rounded(self.encoded, |number: A| number.sub(offset).mul(scale));
             return Ok(());
         }
         match (self.offset, self.scale) {
             (Scalar::Float(offset), scale) => {
                 let scale = scale.float();
-                cells.map(self.encoded, |number: A| ((f64::narrow(number.widen()) - offset) * scale).rint());
+                cells.map_rounded(self.encoded, |number: A| (f64::narrow(number.widen()) - offset) * scale);
             }
             // Booleans are computed with as integers of 64 bits.
             _ if self.decoded == NumberType::Bool => self.encode_integers::<Bool, i64>(cells)?,
@@ -68,7 +68,7 @@ impl FixedScaleOffset {
         let shifted = |number: A| W::narrow(number.widen()).sub(offset);
         match self.scale {
             Scalar::Float(scale) => {
-                cells.map(self.encoded, |number: A| (f64::narrow(shifted(number).widen()) * scale).rint());
+                cells.map_rounded(self.encoded, |number: A| f64::narrow(shifted(number).widen()) * scale);
             }
             Scalar::Int(_) => {
                 let scale = self.scale.within::<W>("scale")?;

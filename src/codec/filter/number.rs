@@ -211,6 +211,10 @@ pub(super) trait Number: Copy + PartialEq {
     fn trunc_near(self) -> i64 {
         0
     }
+    /// The same of [`Number::rint`].
+    fn rint_near(self) -> i64 {
+        0
+    }
 }
 
 /// What kind of number a type has.
@@ -305,7 +309,7 @@ mod integers {
 }
 
 macro_rules! float {
-    ($T:ty, $zero:expr, $from_wide:expr, $to_wide:expr, |$a:ident, $b:ident| $add:expr, $sub:expr, $mul:expr, $div:expr, $round:expr, $near:expr, $trunc:expr) => {
+    ($T:ty, $zero:expr, $from_wide:expr, $to_wide:expr, |$a:ident, $b:ident| $add:expr, $sub:expr, $mul:expr, $div:expr, $round:expr, $near:expr, $trunc:expr, $rint:expr) => {
         impl Number for $T {
             type Bytes = [u8; size_of::<$T>()];
             const ZERO: Self = $zero;
@@ -372,12 +376,18 @@ macro_rules! float {
                 let $a = self;
                 $trunc
             }
+
+            #[inline(always)]
+            fn rint_near(self) -> i64 {
+                let $a = self;
+                $rint
+            }
         }
     };
 }
 
-float!(f64, 0.0, wide_to_f64, Wide::F64, |a, b| a + b, a - b, a * b, a / b, rint_f64(a), a.abs() < NEAR_F64, trunc_f64(a));
-float!(f32, 0.0, wide_to_f32, Wide::F32, |a, b| a + b, a - b, a * b, a / b, rint_f32(a), a.abs() < NEAR_F32, trunc_f32(a));
+float!(f64, 0.0, wide_to_f64, Wide::F64, |a, b| a + b, a - b, a * b, a / b, rint_f64(a), a.abs() < NEAR_F64, trunc_f64(a), to_int_f64(a));
+float!(f32, 0.0, wide_to_f32, Wide::F32, |a, b| a + b, a - b, a * b, a / b, rint_f32(a), a.abs() < NEAR_F32, trunc_f32(a), to_int_f32(a));
 float!(
     f16,
     f16::ZERO,
@@ -389,13 +399,14 @@ float!(
     f16::from_f32(a.to_f32() / b.to_f32()),
     f16::from_f32(rint_f32(a.to_f32())),
     a.to_f32().abs() < NEAR_F32,
-    trunc_f32(a.to_f32())
+    trunc_f32(a.to_f32()),
+    to_int_f32(a.to_f32())
 );
 
 /// Rounding without the instruction for it, which not every x86-64 has: from here on floats are integers, and a sum with this number rounds
 /// all below it.
 macro_rules! nearest {
-    ($rint:ident, $trunc:ident, $T:ty, $INTEGERS:ident, $NEAR:ident, $integers:expr, $near:expr) => {
+    ($rint:ident, $trunc:ident, $to_int:ident, $T:ty, $INTEGERS:ident, $NEAR:ident, $integers:expr, $near:expr) => {
         const $INTEGERS: $T = $integers;
         /// Casts to all integers agree below this: it is at most 2^31.
         const $NEAR: $T = $near;
@@ -412,16 +423,20 @@ macro_rules! nearest {
             let magnitude = number.abs();
             let rounded = (magnitude + $INTEGERS) - $INTEGERS;
             let down = rounded - if rounded > magnitude { 1.0 } else { 0.0 };
-            // The bits of the sum count up with it, also below 1.5 times the number.
+            $to_int(down.copysign(number))
+        }
+
+        #[inline(always)]
+        fn $to_int(number: $T) -> i64 {
+            // The sum is rounded, and its bits count up with it, also below 1.5 times the number.
             let zero = 1.5 * $INTEGERS;
-            let bits = (zero + down.copysign(number)).to_bits().wrapping_sub(zero.to_bits());
-            i64::from(bits.cast_signed())
+            i64::from((zero + number).to_bits().wrapping_sub(zero.to_bits()).cast_signed())
         }
     };
 }
 
-nearest!(rint_f32, trunc_f32, f32, INTEGERS_F32, NEAR_F32, 8_388_608.0, 4_194_304.0);
-nearest!(rint_f64, trunc_f64, f64, INTEGERS_F64, NEAR_F64, 4_503_599_627_370_496.0, 2_147_483_648.0);
+nearest!(rint_f32, trunc_f32, to_int_f32, f32, INTEGERS_F32, NEAR_F32, 8_388_608.0, 4_194_304.0);
+nearest!(rint_f64, trunc_f64, to_int_f64, f64, INTEGERS_F64, NEAR_F64, 4_503_599_627_370_496.0, 2_147_483_648.0);
 
 impl Number for Bool {
     type Bytes = [u8; 1];

@@ -40,6 +40,11 @@ impl Quantize {
         (self.decoded.size(), self.encoded.size())
     }
 
+    /// Whether decoding changes nothing.
+    pub(super) fn keeps_type(&self) -> bool {
+        self.decoded == self.encoded
+    }
+
     pub(super) fn encode(&self, cells: Cells<'_>) {
         with_number!(self.decoded, A => {
             let scale = A::narrow(Wide::F64(self.scale));
