@@ -26,6 +26,7 @@ import subprocess
 import sys
 
 import measure
+import plot
 import report
 import tools
 import workloads

@@ -92,10 +92,21 @@ def unit(layout):
     return layout["shards"] or layout["chunks"]
 
 
+def run(lengths, chunks):
+    """Elements that lie one behind the other, both in a chunk and in what a region has of it."""
+    elements = 1
+    for length, chunk in zip(reversed(lengths), reversed(chunks)):
+        elements *= min(length, chunk)
+        if length < chunk:
+            break
+    return elements
+
+
 def region(shape, item, source, target, budget):
     """The region that a loop over target-aligned regions copies at a time: within half the budget, but one file of the target at least.
 
     Of all that fit it is the one that decodes the fewest source chunks, then the one with the fewest regions, then the one with the longest rows.
+    Of chunks that are not encoded parts can be read alone: there the longest runs of bytes come first.
     """
     edges, chunks = unit(target), source["chunks"]
     options = []
@@ -106,15 +117,14 @@ def region(shape, item, source, target, budget):
             met = sum(math.ceil(min(size, at + length) / chunk) - at // chunk for at in range(0, size, length))
             axis.append((length, met, math.ceil(size / length)))
         options.append(axis)
-    # Without a codec, any part of a chunk can be read alone.
-    decodes = source["codec"]["name"] != "none"
+    encoded = source["codec"]["name"] != "none"
     best = None
     for choice in itertools.product(*options):
         lengths = [length for length, _, _ in choice]
         if math.prod(lengths) * item > budget // 2 and lengths != list(edges):
             continue
-        met = math.prod(met for _, met, _ in choice) if decodes else 0
-        rank = (met, math.prod(count for _, _, count in choice), [-length for length in reversed(lengths)])
+        met = math.prod(met for _, met, _ in choice)
+        rank = (0 if encoded else -run(lengths, chunks), met, math.prod(count for _, _, count in choice), [-length for length in reversed(lengths)])
         if best is None or rank < best[0]:
             best = rank, lengths
     return best[1]
