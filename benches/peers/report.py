@@ -80,12 +80,17 @@ def memory(cells):
 
 
 def processor(cells):
+    """Says more than the clock where other work was on the machine."""
     rows = []
     for way in ways(cells):
-        cpu = {name: median(cell.get(way, []), "cpu") for name, cell in cells.items()}
-        if way != "limit":
-            rows.append([way, *(f"{cpu[name]:.1f}" if cpu[name] is not None else "" for name in cells)])
-    return table(["processor seconds", *cells], rows)
+        row = [way]
+        for cell in cells.values():
+            floors = [run["parts"]["processor"] for run in good(cell.get("limit", []))]
+            floor = statistics.median(floors) if floors else None
+            cpu = floor if way == "limit" else median(cell.get(way, []), "cpu")
+            row.append("" if cpu is None else f"{cpu:.1f}" + (f" ({cpu / floor:.1f}x)" if floor and way != "limit" else ""))
+        rows.append(row)
+    return table(["processor seconds (x limit)", *cells], rows)
 
 
 def parts(cells):

@@ -3,8 +3,10 @@
 
     python3 benches/peers/run.py                               # every workload, every tool, three rounds
     python3 benches/peers/run.py --only W1z,W3c --tools limit,rezarr,rezarr@1/4,ts-blocks
+    python3 benches/peers/run.py --quick --rounds 1            # an eighth of the data, to see whether all of it works
     python3 benches/peers/run.py --cgroup 256MiB               # as root: a hard limit, a cold cache, half the limit as the budget
-    python3 benches/peers/run.py --everything                  # all of this, and the plot
+    python3 benches/peers/run.py --everything                  # all of this
+    python3 benches/peers/plot.py                              # benches/peers.svg of the last results
 
 Needs python3 (3.11 or newer, with venv), cargo and a C compiler, access to PyPI and crates.io the first time, 12 GB of disk and 6 GiB of memory.
 Everything lies in target/peers: sources stay there between runs (`--clean` deletes them), results are in target/peers/results. In the first round
@@ -48,7 +50,7 @@ class Bench:
         self.options, self.group = options, group
         self.threads = len(os.sched_getaffinity(0))
         self.python = tools.PEERS / "venv-peers/bin/python"
-        self.sources, self.work = tools.PEERS / "sources", tools.PEERS / "work"
+        self.sources, self.work = tools.PEERS / ("sources-quick" if options.quick else "sources"), tools.PEERS / "work"
         self.target = self.work / "target"
         self.results = {"heading": self.heading(), "cells": {}}
 
@@ -178,20 +180,24 @@ def limited(options, chosen, wanted, file):
 
 
 def compare(options):
-    fractions_wanted = [fractions.Fraction(text) for text in options.budget_fraction.split(",")]
     every = [tool.name for tool in tools.TOOLS]
     if options.everything:
-        every += ["rezarr@1/4", "rezarr@1/16"]
+        at = every.index("rezarr") + 1
+        every[at:at] = ["rezarr@1/4", "rezarr@1/16"]
+    fractions_wanted = [fractions.Fraction(text) for text in options.budget_fraction.split(",")]
     chosen = tools.ways(options.tools.split(",") if options.tools else every, fractions_wanted)
+    wanted = names(options.only)
     tools.install(chosen)
-    if options.cgroup and not options.everything:
-        return limited(options, chosen, names(options.only), "limited.json")
-    wrong = Bench(options).run(chosen, names(options.only), "results.json")
-    if options.everything:
+    wrong = False
+    if options.everything or not options.cgroup:
+        wrong = Bench(options).run(chosen, wanted, f"{options.name}.json")
+        plot.write(RESULTS / f"{options.name}.json", RESULTS / f"{options.name}.svg")
+    if options.everything or options.cgroup:
         options.cgroup = options.cgroup or "256MiB"
-        bounded = [way for way in chosen if way.fraction == 1]
-        wrong |= limited(options, bounded, [name for name in LIMITED if name in names(options.only)], "limited.json")
-        plot.write(RESULTS / "results.json", tools.ROOT / "benches/peers.svg")
+        # The limit is one of a warm page cache, and of any memory.
+        inside = [way for way in chosen if way.fraction == 1 and way.tool.name != "limit"] if options.everything else chosen
+        some = [name for name in LIMITED if name in wanted] if options.everything else wanted
+        wrong |= limited(options, inside, some, f"{options.name}-limited.json")
     return wrong
 
 
@@ -203,13 +209,19 @@ def main():
     parser.add_argument("--budget-fraction", default="1", help="of the workload's budget, for tools that take one: 1, 1/4, 1/16, or several with commas")
     parser.add_argument("--cgroup", metavar="SIZE", help="run each tool in a control group of this much memory, with half of it as the budget")
     parser.add_argument("--cold", action="store_true", help="take the source out of the page cache before each run")
-    parser.add_argument("--everything", action="store_true", help="all workloads, then those of the control group, then the plot")
+    parser.add_argument("--everything", action="store_true", help="rezarr with a quarter and a sixteenth of the budget, too, and then some workloads in a control group of 256 MiB")
+    parser.add_argument("--name", help="of the results: results, or quick")
+    parser.add_argument("--quick", action="store_true", help="about an eighth of the data, to see whether all of it works")
     parser.add_argument("--timeout", type=float, default=120, help="seconds after which a run is ended")
     parser.add_argument("--patience", type=float, default=20, help="seconds after which a tool is not run again")
     parser.add_argument("--clean", action="store_true", help="delete the sources, and do nothing else")
     options = parser.parse_args()
+    options.name = options.name or ("quick" if options.quick else "results")
+    if options.quick:
+        workloads.quick()
     if options.clean:
-        shutil.rmtree(tools.PEERS / "sources", ignore_errors=True)
+        for name in ("sources", "sources-quick"):
+            shutil.rmtree(tools.PEERS / name, ignore_errors=True)
         return 0
     # So that what was written is deleted then, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

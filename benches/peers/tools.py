@@ -3,6 +3,7 @@
 import dataclasses
 import fractions
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -95,6 +96,25 @@ def native(way):
     return lambda job, file: [NATIVE, way, file]
 
 
+def reencode(cache):
+    """zarrs_reencode keeps the chunks of an unsharded source whatever it is told, but obeys where the target has shards: of one chunk each, then."""
+
+    def command(job, _file):
+        def numbers(shape):
+            return ",".join(map(str, shape))
+
+        to = job["to"]
+        compressors = json.dumps(workloads.codecs(to["codec"], job["item"])[1:])
+        layout = ["--chunk-shape", numbers(to["chunks"]), "--shard-shape", numbers(workloads.unit(to)), "--bytes-to-bytes-codecs", compressors]
+        return [REENCODE, *layout, *(["--cache-size", str(cache(job))] if cache else []), job["source"], job["target"]]
+
+    return command
+
+
+def more_than_the_array(job):
+    return 2 * math.prod(job["shape"]) * job["item"]
+
+
 def packages():
     venv("peers")
 
@@ -119,6 +139,9 @@ TOOLS = [
     Tool("zarr-whole", python("peers", "zarr-whole"), (packages,)),
     Tool("dask-tasks", python("peers", "dask-tasks"), (packages,)),
     Tool("rechunker", python("rechunker", "rechunker"), (packages_v2,), bounded=True, lacks=no_shards),
+    Tool("zarrs_reencode", reencode(None), (install_zarrs_tools,)),
+    Tool("zarrs_reencode-cache", reencode(lambda job: job["budget"]), (install_zarrs_tools,), bounded=True),
+    Tool("zarrs_reencode-bigcache", reencode(more_than_the_array), (install_zarrs_tools,)),
     Tool("cp-r", lambda job, file: ["cp", "-r", job["source"], job["target"]], result=False, peer=False),
 ]
 

@@ -87,6 +87,25 @@ WORKLOADS = {
 }
 
 
+QUICK = {"curves": 14_000, "climate": 365, "volume": 128, "matrix": 2048, "small": 400}
+
+
+def quick():
+    """The same with shorter first axes and budgets, to see whether all of it works: times of so little data say nothing."""
+
+    def shorter(layout, size, short):
+        first, *rest = layout["chunks"]
+        return layout | {"chunks": [short if first == size else first, *rest]}
+
+    for name, workload in WORKLOADS.items():
+        size, short = DATA[workload.data].shape[0], QUICK[workload.data]
+        parts = {"source": shorter(workload.source, size, short), "target": shorter(workload.target, size, short)}
+        budget = max(workload.budget * short // size, SMALLEST_BUDGET)
+        WORKLOADS[name] = dataclasses.replace(workload, budget=budget, **parts)
+    for name, short in QUICK.items():
+        DATA[name] = dataclasses.replace(DATA[name], shape=(short, *DATA[name].shape[1:]))
+
+
 def unit(layout):
     """The elements of one file."""
     return layout["shards"] or layout["chunks"]

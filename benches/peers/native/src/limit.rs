@@ -3,6 +3,7 @@
 //! All memory was touched before it is timed. Elements that are stored as they are need no decoding or encoding, a target on the source's
 //! grid no scatter, and chunks that travel as they are encoded only reading and writing.
 
+use std::ops::AddAssign;
 use std::time::Instant;
 
 use crate::codec::Coder;
@@ -10,10 +11,31 @@ use crate::grid::Grid;
 use crate::job::Job;
 use crate::{Result, scatter, store};
 
-fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(f64, T)> {
-    let begun = Instant::now();
+/// Seconds on the clock, and of the processor: on a busy machine the latter say more.
+#[derive(Clone, Copy, Default)]
+struct Span {
+    wall: f64,
+    cpu: f64,
+}
+
+impl AddAssign for Span {
+    fn add_assign(&mut self, other: Self) {
+        self.wall += other.wall;
+        self.cpu += other.cpu;
+    }
+}
+
+fn processor() -> f64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call fills what it is given.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut now) };
+    now.tv_sec as f64 + now.tv_nsec as f64 * 1e-9
+}
+
+fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(Span, T)> {
+    let (begun, cpu) = (Instant::now(), processor());
     let out = work()?;
-    Ok((begun.elapsed().as_secs_f64(), out))
+    Ok((Span { wall: begun.elapsed().as_secs_f64(), cpu: processor() - cpu }, out))
 }
 
 /// Memory that is there already.
@@ -31,10 +53,10 @@ struct Limit<'a> {
 
 impl Limit<'_> {
     /// Seconds, and the encoded chunks of the source.
-    fn read(&self) -> Result<(f64, Vec<Vec<u8>>)> {
+    fn read(&self) -> Result<(Span, Vec<Vec<u8>>)> {
         let (mut buffer, mut chunks) = (Vec::new(), Vec::new());
         store::read(&self.job.source, &self.source, 0, &mut buffer)?;
-        let mut seconds = 0.0;
+        let mut seconds = Span::default();
         for file in 0..self.source.files() {
             seconds += timed(|| store::read(&self.job.source, &self.source, file, &mut buffer))?.0;
             let ranges = store::chunks(&buffer, &self.source, self.job.from.shards.is_some())?;
@@ -43,17 +65,17 @@ impl Limit<'_> {
         Ok((seconds, chunks))
     }
 
-    fn decode(&self, encoded: &[Vec<u8>]) -> Result<(f64, Vec<u8>)> {
+    fn decode(&self, encoded: &[Vec<u8>]) -> Result<(Span, Vec<u8>)> {
         let mut coder = Coder::new(&self.job.from.codec, self.job.item)?;
         let mut out = touched(self.job.bytes());
         let parts = out.chunks_exact_mut(self.source.chunk_bytes());
         let work = || encoded.iter().zip(parts).try_for_each(|(chunk, part)| coder.decode(chunk, part));
         let seconds = timed(work)?.0;
-        Ok((if self.job.from.codec.name == "none" { 0.0 } else { seconds }, out))
+        Ok((if self.job.from.codec.name == "none" { Span::default() } else { seconds }, out))
     }
 
     /// The faster of two orders: target by target in tiles, and source by source.
-    fn scatter(&self, decoded: &[u8]) -> Result<(f64, Vec<u8>)> {
+    fn scatter(&self, decoded: &[u8]) -> Result<(Span, Vec<u8>)> {
         let item = self.job.item;
         let mut out = touched(decoded.len());
         let size = self.source.chunk_bytes();
@@ -69,22 +91,22 @@ impl Limit<'_> {
             }
             Ok(())
         })?;
-        Ok((by_source.min(by_target), out))
+        Ok((if by_source.wall < by_target.wall { by_source } else { by_target }, out))
     }
 
-    fn encode(&self, units: &[u8]) -> Result<(f64, Vec<Vec<u8>>)> {
+    fn encode(&self, units: &[u8]) -> Result<(Span, Vec<Vec<u8>>)> {
         let mut coder = Coder::new(&self.job.to.codec, self.job.item)?;
-        let (mut buffer, mut seconds, mut out) = (touched(self.target.chunk_bytes() * 2), 0.0, Vec::new());
+        let (mut buffer, mut seconds, mut out) = (touched(self.target.chunk_bytes() * 2), Span::default(), Vec::new());
         for unit in units.chunks_exact(self.target.chunk_bytes()) {
             seconds += timed(|| coder.encode(unit, &mut buffer))?.0;
             out.push(buffer.clone());
         }
-        Ok((if coder.is_none() { 0.0 } else { seconds }, out))
+        Ok((if coder.is_none() { Span::default() } else { seconds }, out))
     }
 
-    fn write(&self, encoded: &[Vec<u8>]) -> Result<f64> {
+    fn write(&self, encoded: &[Vec<u8>]) -> Result<Span> {
         std::fs::create_dir_all(&self.job.target)?;
-        let mut seconds = 0.0;
+        let mut seconds = Span::default();
         for (file, chunks) in encoded.chunks_exact(self.target.chunks_a_file()).enumerate() {
             let key = self.target.key(file);
             let mut bytes = chunks.concat();
@@ -107,7 +129,7 @@ pub(crate) fn run(job: &Job) -> Result<()> {
     let limit = Limit { job, source: Grid::new(job, &job.from), target: Grid::new(job, &job.to) };
     let same_grid = limit.source.chunk_shape() == limit.target.chunk_shape();
     let (read, mut chunks) = limit.read()?;
-    let (mut decode, mut scatter, mut encode) = (0.0, 0.0, 0.0);
+    let (mut decode, mut scatter, mut encode) = <(Span, Span, Span)>::default();
     if same_grid && job.from.codec == job.to.codec {
         chunks = limit.reordered(chunks);
     } else {
@@ -116,12 +138,17 @@ pub(crate) fn run(job: &Job) -> Result<()> {
         drop(std::mem::take(&mut chunks));
         let (seconds, units) = limit.scatter(&elements)?;
         elements = units;
-        scatter = if same_grid { 0.0 } else { seconds };
+        scatter = if same_grid { Span::default() } else { seconds };
         (encode, chunks) = limit.encode(&elements)?;
     }
     let write = limit.write(&chunks)?;
-    let seconds = (read + decode + scatter + encode + write) / f64::from(u32::try_from(job.threads)?);
-    let parts = serde_json::json!({"read": read, "decode": decode, "scatter": scatter, "encode": encode, "write": write, "limit": seconds});
-    println!("{parts}");
+    let (mut sum, mut parts) = (Span::default(), serde_json::Map::new());
+    for (step, span) in [("read", read), ("decode", decode), ("scatter", scatter), ("encode", encode), ("write", write)] {
+        sum += span;
+        parts.insert(step.to_owned(), span.wall.into());
+    }
+    parts.insert("limit".to_owned(), (sum.wall / f64::from(u32::try_from(job.threads)?)).into());
+    parts.insert("processor".to_owned(), sum.cpu.into());
+    println!("{}", serde_json::Value::from(parts));
     Ok(())
 }
