@@ -71,6 +71,16 @@ def verdict(cells, peers):
     return table(head, rows)
 
 
+def mean(cells, peers):
+    """Of the compressed workloads whose chunks change their shape: one number for how much faster than the fastest peer."""
+    chosen = [name for name in ("W1z", "W1s", "W2z", "W3z", "W4z") if name in cells]
+    pairs = [(fastest(cells[name], peers)[1], seconds(cells[name], "rezarr")) for name in chosen]
+    ratios = [peer / wall for peer, wall in pairs if peer and wall]
+    if len(ratios) < 2 or len(ratios) < len(chosen):
+        return ""
+    return f"Geometric mean of fastest peer / rezarr over {', '.join(chosen)}: {statistics.geometric_mean(ratios):.2f}."
+
+
 def memory(cells):
     def cell_text(runs):
         return f"{max(run['peak'] for run in runs) / MIB:.0f} ({max(run['anonymous'] for run in runs) / MIB:.0f})" if runs else ""
@@ -110,5 +120,5 @@ def failures(cells):
 def markdown(results, peers):
     """All tables of one run of the comparison."""
     cells = results["cells"]
-    out = [results["heading"], times(cells), parts(cells), verdict(cells, peers), memory(cells), processor(cells), failures(cells)]
+    out = [results["heading"], times(cells), parts(cells), verdict(cells, peers), mean(cells, peers), memory(cells), processor(cells), failures(cells)]
     return "\n\n".join(part for part in out if part) + "\n"

@@ -18,6 +18,7 @@ medians, of the whole process from start to end; a tool that took more than --pa
 
 import argparse
 import datetime
+import fcntl
 import fractions
 import json
 import os
@@ -225,10 +226,16 @@ def main():
         return 0
     # So that what was written is deleted then, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
-        return int(compare(options))
-    finally:
-        shutil.rmtree(tools.PEERS / "work", ignore_errors=True)
+    tools.PEERS.mkdir(parents=True, exist_ok=True)
+    with open(tools.PEERS / "lock", "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return "another comparison is running: two would measure each other"
+        try:
+            return int(compare(options))
+        finally:
+            shutil.rmtree(tools.PEERS / "work", ignore_errors=True)
 
 
 if __name__ == "__main__":
