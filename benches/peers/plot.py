@@ -16,7 +16,7 @@ import workloads
 MIB = 1 << 20
 COLUMNS = 4
 WIDTH, HEIGHT = 250, 190
-LEFT, TOP, RIGHT, BOTTOM = 34, 24, 8, 26
+LEFT, TOP, RIGHT, BOTTOM = 34, 24, 14, 26
 LEGEND = 64
 COLOURS = {
     "rezarr": "#d62728",
@@ -73,8 +73,10 @@ def panel(name, cell, scales, at):
     for mark in time.marks:
         y = time(mark)
         out.append(f'<path d="M{LEFT} {y:.1f}H{right}" stroke="{"#999" if mark == 1 else "#ddd"}"/>' + text(LEFT - 3, y + 3, f"{mark}x", "end"))
-    budget = memory(workloads.WORKLOADS[name].budget / MIB)
-    out.append(f'<path d="M{budget:.1f} {TOP}V{bottom}" stroke="#777" stroke-dasharray="3 3"/>')
+    given = [runs[0]["budget"] for way, runs in cell.items() if "@" not in way and "budget" in runs[0]]
+    if given:
+        budget = memory(given[0] / MIB)
+        out.append(f'<path d="M{budget:.1f} {TOP}V{bottom}" stroke="#777" stroke-dasharray="3 3"/>')
     # Ours last, so that nothing covers it.
     for way, mib, slower in sorted(dots(cell), key=lambda dot: dot[0].startswith("rezarr")):
         tool, _, fraction = way.partition("@")
