@@ -2,8 +2,8 @@
 
 import os
 import pathlib
+import resource
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -13,13 +13,13 @@ SAMPLE_SECONDS = 0.005
 
 
 class Sampler(threading.Thread):
-    """The most anonymous memory that a process was seen with. (The kernel keeps a peak of all resident memory, not of this.)"""
+    """The most anonymous memory that a process was seen with (the kernel keeps no peak of it), and its peak of resident memory when last seen."""
 
     def __init__(self, process):
         super().__init__(daemon=True)
         self.path = f"/proc/{process}/status"
         self.done = threading.Event()
-        self.peak = 0
+        self.anonymous = self.resident = 0
         self.start()
 
     def run(self):
@@ -29,14 +29,17 @@ class Sampler(threading.Thread):
                     text = status.read()
             except OSError:
                 return
-            at = text.find(b"RssAnon:")
-            if at >= 0:
-                self.peak = max(self.peak, int(text[at + 8 :].split(None, 1)[0]) * 1024)
+            self.anonymous = max(self.anonymous, self.field(text, b"RssAnon:"))
+            self.resident = max(self.resident, self.field(text, b"VmHWM:"))
+
+    @staticmethod
+    def field(text, name):
+        at = text.find(name)
+        return int(text[at + len(name) :].split(None, 1)[0]) * 1024 if at >= 0 else 0
 
     def stop(self):
         self.done.set()
         self.join()
-        return self.peak
 
 
 class Group:
@@ -85,8 +88,9 @@ class Group:
 def measured(command, timeout, group=None):
     """Wall and processor seconds of a command, its peak of resident and of anonymous memory in bytes, and what it printed; or why it failed.
 
-    This program itself stays small: the kernel counts its image as the child's until the child has called exec.
+    The kernel counts the image of this program as the child's until the child has called exec: what stays below that is taken from samples.
     """
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     killed = group.killed() if group else 0
     command = group.inside(command) if group else command
     with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as complaints:
@@ -104,15 +108,16 @@ def measured(command, timeout, group=None):
             raise
         finally:
             timer.cancel()
-            anonymous = sampler.stop()
+            sampler.stop()
         wall = time.perf_counter() - begun
         printed.seek(0)
         complaints.seek(0)
+        peak = usage.ru_maxrss * 1024
         run = {
             "wall": wall,
             "cpu": usage.ru_utime + usage.ru_stime,
-            "peak": usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
-            "anonymous": anonymous,
+            "peak": peak if peak > own else sampler.resident,
+            "anonymous": sampler.anonymous,
             "printed": printed.read().decode(errors="replace"),
         }
         if process.returncode != 0:
