@@ -19,6 +19,7 @@ use crate::store::{EntryKind, FilesystemStore, Key, Store, open_directory};
 
 mod budget;
 pub(crate) mod carry;
+mod cells;
 mod direct;
 pub(crate) mod execute;
 pub(crate) mod gather;

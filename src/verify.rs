@@ -18,7 +18,7 @@ use crate::metadata::{ArrayMetadata, NodeMetadata};
 use crate::rechunk::carry::first_difference;
 use crate::rechunk::execute::{Control, Missing, TileSink, Transfer};
 use crate::rechunk::gather::Gathered;
-use crate::rechunk::plan::{Costs, Plan, Problem, Steps, plan_beside};
+use crate::rechunk::plan::{Costs, LEAST_SEGMENT_BYTES, Plan, Problem, Steps, plan_beside};
 use crate::rechunk::source::Source;
 use crate::rechunk::{DEFAULT_MEMORY_BYTES, Progress, default_threads, named, open_store, side, watched, within_limit};
 use crate::region::{Region, to_usize};
@@ -297,6 +297,7 @@ fn comparison_plan(a: &Array, b: &Array, document_bytes: u64, options: &VerifyOp
         decode_ns: costs.decode_ns,
         encode_ns: costs.decode_ns,
         costs,
+        least_segment_bytes: LEAST_SEGMENT_BYTES,
     };
     plan_beside(&problem, options.memory_bytes, document_bytes, options.threads)
 }

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::metadata::{DOCUMENT, NodeMetadata};
 use crate::rechunk::execute::{Control, Missing, TileSink, Transfer, add};
 use crate::rechunk::gather::{self, Gathered};
-use crate::rechunk::plan::{Costs, Plan, Problem, Side, Steps};
+use crate::rechunk::plan::{Costs, LEAST_SEGMENT_BYTES, Plan, Problem, Side, Steps};
 use crate::rechunk::report::Measured;
 use crate::rechunk::source::Source;
 use crate::region::Region;
@@ -34,6 +34,7 @@ pub(crate) fn problem(source: &Array, target: &Array) -> Problem {
         decode_ns: if source.unit_pipeline().decodes_in_place() { costs.read_ns } else { costs.decode_ns },
         encode_ns: if target.unit_pipeline().decodes_in_place() { costs.copy_ns } else { costs.encode_ns },
         costs,
+        least_segment_bytes: LEAST_SEGMENT_BYTES,
     }
 }
 
