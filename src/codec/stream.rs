@@ -187,6 +187,15 @@ impl CodecPipeline {
         matches!(&self.array_to_bytes, ArrayToBytes::Bytes(bytes) if bytes.is_native())
     }
 
+    /// Refuses codecs whose chunks cannot be encoded slab after slab.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`], with the codec that must have all of a chunk at once.
+    pub(crate) fn check_encodes_stream(&self) -> Result<()> {
+        self.check_encodable()?;
+        Self::check_streams(self.encode_obstacle())
+    }
+
     /// The error for codecs that cannot be streamed.
     fn check_streams(obstacle: Option<String>) -> Result<()> {
         match obstacle {

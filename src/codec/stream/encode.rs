@@ -64,8 +64,7 @@ impl StreamEncoder {
     /// # Errors
     /// [`Error::Unsupported`] where not [`CodecPipeline::encodes_stream`]; [`Error::Io`] where memory is wanting.
     pub(crate) fn new(pipeline: &CodecPipeline) -> Result<Self> {
-        pipeline.check_encodable()?;
-        CodecPipeline::check_streams(pipeline.encode_obstacle())?;
+        pipeline.check_encodes_stream()?;
         let elements = match &pipeline.array_to_bytes {
             ArrayToBytes::Bytes(bytes) if !bytes.is_native() => Some(Elements::new(bytes, pipeline.item_size())?),
             _ => None,
