@@ -6,11 +6,15 @@
 use crate::array::Array;
 use crate::codec::{CodecPipeline, Sharding};
 
+mod pull;
+mod push;
 mod reader;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+pub(crate) use pull::UnitStream;
+pub(crate) use push::StreamedUnit;
 pub(crate) use reader::UnitReader;
 pub(super) use reader::{check_stored_len, read_index};
 pub(crate) use writer::{UnitWriter, WriteScratch, Written};
