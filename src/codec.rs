@@ -44,6 +44,7 @@ mod sharding;
 mod shuffle;
 mod sizes;
 mod spec;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod transpose;
@@ -54,6 +55,7 @@ mod zstd;
 pub(crate) use scratch::Scratch;
 pub(crate) use sharding::{ShardIndex, Sharding};
 pub use spec::Codecs;
+pub(crate) use stream::{HEAD_BYTES, Patch, Source, StreamDecoder, StreamEncoder, WINDOW_BYTES};
 
 /// Takes encoded bytes as they are made.
 pub(crate) type Sink<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;

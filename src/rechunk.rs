@@ -21,6 +21,7 @@ mod becoming;
 mod budget;
 mod calibrate;
 pub(crate) mod carry;
+mod cells;
 mod direct;
 pub(crate) mod execute;
 pub(crate) mod gather;

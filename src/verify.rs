@@ -18,7 +18,7 @@ use crate::metadata::{ArrayMetadata, NodeMetadata};
 use crate::rechunk::carry::first_difference;
 use crate::rechunk::execute::{Control, Missing, TileSink, Transfer};
 use crate::rechunk::gather::Gathered;
-use crate::rechunk::plan::{Costs, Moves, Plan, Problem, Steps, plan_beside};
+use crate::rechunk::plan::{Costs, LEAST_SEGMENT_BYTES, Moves, Plan, Problem, Steps, plan_beside};
 use crate::rechunk::source::Source;
 use crate::rechunk::speeds::{codec_ns, ratio};
 use crate::rechunk::{DEFAULT_MEMORY_BYTES, Progress, default_threads, named, open_store, side, watched, within_limit};
@@ -300,6 +300,7 @@ fn comparison_plan(a: &Array, b: &Array, document_bytes: u64, options: &VerifyOp
         source_ratio: ratio(a.unit_pipeline(), None),
         target_ratio: ratio(b.unit_pipeline(), None),
         costs,
+        least_segment_bytes: LEAST_SEGMENT_BYTES,
     };
     plan_beside(&problem, options.memory_bytes, document_bytes, options.threads)
 }

@@ -6,12 +6,16 @@
 use crate::array::Array;
 use crate::codec::{CodecPipeline, Sharding};
 
+mod pull;
+mod push;
 mod reader;
 mod stored;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+pub(crate) use pull::UnitStream;
+pub(crate) use push::StreamedUnit;
 pub(crate) use reader::UnitReader;
 pub(super) use reader::{check_stored_len, read_index};
 pub(crate) use stored::{ChunkPacker, Given, WINDOW_BYTES};

@@ -20,13 +20,17 @@ mod blosclz;
 mod decode;
 mod encode;
 mod frame;
+mod read;
 mod shuffle;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod write;
 
+pub(in crate::codec) use read::{BlockReader, block_bytes, pull_memory};
 pub(in crate::codec) use stream::Contexts;
 use stream::Format;
+pub(in crate::codec) use write::BlockWriter;
 
 /// Size of a frame's header, which is all that a frame adds to content that does not compress.
 const HEADER_BYTES: usize = 16;
@@ -189,18 +193,21 @@ impl Blosc {
     /// Upper bound of the memory in bytes while `len` bytes are encoded: the frame, a shuffled block, and what the compressor needs.
     pub(super) fn encode_memory(self, len: u64) -> u64 {
         let header = encode::plan(&self, usize::try_from(len).unwrap_or(MAX_BYTES).clamp(1, MAX_BYTES));
-        let stream = header.block_len as u64;
-        let compressor = match header.format {
+        let shuffled = if header.stored { 0 } else { header.block_len as u64 };
+        Self::encoded_bound(len).saturating_add(shuffled).saturating_add(self.compressor_memory(&header))
+    }
+
+    /// What the compressor takes for the streams of a frame.
+    fn compressor_memory(self, header: &frame::Header) -> u64 {
+        match header.format {
             _ if header.stored => 0,
             Format::BloscLz => blosclz::TABLE_BYTES,
             // The encoder's table.
             Format::Lz4 => header.format.spare_bytes(header.block_len) as u64 + (32 << 10),
             Format::Snappy => 0,
             Format::Zlib => deflate::ENCODE_MEMORY,
-            Format::Zstd => Zstd::context_memory(stream::zstd_level(self.level), stream),
-        };
-        let shuffled = if header.stored { 0 } else { stream };
-        Self::encoded_bound(len).saturating_add(shuffled).saturating_add(compressor)
+            Format::Zstd => Zstd::context_memory(stream::zstd_level(self.level), header.block_len as u64),
+        }
     }
 
     /// Upper bound of the memory in bytes while at most `len` bytes are decoded: contexts, and a block, which other writers may make of any

@@ -265,7 +265,7 @@ pub(super) fn only_checksums(stages: &[BytesToBytes]) -> bool {
 }
 
 /// How many bytes decoding cuts off the beginning of stages that are only checksums.
-fn bytes_before(stages: &[BytesToBytes]) -> usize {
+pub(super) fn bytes_before(stages: &[BytesToBytes]) -> usize {
     stages.iter().map(|stage| if let BytesToBytes::Checksum(codec) = stage { codec.bytes_before() } else { 0 }).sum()
 }
 

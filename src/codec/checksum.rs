@@ -21,6 +21,13 @@ pub(crate) struct Checksum {
     at_start: bool,
 }
 
+/// A checksum of bytes as they pass.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Running {
+    algorithm: Algorithm,
+    sum: u32,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Algorithm {
     /// Castagnoli.
@@ -43,6 +50,8 @@ impl Checksum {
     pub(crate) const ADLER32: &'static str = "numcodecs.adler32";
     pub(crate) const FLETCHER32: &'static str = "numcodecs.fletcher32";
     pub(crate) const LOOKUP3: &'static str = "numcodecs.jenkins_lookup3";
+    /// What keeps its place until it is known.
+    pub(super) const NOTHING: [u8; 4] = [0; 4];
 
     /// Reads the codec object, which has one of the names above once its name is `name`; none if it has another.
     pub(super) fn from_metadata(name: &str, config: &NamedConfig) -> Result<Option<Self>> {
@@ -85,22 +94,32 @@ impl Checksum {
         if self.at_start { size_of::<u32>() } else { 0 }
     }
 
+    /// Whether it can be taken of bytes as they pass, without knowing how many there will be.
+    pub(super) fn runs(self) -> bool {
+        matches!(self.algorithm, Algorithm::Crc32c | Algorithm::Crc32 | Algorithm::Adler32)
+    }
+
+    /// The checksum of no bytes yet. Only where [`Checksum::runs`].
+    pub(super) fn running(self) -> Running {
+        Running { algorithm: self.algorithm, sum: self.algorithm.sum(&[]) }
+    }
+
     /// Whether the checksum can be taken of bytes that pass, so that [`Checksum::encode_passing`] may be used.
     pub(super) fn can_pass(self) -> bool {
-        !self.at_start && matches!(self.algorithm, Algorithm::Crc32c | Algorithm::Crc32 | Algorithm::Adler32)
+        !self.at_start && self.runs()
     }
 
     /// Lets `produce` write to the sink, and the checksum after it. Only where [`Checksum::can_pass`].
     pub(super) fn encode_passing(self, produce: impl FnOnce(&mut Sink<'_>) -> Result<()>, sink: &mut Sink<'_>) -> Result<()> {
-        let mut checksum = self.algorithm.sum(&[]);
+        let mut checksum = self.running();
         produce(&mut |piece| {
             // A part that was just read is passed on at less cost.
             piece.chunks(PASSING_BYTES).try_for_each(|piece| {
-                checksum = self.algorithm.extend(checksum, piece);
+                checksum.update(piece);
                 sink(piece)
             })
         })?;
-        sink(&checksum.to_le_bytes())
+        sink(&checksum.stored())
     }
 
     /// Passes on `input` with its checksum.
@@ -122,11 +141,33 @@ impl Checksum {
     pub(super) fn decode(self, input: &[u8]) -> Result<&[u8]> {
         let parts = if self.at_start { input.split_first_chunk().map(|(stored, rest)| (rest, stored)) } else { input.split_last_chunk() };
         let Some((rest, stored)) = parts else {
-            let name = self.to_metadata().name;
-            return Err(Error::corrupt(format!("{} bytes where a {name} checksum alone takes {CHECKSUM_BYTES}", input.len())));
+            return Err(self.too_short(input.len()));
         };
-        let (expected, got) = (u32::from_le_bytes(*stored), self.algorithm.sum(rest));
-        if expected == got { Ok(rest) } else { Err(Error::ChecksumMismatch { key: String::new(), expected, got }) }
+        Running { algorithm: self.algorithm, sum: self.algorithm.sum(rest) }.check(*stored)?;
+        Ok(rest)
+    }
+
+    /// The error for `len` bytes, in which there is no room for the checksum.
+    pub(super) fn too_short(self, len: usize) -> Error {
+        let name = self.to_metadata().name;
+        Error::corrupt(format!("{len} bytes where a {name} checksum alone takes {CHECKSUM_BYTES}"))
+    }
+}
+
+impl Running {
+    pub(super) fn update(&mut self, piece: &[u8]) {
+        self.sum = self.algorithm.extend(self.sum, piece);
+    }
+
+    /// The checksum as it is stored.
+    pub(super) fn stored(&self) -> [u8; 4] {
+        self.sum.to_le_bytes()
+    }
+
+    /// Compares with what is stored.
+    pub(super) fn check(&self, stored: [u8; 4]) -> Result<()> {
+        let (expected, got) = (u32::from_le_bytes(stored), self.sum);
+        if expected == got { Ok(()) } else { Err(Error::ChecksumMismatch { key: String::new(), expected, got }) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Deflate streams (RFC 1951), bare or in a zlib wrapper (RFC 1950): what the codecs `gzip` and `numcodecs.zlib` share.
 
-use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
 use crate::codec::{PIECE_BYTES, Sink};
 use crate::error::{Error, Result};
@@ -20,15 +20,39 @@ pub(super) fn encoded_bound(len: u64) -> u64 {
     len.saturating_add(len / 8).saturating_add(len / 64).saturating_add(64)
 }
 
-/// Deflates `input` behind what `piece` holds, passing it on whenever it is full. What is left over at the end stays in `piece`, with room for
-/// a trailer of 8 bytes. `codec` is the name for messages.
+/// A compressor at `level`, bare or in a zlib wrapper.
+pub(super) fn compressor(level: u32, zlib: bool) -> Compress {
+    // Level 1 of zlib-rs is one of its own, with output half as large again as that of zlib; level 2 is what level 1 is elsewhere.
+    Compress::new(Compression::new(if level == 1 { 2 } else { level }), zlib)
+}
+
+/// Deflates `input` behind what `piece` holds, passing it on whenever it is full, and ends the stream. What is left over at the end stays in
+/// `piece`, with room for a trailer of 8 bytes. `codec` is the name for messages.
 pub(super) fn deflate(codec: &str, encoder: &mut Compress, input: &[u8], piece: &mut Vec<u8>, sink: &mut Sink<'_>) -> Result<()> {
+    deflate_some(codec, encoder, input, FlushCompress::Finish, piece, sink)
+}
+
+/// As [`deflate`], but the stream goes on if `flush` is [`FlushCompress::None`].
+pub(super) fn deflate_some(
+    codec: &str,
+    encoder: &mut Compress,
+    input: &[u8],
+    flush: FlushCompress,
+    piece: &mut Vec<u8>,
+    sink: &mut Sink<'_>,
+) -> Result<()> {
+    let goes_on = matches!(flush, FlushCompress::None);
     let mut rest = input;
     loop {
+        if goes_on && rest.is_empty() {
+            return Ok(());
+        }
         let before = encoder.total_in();
-        let status = encoder.compress_vec(rest, piece, FlushCompress::Finish);
-        rest = remaining(rest, encoder.total_in() - before);
+        let status = encoder.compress_vec(rest, piece, flush);
+        let consumed = encoder.total_in() - before;
+        rest = remaining(rest, consumed);
         match status {
+            Ok(Status::Ok | Status::BufError) if goes_on && consumed > 0 && piece.len() < piece.capacity() => {}
             Ok(Status::StreamEnd) if piece.len() + 8 <= PIECE_BYTES => return Ok(()),
             Ok(Status::StreamEnd) => return pass_on(piece, sink),
             Ok(_) if !piece.is_empty() => pass_on(piece, sink)?,
@@ -53,7 +77,7 @@ pub(super) fn inflate<'a>(codec: &str, decoder: &mut Decompress, input: &'a [u8]
         let consumed = decoder.total_in() - read;
         rest = remaining(rest, consumed);
         if out.len() > limit {
-            return Err(Error::corrupt(format!("{codec}: the stream holds more than the {limit} bytes that are expected")));
+            return Err(too_long(codec, limit as u64));
         }
         match status {
             Ok(Status::StreamEnd) => return Ok(rest),
@@ -66,6 +90,10 @@ pub(super) fn inflate<'a>(codec: &str, decoder: &mut Decompress, input: &'a [u8]
 
 fn remaining(input: &[u8], consumed: u64) -> &[u8] {
     usize::try_from(consumed).ok().and_then(|consumed| input.get(consumed..)).unwrap_or_default()
+}
+
+pub(super) fn too_long(codec: &str, limit: u64) -> Error {
+    Error::corrupt(format!("{codec}: the stream holds more than the {limit} bytes that are expected"))
 }
 
 pub(super) fn cut_off(codec: &str) -> Error {

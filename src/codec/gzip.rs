@@ -15,9 +15,6 @@ pub(crate) struct Gzip {
     level: u32,
 }
 
-/// Magic number, deflate, no flags, no time (so that equal chunks give equal bytes), no extra flags, unknown system.
-const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
-
 /// Flags of a member's header: CRC-16 of the header, extra field, file name, comment; the others are reserved.
 const FHCRC: u8 = 2;
 const FEXTRA: u8 = 4;
@@ -31,6 +28,8 @@ impl Gzip {
     pub(crate) const MAX_LEVEL: i32 = 9;
     /// The customary level.
     pub(crate) const DEFAULT_LEVEL: i32 = 6;
+    /// Magic number, deflate, no flags, no time (so that equal chunks give equal bytes), no extra flags, unknown system.
+    pub(super) const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 
     /// Reads the codec object.
     pub(super) fn from_metadata(config: &NamedConfig) -> Result<Self> {
@@ -54,15 +53,23 @@ impl Gzip {
     pub(super) fn encode(self, input: &[u8], scratch: &mut Scratch, sink: &mut Sink<'_>) -> Result<()> {
         let mut piece = scratch.take();
         make_room(&mut piece, PIECE_BYTES)?;
-        piece.extend_from_slice(&HEADER);
+        piece.extend_from_slice(&Self::HEADER);
         deflate(Self::NAME, scratch.deflater(self.level, false), input, &mut piece, sink)?;
-        // RFC 1952 stores the length modulo 2^32.
-        let length = (input.len() as u64 & u64::from(u32::MAX)).to_le_bytes();
-        piece.extend_from_slice(&crc32fast::hash(input).to_le_bytes());
-        piece.extend_from_slice(&length[..4]);
+        piece.extend_from_slice(&Self::trailer(crc32fast::hash(input), input.len() as u64));
         sink(&piece)?;
         scratch.give(piece);
         Ok(())
+    }
+
+    /// What stands behind a member, whose content has checksum `crc` and `len` bytes.
+    pub(super) fn trailer(crc: u32, len: u64) -> [u8; 8] {
+        let ([a, b, c, d], [e, f, g, h, ..]) = (crc.to_le_bytes(), len.to_le_bytes());
+        // RFC 1952 stores the length modulo 2^32.
+        [a, b, c, d, e, f, g, h]
+    }
+
+    pub(super) fn level(self) -> u32 {
+        self.level
     }
 
     /// Decodes one or more members to `out`, whose contents are replaced, refusing to produce more than `limit` bytes.
@@ -72,10 +79,13 @@ impl Gzip {
         make_room(out, limit.min(input.len().saturating_mul(MAX_RATIO)).saturating_add(1))?;
         let mut rest = input;
         loop {
-            let body = skip_header(rest)?;
+            let mut body = rest.iter();
+            read_header(&mut || Ok(body.next().copied()))?;
             let start = out.len();
-            let trailer = inflate(Self::NAME, scratch.inflater(false), body, limit, out)?;
-            rest = check_trailer(trailer, &out[start..])?;
+            let behind = inflate(Self::NAME, scratch.inflater(false), body.as_slice(), limit, out)?;
+            let (trailer, after) = behind.split_first_chunk().ok_or_else(cut_off)?;
+            check_trailer(*trailer, crc32fast::hash(&out[start..]), (out.len() - start) as u64)?;
+            rest = after;
             if rest.iter().all(|&byte| byte == 0) {
                 return Ok(());
             }
@@ -87,49 +97,55 @@ fn cut_off() -> Error {
     deflate::cut_off(Gzip::NAME)
 }
 
-/// Checks CRC and length of a member; returns what follows it.
-fn check_trailer<'a>(trailer: &'a [u8], content: &[u8]) -> Result<&'a [u8]> {
-    let (crc, rest) = trailer.split_first_chunk().ok_or_else(cut_off)?;
-    let (length, rest) = rest.split_first_chunk().ok_or_else(cut_off)?;
-    let (expected, got) = (u32::from_le_bytes(*crc), crc32fast::hash(content));
+/// Checks CRC and length of a member, whose content has checksum `got` and `len` bytes.
+pub(super) fn check_trailer(trailer: [u8; 8], got: u32, len: u64) -> Result<()> {
+    let [a, b, c, d, e, f, g, h] = trailer;
+    let expected = u32::from_le_bytes([a, b, c, d]);
     if expected != got {
         return Err(Error::ChecksumMismatch { key: String::new(), expected, got });
     }
-    let (expected, got) = (u32::from_le_bytes(*length), content.len() as u64 & u64::from(u32::MAX));
+    let (expected, got) = (u32::from_le_bytes([e, f, g, h]), len & u64::from(u32::MAX));
     if u64::from(expected) != got {
         return Err(Error::corrupt(format!("gzip: a member says that it holds {expected} bytes modulo 2^32, and holds {got}")));
     }
-    Ok(rest)
+    Ok(())
 }
 
-/// Checks the header of a member; returns what follows it.
-fn skip_header(input: &[u8]) -> Result<&[u8]> {
-    let (header, mut rest) = input.split_first_chunk::<10>().ok_or_else(cut_off)?;
-    let [0x1f, 0x8b, 8, flags, ..] = *header else {
+/// Reads the header of a member, byte after byte: `next` gives none where there are no more.
+pub(super) fn read_header(next: &mut dyn FnMut() -> Result<Option<u8>>) -> Result<()> {
+    let mut hasher = crc32fast::Hasher::new();
+    let mut byte = || {
+        let byte = next()?.ok_or_else(cut_off)?;
+        hasher.update(&[byte]);
+        Ok::<_, Error>(byte)
+    };
+    let mut header = [0; Gzip::HEADER.len()];
+    for to in &mut header {
+        *to = byte()?;
+    }
+    let [0x1f, 0x8b, 8, flags, ..] = header else {
         return Err(Error::corrupt(format!("gzip: a member begins with {:02x?}, not with the bytes 1f, 8b, 08", &header[..3])));
     };
     if flags & RESERVED != 0 {
         return Err(Error::corrupt(format!("gzip: reserved header flags are set: {flags:#04x}")));
     }
     if flags & FEXTRA != 0 {
-        let (length, after) = rest.split_first_chunk().ok_or_else(cut_off)?;
-        rest = after.get(usize::from(u16::from_le_bytes(*length))..).ok_or_else(cut_off)?;
-    }
-    for text in [FNAME, FCOMMENT] {
-        if flags & text != 0 {
-            let end = rest.iter().position(|&byte| byte == 0).ok_or_else(cut_off)?;
-            rest = &rest[end + 1..];
+        for _ in 0..u16::from_le_bytes([byte()?, byte()?]) {
+            byte()?;
         }
     }
+    for text in [FNAME, FCOMMENT] {
+        while flags & text != 0 && byte()? != 0 {}
+    }
     if flags & FHCRC != 0 {
-        let (stored, after) = rest.split_first_chunk().ok_or_else(cut_off)?;
-        let (expected, got) = (u32::from(u16::from_le_bytes(*stored)), crc32fast::hash(&input[..input.len() - rest.len()]) & 0xffff);
+        let got = hasher.finalize() & 0xffff;
+        let stored = [next()?.ok_or_else(cut_off)?, next()?.ok_or_else(cut_off)?];
+        let expected = u32::from(u16::from_le_bytes(stored));
         if expected != got {
             return Err(Error::ChecksumMismatch { key: String::new(), expected, got });
         }
-        rest = after;
     }
-    Ok(rest)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -202,7 +218,7 @@ mod tests {
         for len in 0..good.len() {
             assert!(matches!(decode(&good[..len], 200), Err(Error::Corrupt { .. })), "{len} bytes");
         }
-        for bit in HEADER.len() * 8..good.len() * 8 {
+        for bit in Gzip::HEADER.len() * 8..good.len() * 8 {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
             if let Ok(decoded) = decode(&bad, 200) {

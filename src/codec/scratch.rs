@@ -1,11 +1,11 @@
 //! What one thread reuses from chunk to chunk: codec contexts and intermediate buffers.
 
-use flate2::{Compress, Compression, Decompress};
+use flate2::{Compress, Decompress};
 use lz4_flex::block::CompressTable;
 use zstd::zstd_safe::{CCtx, CParameter, DCtx, ErrorCode, get_error_name};
 
 use crate::buffer::resize;
-use crate::codec::blosc;
+use crate::codec::{blosc, deflate};
 use crate::error::{Error, Result};
 
 /// Contexts and buffers of one thread. Making one is cheap; they fill on first use.
@@ -84,9 +84,7 @@ impl Scratch {
     pub(super) fn deflater(&mut self, level: u32, zlib: bool) -> &mut Compress {
         let found = self.deflaters.iter().position(|entry| (entry.0, entry.1) == (level, zlib));
         let position = found.unwrap_or_else(|| {
-            // Level 1 of zlib-rs is one of its own, with output half as large again as that of zlib; level 2 is what level 1 is elsewhere.
-            let known = if level == 1 { 2 } else { level };
-            self.deflaters.push((level, zlib, Compress::new(Compression::new(known), zlib)));
+            self.deflaters.push((level, zlib, deflate::compressor(level, zlib)));
             self.deflaters.len() - 1
         });
         let encoder = &mut self.deflaters[position].2;

@@ -33,6 +33,10 @@ impl Zlib {
         NamedConfig::new(Self::NAME, Map::from_iter([("level".to_owned(), Value::from(self.level))]))
     }
 
+    pub(super) fn level(self) -> u32 {
+        self.level
+    }
+
     /// Encodes `input` to one stream.
     pub(super) fn encode(self, input: &[u8], scratch: &mut Scratch, sink: &mut Sink<'_>) -> Result<()> {
         let mut piece = scratch.take();
@@ -45,15 +49,21 @@ impl Zlib {
 
     /// Decodes one stream to `out`, whose contents are replaced, refusing to produce more than `limit` bytes.
     pub(super) fn decode(input: &[u8], limit: usize, scratch: &mut Scratch, out: &mut Vec<u8>) -> Result<()> {
-        if let [_, flags, ..] = input
-            && flags & PRESET_DICTIONARY != 0
-        {
-            return Err(Error::unsupported("zlib streams that need a dictionary; only those without one can be decoded"));
-        }
+        check_dictionary(input)?;
         // One byte more than the limit: a stream that fills it has too much.
         make_room(out, limit.min(input.len().saturating_mul(MAX_RATIO)).saturating_add(1))?;
         let rest = inflate("zlib", scratch.inflater(true), input, limit, out)?;
         if rest.is_empty() { Ok(()) } else { Err(Error::corrupt(format!("zlib: {} bytes follow the stream", rest.len()))) }
+    }
+}
+
+/// Refuses streams that begin by asking for a dictionary.
+pub(super) fn check_dictionary(input: &[u8]) -> Result<()> {
+    match input {
+        [_, flags, ..] if flags & PRESET_DICTIONARY != 0 => {
+            Err(Error::unsupported("zlib streams that need a dictionary; only those without one can be decoded"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 use zstd::zstd_safe::zstd_sys::{ZSTD_EndDirective, ZSTD_ErrorCode};
-use zstd::zstd_safe::{ErrorCode, InBuffer, OutBuffer, ResetDirective, compress_bound, decompress_bound, get_error_name};
+use zstd::zstd_safe::{CCtx, ErrorCode, InBuffer, OutBuffer, ResetDirective, compress_bound, decompress_bound, get_error_name};
 
 use crate::buffer::{make_room, resize};
 use crate::codec::scratch::Scratch;
@@ -119,21 +119,35 @@ impl Zstd {
         let encoder = scratch.zstd_encoder(self.level, self.checksum)?;
         encoder.reset(ResetDirective::SessionOnly).map_err(|code| self.encode_fault(code))?;
         encoder.set_pledged_src_size(Some(input.len() as u64)).map_err(|code| self.encode_fault(code))?;
+        self.compress(encoder, input, true, piece, sink)
+    }
+
+    /// Compresses `input` with a frame that has been begun, and ends that if it is the `last` of it; `piece` is working space.
+    pub(super) fn compress(self, encoder: &mut CCtx<'_>, input: &[u8], last: bool, piece: &mut [u8], sink: &mut Sink<'_>) -> Result<()> {
+        let directive = if last { ZSTD_EndDirective::ZSTD_e_end } else { ZSTD_EndDirective::ZSTD_e_continue };
         let mut source = InBuffer::around(input);
         loop {
-            let mut target = OutBuffer::around(piece);
-            let left = encoder
-                .compress_stream2(&mut target, &mut source, ZSTD_EndDirective::ZSTD_e_end)
-                .map_err(|code| self.encode_fault(code))?;
-            sink(target.as_slice())?;
-            if left == 0 {
+            let mut target = OutBuffer::around(&mut *piece);
+            let left = encoder.compress_stream2(&mut target, &mut source, directive).map_err(|code| self.encode_fault(code))?;
+            if target.pos() > 0 {
+                sink(target.as_slice())?;
+            }
+            if left == 0 || (!last && source.pos() == input.len()) {
                 return Ok(());
             }
         }
     }
 
+    pub(super) fn level(self) -> i32 {
+        self.level
+    }
+
+    pub(super) fn checksum(self) -> bool {
+        self.checksum
+    }
+
     /// The input is ours and the parameters were checked, so what is left to go wrong is memory.
-    fn encode_fault(self, code: ErrorCode) -> Error {
+    pub(super) fn encode_fault(self, code: ErrorCode) -> Error {
         Error::unsupported(format!("zstd at level {}: {}", self.level, get_error_name(code)))
     }
 
@@ -145,20 +159,20 @@ impl Zstd {
         // What the frames say they hold, or for those that do not say, what their blocks can hold.
         let bound = decompress_bound(input).map_err(|_| Error::corrupt("zstd: a frame is cut off, or some bytes are no frame"))?;
         make_room(out, usize::try_from(bound).unwrap_or(limit).min(limit))?;
-        scratch.zstd_decoder()?.decompress(out, input).map_err(|code| decode_fault(code, limit))?;
+        scratch.zstd_decoder()?.decompress(out, input).map_err(|code| decode_fault(code, limit as u64))?;
         // A buffer from an earlier use may have had room for more than the limit.
         if out.len() > limit {
-            return Err(too_long(limit));
+            return Err(too_long(limit as u64));
         }
         Ok(())
     }
 }
 
-fn too_long(limit: usize) -> Error {
+fn too_long(limit: u64) -> Error {
     Error::corrupt(format!("zstd: the frames hold more than the {limit} bytes that are expected"))
 }
 
-fn decode_fault(code: ErrorCode, limit: usize) -> Error {
+pub(super) fn decode_fault(code: ErrorCode, limit: u64) -> Error {
     let is = |known: ZSTD_ErrorCode| code == 0_usize.wrapping_sub(known as usize);
     if is(ZSTD_ErrorCode::ZSTD_error_dstSize_tooSmall) {
         too_long(limit)
@@ -175,7 +189,7 @@ fn decode_fault(code: ErrorCode, limit: usize) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use zstd::zstd_safe::{CCtx, CParameter, DCtx};
+    use zstd::zstd_safe::{CParameter, DCtx};
 
     use super::*;
 

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use crate::fuzzing::input::Input;
-use crate::shuffle::{Partitions, RECORD_BYTES, ShuffleBuffer, smallest_slab_bytes};
+use crate::shuffle::{Partitions, SEGMENT_BYTES, ShuffleBuffer, Sizes, SpillPlace};
 
 /// The most bytes of records of one input.
 const MOST_BYTES: usize = 3 << 19;
@@ -25,11 +25,13 @@ fn check_records(input: &mut Input<'_>) -> bool {
         static SLAB: RefCell<Vec<u8>> = RefCell::default();
     }
     let mut slab = SLAB.take();
-    slab.resize(usize::try_from(smallest_slab_bytes(partition_count as u64, 1)).unwrap(), 0);
-    let buffer = ShuffleBuffer::new(&mut slab, partition_count, 1, &std::env::temp_dir()).unwrap();
+    let sizes = Sizes::new(SEGMENT_BYTES);
+    slab.resize(usize::try_from(sizes.smallest_slab_bytes(partition_count as u64, 1)).unwrap(), 0);
+    let place = SpillPlace { directory: &std::env::temp_dir(), behind: false };
+    let buffer = ShuffleBuffer::new(&mut slab, partition_count, 1, sizes, place).unwrap();
     let mut total = 0;
     while !input.is_empty() && total < MOST_BYTES {
-        let (partition, len) = (usize::from(input.byte()) % partition_count, input.number() * 5 % (RECORD_BYTES + 1));
+        let (partition, len) = (usize::from(input.byte()) % partition_count, input.number() * 5 % (sizes.record_bytes() + 1));
         let mut record = vec![input.byte(); len];
         record.iter_mut().zip(input.take(2)).for_each(|(byte, first)| *byte = *first);
         buffer.push(partition, &record).unwrap();

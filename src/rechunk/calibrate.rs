@@ -8,8 +8,8 @@ use crate::dtype::DataType;
 use crate::error::{Error, Result};
 use crate::metadata::{ArrayMetadata, Layout};
 use crate::rechunk::plan::Costs;
-use crate::region::{BoxLayout, copy_box};
-use crate::shuffle::{ShuffleBuffer, smallest_slab_bytes};
+use crate::region::{BoxLayout, copy_box, to_usize};
+use crate::shuffle::{SEGMENT_BYTES, ShuffleBuffer, Sizes, SpillPlace};
 use crate::store::{ByteRange, FilesystemStore, Key, Store};
 
 /// Elements of what is encoded and decoded, and of a copy.
@@ -105,10 +105,11 @@ fn records(directory: &Path, copy_ns: f64) -> Result<f64> {
     const PARTITIONS: usize = 64;
     const RECORD: usize = 256;
     let count = BYTES / RECORD;
-    let slab_bytes = usize::try_from(smallest_slab_bytes(PARTITIONS as u64, 1)).unwrap_or(0) + 2 * BYTES;
+    let sizes = Sizes::new(SEGMENT_BYTES);
+    let slab_bytes = to_usize(sizes.smallest_slab_bytes(PARTITIONS as u64, 1)) + 2 * BYTES;
     let (mut slab, record) = (vec![0; slab_bytes], [0; RECORD]);
     let each = median(count, || {
-        let buffer = ShuffleBuffer::new(&mut slab, PARTITIONS, 1, directory)?;
+        let buffer = ShuffleBuffer::new(&mut slab, PARTITIONS, 1, sizes, SpillPlace { directory, behind: false })?;
         for i in 0..count {
             buffer.push(i % PARTITIONS, &record)?;
         }

@@ -155,9 +155,9 @@ impl<S: TileSink> Transfer<'_, S> {
                 let mut slab = slab(slab_bytes)?;
                 direct::run(self, plan, walk, &mut slab[..slab_bytes])
             }
-            Steps::Shuffle { slab_bytes, slot_bytes } => {
-                let mut slab = slab(to_usize(*slab_bytes))?;
-                shuffled::run(self, plan, to_usize(*slot_bytes), &mut slab[..to_usize(*slab_bytes)])
+            Steps::Shuffle(sort) => {
+                let mut slab = slab(to_usize(sort.slab_bytes))?;
+                shuffled::run(self, plan, sort, &mut slab[..to_usize(sort.slab_bytes)])
             }
             Steps::Move(_) | Steps::Gather { .. } => unreachable!("not what a transfer does"),
         }

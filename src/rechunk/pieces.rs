@@ -9,6 +9,20 @@ pub(crate) fn for_each_piece(
     start: &[u64],
     shape: &[u64],
     edges: &[u64],
+    visit: impl FnMut(&[u64], &[u64], &[u64]) -> Result<()>,
+) -> Result<()> {
+    let cell_at = |axis: usize, at: u64| at / edges[axis];
+    // The end of the last cell may lie beyond what a u64 holds; the end of the box does not.
+    let span = |axis: usize, cell: u64| (cell * edges[axis], (cell * edges[axis]).saturating_add(edges[axis]));
+    for_each_cell(start, shape, cell_at, span, visit)
+}
+
+/// The same for any cells: `cell_at` says in which cell of an axis a position lies, `span` from where to where a cell reaches.
+pub(crate) fn for_each_cell(
+    start: &[u64],
+    shape: &[u64],
+    cell_at: impl Fn(usize, u64) -> u64,
+    span: impl Fn(usize, u64) -> (u64, u64),
     mut visit: impl FnMut(&[u64], &[u64], &[u64]) -> Result<()>,
 ) -> Result<()> {
     let rank = shape.len();
@@ -18,15 +32,13 @@ pub(crate) fn for_each_piece(
     let (mut first, mut last, mut cell) = ([0; MAX_RANK], [0; MAX_RANK], [0; MAX_RANK]);
     let (mut from, mut len) = ([0; MAX_RANK], [0; MAX_RANK]);
     let place = |axis: usize, cell: u64, from: &mut [u64; MAX_RANK], len: &mut [u64; MAX_RANK]| {
-        let begin = (cell * edges[axis]).max(start[axis]);
-        let end = start[axis] + shape[axis];
-        from[axis] = begin;
-        // The end of the last cell may lie beyond what a u64 holds; the end of the box does not.
-        len[axis] = (cell * edges[axis]).saturating_add(edges[axis]).min(end) - begin;
+        let (begin, end) = span(axis, cell);
+        from[axis] = begin.max(start[axis]);
+        len[axis] = end.min(start[axis] + shape[axis]) - from[axis];
     };
     for axis in 0..rank {
-        first[axis] = start[axis] / edges[axis];
-        last[axis] = (start[axis] + shape[axis] - 1) / edges[axis];
+        first[axis] = cell_at(axis, start[axis]);
+        last[axis] = cell_at(axis, start[axis] + shape[axis] - 1);
         cell[axis] = first[axis];
         place(axis, cell[axis], &mut from, &mut len);
     }

@@ -14,6 +14,7 @@ mod costs;
 mod direct;
 mod gather;
 mod growth;
+mod levels;
 mod moved;
 mod partition;
 mod shuffle;
@@ -25,10 +26,14 @@ use gather::gather;
 pub(crate) use growth::growth;
 pub use growth::{GrownCost, Growth};
 use moved::{MOVE_WINDOW_BYTES, moved};
+pub(crate) use shuffle::Sort;
 use shuffle::shuffle;
 
 /// What a process takes beside the budget: code, stacks, the allocator's own.
 const PROCESS_BYTES: u64 = 10 << 20;
+
+/// The smallest segments of a spill file that are worth the calls that write and read them, in bytes (RCK-20).
+pub(crate) const LEAST_SEGMENT_BYTES: usize = 64 << 10;
 
 /// One side of a rechunk, as far as planning goes.
 #[derive(Clone, Debug)]
@@ -68,6 +73,8 @@ pub(crate) struct Problem {
     /// Stored bytes, and the decoded bytes that they stand for, by what little is known of them.
     pub(crate) source_ratio: (u64, u64),
     pub(crate) target_ratio: (u64, u64),
+    /// The smallest segments that a shuffle may be made in, in bytes: a power of two.
+    pub(crate) least_segment_bytes: usize,
 }
 
 /// What is stored alike on both sides.
@@ -181,6 +188,8 @@ pub struct Plan {
     pub partition: Vec<u64>,
     /// Partitions a block.
     pub partition_count: u64,
+    /// How many times the shuffle sorts the data, through a spill file each time; 0 for other strategies.
+    pub levels: u64,
     /// Estimated time in seconds, by a rough cost model.
     pub estimated_seconds: f64,
     /// The cheapest plan of another strategy that fits the budget too.
@@ -201,12 +210,7 @@ pub(crate) enum Steps {
         /// Target units in memory at most.
         slots: u64,
     },
-    Shuffle {
-        /// Size of the slab that both phases work in.
-        slab_bytes: u64,
-        /// Size of a partition with whole units.
-        slot_bytes: u64,
-    },
+    Shuffle(Sort),
     Gather(Boxes),
 }
 
@@ -259,6 +263,7 @@ impl Plan {
             block: Vec::new(),
             partition: Vec::new(),
             partition_count: 0,
+            levels: 0,
             estimated_seconds: 0.0,
             second: None,
             work_bytes: 0,
@@ -392,6 +397,7 @@ fn assemble(problem: &Problem, strategy: Strategy, budget: u64, threads: (usize,
         block: problem.shape.clone(),
         partition: Vec::new(),
         partition_count: 0,
+        levels: 0,
         estimated_seconds: 0.0,
         second: None,
         work_bytes: units(&problem.source).saturating_add(units(&problem.target)),

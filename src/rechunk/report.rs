@@ -97,6 +97,7 @@ impl fmt::Display for Plan {
         writeln!(f, "strategy   {} with {} threads", self.strategy, self.threads.max(self.encode_threads))?;
         if !self.partition.is_empty() {
             writeln!(f, "partitions {} of {:?} elements in each block of {:?}", self.partition_count, self.partition, self.block)?;
+            writeln!(f, "levels     {}", self.levels)?;
         }
         writeln!(f, "memory     {} of {}", HumanBytes(self.memory_bytes), HumanBytes(self.budget_bytes))?;
         for share in &self.memory {

@@ -12,7 +12,7 @@ use crate::rechunk::becoming::Taken;
 use crate::rechunk::execute::{Control, Missing, TileSink, Transfer, add};
 use crate::rechunk::gather::{self, Gathered};
 use crate::rechunk::moved;
-use crate::rechunk::plan::{Costs, Moves, Plan, Problem, Side, Steps};
+use crate::rechunk::plan::{Costs, LEAST_SEGMENT_BYTES, Moves, Plan, Problem, Side, Steps};
 use crate::rechunk::report::Measured;
 use crate::rechunk::source::Source;
 use crate::rechunk::speeds::{codec_ns, compresses, ratio};
@@ -38,6 +38,7 @@ pub(crate) fn problem(source: &Array, target: &Array, region: &Region, costs: &C
         source_ratio: known.unwrap_or_else(|| ratio(from, None)),
         target_ratio: ratio(to, known.filter(|_| compresses(from))),
         costs: *costs,
+        least_segment_bytes: LEAST_SEGMENT_BYTES,
     }
 }
 

@@ -2,17 +2,18 @@
 
 use std::path::Path;
 
+use super::partitions::{Chain, Partitions};
 use super::spill::{Link, SpillFile};
-use super::{Chain, Partitions};
+use super::{SEGMENT_BYTES, Sizes, SpillPlace};
 use crate::error::Result;
 
 impl Partitions {
     /// Partitions whose spill file holds `content`, each with the offset and the payload length of its last segment.
     pub(crate) fn from_content(content: &[u8], last: &[(u64, usize)], directory: &Path) -> Result<Self> {
-        let spill = SpillFile::create(directory)?;
+        let spill = SpillFile::create(SpillPlace { directory, behind: false })?;
         spill.overwrite(0, content)?;
         let chain = |&(offset, payload_bytes)| Chain { last: Some(Link::new(offset, payload_bytes)), record_count: 0, record_bytes: 0 };
-        Ok(Self { spill, chains: last.iter().map(chain).collect() })
+        Ok(Self::new(spill, last.iter().map(chain).collect(), Sizes::new(SEGMENT_BYTES)))
     }
 
     /// Writes `bytes` over those of the spill file.

@@ -14,19 +14,28 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice};
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rustix::fs::Advice;
+
 use crate::error::{Error, Result};
-use crate::shuffle::SEGMENT_BYTES;
+use crate::shuffle::SpillPlace;
 
 const HEADER_BYTES: usize = 32;
 const MAGIC: [u8; 4] = *b"RZSG";
 const NO_PREVIOUS: u64 = u64::MAX;
 
-/// Segments from this size on give their disk space back one by one; smaller ones with the file.
-const PUNCHED_BYTES: usize = 64 << 10;
+/// Segments whose payload has this size or more begin at a multiple of [`BLOCK_BYTES`] and give their disk space back one by one (SPL-7); smaller
+/// ones give it back with the file.
+const ALIGNED_BYTES: usize = 16 << 10;
+
+/// Blocks of file systems, and pages of the cache: what shares none with others is written and given back without touching them.
+const BLOCK_BYTES: u64 = 4096;
+
+/// How far behind the last segment written the page cache is emptied, in bytes: what the disk takes in the meantime.
+const BEHIND_BYTES: u64 = 16 << 20;
 
 /// Where a segment lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,13 +50,14 @@ pub(super) struct SpillFile {
     file: File,
     name: String,
     end: AtomicU64,
+    behind: bool,
 }
 
 impl SpillFile {
-    pub(super) fn create(directory: &Path) -> Result<Self> {
+    pub(super) fn create(SpillPlace { directory, behind }: SpillPlace<'_>) -> Result<Self> {
         let name = format!("{} (spill file)", directory.display());
         let file = tempfile::tempfile_in(directory).map_err(|source| Error::io("create a spill file", &name, source))?;
-        Ok(Self { file, name, end: AtomicU64::new(0) })
+        Ok(Self { file, name, end: AtomicU64::new(0), behind })
     }
 
     pub(super) fn name(&self) -> &str {
@@ -60,8 +70,11 @@ impl SpillFile {
 
     /// Reserves the place of a segment.
     pub(super) fn allocate(&self, payload_bytes: usize) -> Link {
-        let offset = self.end.fetch_add((HEADER_BYTES + payload_bytes) as u64, Ordering::Relaxed);
-        Link { offset, payload_bytes }
+        let bytes = (HEADER_BYTES + payload_bytes) as u64;
+        let align = |offset: u64| if payload_bytes >= ALIGNED_BYTES { offset.next_multiple_of(BLOCK_BYTES) } else { offset };
+        let end = self.end.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |end| Some(align(align(end) + bytes)));
+        let (Ok(end) | Err(end)) = end;
+        Link { offset: align(end), payload_bytes }
     }
 
     /// Writes a segment whose payload is the slices one after another.
@@ -74,7 +87,24 @@ impl SpillFile {
         let mut slices = Vec::with_capacity(1 + payload.len());
         slices.push(IoSlice::new(&header));
         slices.extend(payload.iter().map(|slice| IoSlice::new(slice)));
-        self.write_all(&mut slices, link.offset).map_err(|source| Error::io("write", &self.name, source))
+        self.write_all(&mut slices, link.offset).map_err(|source| Error::io("write", &self.name, source))?;
+        if self.behind {
+            // SPL-9: the kernel begins to write what is dirty in the range, and drops what it has written.
+            let from = link.offset.saturating_sub(BEHIND_BYTES);
+            self.advise(from, link.offset - from + link.total_bytes(), Advice::DontNeed);
+        }
+        Ok(())
+    }
+
+    fn advise(&self, offset: u64, bytes: u64, advice: Advice) {
+        let _ = rustix::fs::fadvise(&self.file, offset, NonZeroU64::new(bytes), advice);
+    }
+
+    /// Says that a segment will be read next.
+    pub(super) fn expect(&self, link: Link) {
+        if link.payload_bytes >= ALIGNED_BYTES {
+            self.advise(link.offset, link.total_bytes(), Advice::WillNeed);
+        }
     }
 
     fn write_all(&self, mut slices: &mut [IoSlice<'_>], mut offset: u64) -> io::Result<()> {
@@ -98,26 +128,64 @@ impl SpillFile {
         Ok(())
     }
 
-    /// Reads a segment into `buffer` and checks it (SPL-5); returns its payload and the previous segment of the partition.
-    pub(super) fn read<'b>(&self, partition: usize, link: Link, buffer: &'b mut Vec<u8>) -> Result<(&'b [u8], Option<Link>)> {
+    /// The previous segment of the partition, as the header of this one says it: what else is in it is checked when it is read. Segments have at
+    /// most `largest` bytes of payload.
+    pub(super) fn previous(&self, partition: usize, link: Link, largest: usize) -> Result<Option<Link>> {
+        let mut header = [0; HEADER_BYTES];
+        self.read_exact(&mut header, link)?;
+        let previous = previous_link(&header);
+        header[12..16].fill(0);
+        let mut result = Ok(previous);
+        if header != encode_header(partition, link, previous) {
+            result =
+                Err(link.corrupt(format!("the segment here is not the one of partition {partition} with {} bytes", link.payload_bytes)));
+        }
+        if previous.is_some_and(|previous| previous.offset >= link.offset || previous.payload_bytes > largest) {
+            result = Err(link.corrupt(String::from("the previous segment is not before this one")));
+        }
+        result.map_err(|error| error.at(&self.name))
+    }
+
+    /// Reads a segment into `buffer` and checks it (SPL-5); returns its payload.
+    pub(super) fn read<'b>(&self, partition: usize, link: Link, buffer: &'b mut Vec<u8>) -> Result<&'b [u8]> {
         let total = HEADER_BYTES + link.payload_bytes;
         if buffer.len() < total {
+            buffer.reserve_exact(total - buffer.len());
             buffer.resize(total, 0);
         }
         let segment = &mut buffer[..total];
-        self.file.read_exact_at(segment, link.offset).map_err(|source| match source.kind() {
-            io::ErrorKind::UnexpectedEof => Error::corrupt(format!("a segment of {total} bytes passes its end")).at(&self.name),
-            _ => Error::io("read", &self.name, source),
-        })?;
+        self.read_exact(segment, link)?;
         decode(partition, link, segment).map_err(|error| error.at(&self.name))
+    }
+
+    fn read_exact(&self, out: &mut [u8], link: Link) -> Result<()> {
+        self.file.read_exact_at(out, link.offset).map_err(|source| match source.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                Error::corrupt(format!("a segment of {} bytes passes its end", link.total_bytes())).at(&self.name)
+            }
+            _ => Error::io("read", &self.name, source),
+        })
     }
 
     /// Gives the disk space of a segment back, where the file system can; it is only a courtesy.
     pub(super) fn discard(&self, link: Link) {
-        if link.payload_bytes >= PUNCHED_BYTES {
+        if link.payload_bytes >= ALIGNED_BYTES {
             let flags = rustix::fs::FallocateFlags::PUNCH_HOLE | rustix::fs::FallocateFlags::KEEP_SIZE;
-            let _ = rustix::fs::fallocate(&self.file, flags, link.offset, (HEADER_BYTES + link.payload_bytes) as u64);
+            // With the rest of its last block, which is nobody's.
+            let bytes = link.total_bytes().next_multiple_of(BLOCK_BYTES);
+            let _ = rustix::fs::fallocate(&self.file, flags, link.offset, bytes);
         }
+    }
+}
+
+impl Link {
+    /// Header and payload.
+    fn total_bytes(self) -> u64 {
+        (HEADER_BYTES + self.payload_bytes) as u64
+    }
+
+    fn corrupt(self, what: String) -> Error {
+        Error::Corrupt { key: String::new(), offset: Some(self.offset), what }
     }
 }
 
@@ -153,12 +221,11 @@ fn encode_header(partition: usize, link: Link, previous: Option<Link>) -> [u8; H
     header
 }
 
-/// Checks a segment against what its link says (SPL-2, SPL-5), and splits it. `segment` is not changed but for the checksum field.
-fn decode(partition: usize, link: Link, segment: &mut [u8]) -> Result<(&[u8], Option<Link>)> {
-    let corrupt = |what: String| Error::Corrupt { key: String::new(), offset: Some(link.offset), what };
+/// Checks a segment against what its link says (SPL-2, SPL-5); returns its payload. `segment` is not changed but for the checksum field.
+fn decode(partition: usize, link: Link, segment: &mut [u8]) -> Result<&[u8]> {
     let found = segment.len();
     let Some((header, payload)) = segment.split_first_chunk_mut::<HEADER_BYTES>() else {
-        return Err(corrupt(format!("a segment of {found} bytes has no room for its header")));
+        return Err(link.corrupt(format!("a segment of {found} bytes has no room for its header")));
     };
     let expected = u32::from_le_bytes([header[12], header[13], header[14], header[15]]);
     header[12..16].fill(0);
@@ -169,14 +236,10 @@ fn decode(partition: usize, link: Link, segment: &mut [u8]) -> Result<(&[u8], Op
     if expected != got {
         return Err(Error::ChecksumMismatch { key: String::new(), expected, got });
     }
-    let previous = previous_link(header);
-    if *header != encode_header(partition, link, previous) {
-        return Err(corrupt(format!("the segment here is not the one of partition {partition} with {} bytes", link.payload_bytes)));
+    if *header != encode_header(partition, link, previous_link(header)) {
+        return Err(link.corrupt(format!("the segment here is not the one of partition {partition} with {} bytes", link.payload_bytes)));
     }
-    if previous.is_some_and(|previous| previous.offset >= link.offset || previous.payload_bytes > SEGMENT_BYTES) {
-        return Err(corrupt(String::from("the previous segment is not before this one")));
-    }
-    Ok((payload, previous))
+    Ok(payload)
 }
 
 fn previous_link(header: &[u8; HEADER_BYTES]) -> Option<Link> {
@@ -192,7 +255,7 @@ mod tests {
 
     fn two_segments() -> (tempfile::TempDir, SpillFile, Link, Link) {
         let directory = tempfile::tempdir().unwrap();
-        let spill = SpillFile::create(directory.path()).unwrap();
+        let spill = SpillFile::create(SpillPlace { directory: directory.path(), behind: true }).unwrap();
         let first = spill.allocate(5);
         spill.write(3, first, None, &[&b"ab"[..], b"", b"cde"]).unwrap();
         let second = spill.allocate(2000);
@@ -219,15 +282,20 @@ mod tests {
         }
     }
 
-    /// SPL-2.
+    /// SPL-2, and SPL-9: what left the cache comes back.
     #[test]
     fn segments_are_chained() {
         let (_directory, spill, first, second) = two_segments();
         let mut buffer = Vec::new();
-        let (payload, previous) = spill.read(3, second, &mut buffer).unwrap();
-        assert_eq!((payload, previous), (&[b'x'; 2000][..], Some(first)));
-        let (payload, previous) = spill.read(3, first, &mut buffer).unwrap();
-        assert_eq!((payload, previous), (&b"abcde"[..], None));
+        assert_eq!(spill.previous(3, second, 5).unwrap(), Some(first));
+        assert_eq!(spill.read(3, second, &mut buffer).unwrap(), [b'x'; 2000]);
+        assert_eq!(spill.previous(3, first, 5).unwrap(), None);
+        assert_eq!(spill.read(3, first, &mut buffer).unwrap(), b"abcde");
+        assert!(spill.previous(3, second, 4).is_err(), "the previous one is too large");
+        let _third = spill.allocate(3);
+        let ahead = spill.allocate(1);
+        spill.write(3, ahead, Some(ahead), &[b"y"]).unwrap();
+        assert!(spill.previous(3, ahead, 5).is_err(), "a segment is not before itself");
     }
 
     /// SPL-5.
@@ -251,5 +319,26 @@ mod tests {
         let (_directory, spill, _, second) = two_segments();
         spill.file.set_len(second.offset + 10).unwrap();
         assert!(matches!(spill.read(3, second, &mut Vec::new()), Err(Error::Corrupt { .. })));
+        assert!(matches!(spill.previous(3, second, 5), Err(Error::Corrupt { .. })));
+    }
+
+    /// SPL-7: small segments between large ones stay whole when the large ones are given back.
+    #[test]
+    fn large_segments_share_no_block_with_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let spill = SpillFile::create(SpillPlace { directory: directory.path(), behind: false }).unwrap();
+        let sizes = [100, ALIGNED_BYTES, 7, 3, ALIGNED_BYTES + 1, ALIGNED_BYTES - 1, 1 << 20];
+        let links = sizes.map(|bytes| {
+            let link = spill.allocate(bytes);
+            spill.write(9, link, None, &[&vec![7; bytes]]).unwrap();
+            link
+        });
+        let large = |link: &&Link| link.payload_bytes >= ALIGNED_BYTES;
+        assert!(links.iter().filter(large).all(|link| link.offset.is_multiple_of(BLOCK_BYTES)));
+        links.iter().filter(large).for_each(|link| spill.discard(*link));
+        for link in links {
+            let read = spill.read(9, link, &mut Vec::new()).map(<[u8]>::len);
+            assert_eq!(read.is_ok(), !large(&&link), "{link:?}");
+        }
     }
 }

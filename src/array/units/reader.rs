@@ -26,11 +26,11 @@ pub(crate) struct UnitReader {
 }
 
 /// A chunk as it was when the reader came to it.
-struct Held {
+pub(super) struct Held {
     chunk: Vec<u64>,
     key: Key,
     /// None if the chunk is missing.
-    value: Option<Box<dyn Value>>,
+    pub(super) value: Option<Box<dyn Value>>,
     /// The indexes that lead to the last unit, outermost first: each that of a shard, with the shard's index among all of its level.
     indexes: Vec<(Vec<u64>, ShardIndex)>,
 }
@@ -52,6 +52,10 @@ impl UnitReader {
     /// A reader that keeps up to `most_held` shards, for walks that come back to them.
     pub(crate) fn holding(array: &Array, most_held: usize) -> Self {
         Self { array: array.clone(), scratch: Scratch::default(), decoded: Vec::new(), held: Vec::new(), most_held: most_held.max(1) }
+    }
+
+    pub(super) fn array(&self) -> &Array {
+        &self.array
     }
 
     /// Decodes with what another reader has left: contexts of codecs, and buffers.
@@ -132,7 +136,7 @@ impl UnitReader {
 }
 
 /// Where a unit is stored, found through its chunk among those in `held`, which takes the place of the one used longest ago if it is not there.
-fn place<'r>(array: &'r Array, held: &'r mut Vec<Held>, most_held: usize, unit: &[u64]) -> Result<Option<Place<'r>>> {
+pub(super) fn place<'r>(array: &'r Array, held: &'r mut Vec<Held>, most_held: usize, unit: &[u64]) -> Result<Option<Place<'r>>> {
     let boxes = boxes_around(array, unit);
     let Some(chunk) = boxes.first() else { return Ok(None) };
     let found = match held.iter().position(|held| held.chunk == *chunk) {
@@ -192,8 +196,13 @@ impl Place<'_> {
         ByteRange::From { offset: self.offset.saturating_add(offset), len }
     }
 
+    /// Where it begins in the value, and its length.
+    pub(super) fn extent(&self) -> (u64, u64) {
+        (self.offset, self.len)
+    }
+
     /// The name of the unit in messages.
-    fn describe(&self, unit: &[u64]) -> String {
+    pub(super) fn describe(&self, unit: &[u64]) -> String {
         let path = self.array.store().locate(self.key);
         if self.array.sharding().is_none() {
             return path;

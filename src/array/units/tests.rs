@@ -10,6 +10,8 @@ use crate::region::{BoxLayout, Region, c_strides, copy_box};
 use crate::store::faulty::{Fault, FaultyStore};
 use crate::store::{Key, MemoryStore};
 
+mod streams;
+
 const FILL: u16 = 7;
 
 fn metadata(shape: &[u64], chunk: &[u64], codecs: &str) -> ArrayMetadata {

@@ -40,6 +40,8 @@ struct OpenShard {
     missing: u64,
     /// Whether any unit is stored.
     stored: bool,
+    /// Whether the end belongs to a unit whose length is not known yet.
+    taken: bool,
 }
 
 /// What one thread reuses from unit to unit: codec contexts and the output buffer.
@@ -62,6 +64,10 @@ impl UnitWriter {
     pub(crate) fn new(array: &Array) -> Self {
         assert_eq!(array.unit_grid(), array.part_grid(), "shards within shards are not written unit by unit");
         Self { array: array.clone(), shards: Mutex::default() }
+    }
+
+    pub(super) fn array(&self) -> &Array {
+        &self.array
     }
 
     /// Encodes and writes one unit. `data` holds it laid out by the strides of the unit pipeline, with fill beyond the edge of the array; it may
@@ -179,9 +185,36 @@ impl UnitWriter {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(OpenShard::new(&self.array, sharding, chunk)?),
         };
+        assert!(!shard.taken, "an inner chunk of shard {chunk:?} is streamed, whose other inner chunks must wait");
         let offset = shard.next_offset;
         shard.next_offset = offset.saturating_add(len);
         Ok(offset)
+    }
+
+    /// Gives out all of a shard from its end on, until [`UnitWriter::release_end`]; returns where that begins.
+    pub(super) fn take_end(&self, sharding: &Sharding, chunk: &[u64]) -> Result<u64> {
+        let offset = self.take_room(sharding, chunk, 0)?;
+        if let Some(shard) = self.shards.lock().get_mut(chunk) {
+            assert!(!std::mem::replace(&mut shard.taken, true), "two inner chunks of shard {chunk:?} are streamed at once");
+        }
+        Ok(offset)
+    }
+
+    /// Takes back what [`UnitWriter::take_end`] gave out: the shard goes on at `end`.
+    pub(super) fn release_end(&self, chunk: &[u64], end: u64) {
+        if let Some(shard) = self.shards.lock().get_mut(chunk) {
+            (shard.taken, shard.next_offset) = (false, end);
+        }
+    }
+
+    /// Counts a unit as given that was stored from `start` to `end` of its chunk.
+    pub(super) fn complete_streamed(&self, unit: &[u64], start: u64, end: u64) -> Result<Written> {
+        let Some(sharding) = self.array.sharding() else { return Ok(Written { stored_bytes: end, files: 1 }) };
+        let (chunk, within) = chunk_of(unit, sharding.units_per_chunk());
+        let len = end.saturating_sub(start);
+        let mut written = self.complete_unit(sharding, &chunk, Some((sharding.position(&within), start, len)))?;
+        written.stored_bytes += len;
+        Ok(written)
     }
 
     /// Counts a unit as given, with its position, offset and length if it is stored; writes the index if it was the last.
@@ -220,6 +253,7 @@ impl OpenShard {
             next_offset: if sharding.index_at_start() { sharding.index_bytes() } else { 0 },
             missing: element_count(array.parts_of_chunk(chunk).shape()).unwrap_or(u64::MAX),
             stored: false,
+            taken: false,
         })
     }
 
@@ -236,15 +270,15 @@ impl OpenShard {
 }
 
 /// A value that grows piece by piece.
-struct Pieces<'a> {
-    store: &'a dyn Store,
-    key: &'a Key,
-    offset: u64,
-    pending: &'a mut Vec<u8>,
+pub(super) struct Pieces<'a> {
+    pub(super) store: &'a dyn Store,
+    pub(super) key: &'a Key,
+    pub(super) offset: u64,
+    pub(super) pending: &'a mut Vec<u8>,
 }
 
 impl Pieces<'_> {
-    fn push(&mut self, bytes: &[u8]) -> Result<()> {
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<()> {
         if self.pending.len() + bytes.len() > PIECE_BYTES {
             self.flush()?;
         }
@@ -267,7 +301,7 @@ impl Pieces<'_> {
     }
 
     /// Writes what is left; returns the size of the value.
-    fn finish(mut self) -> Result<u64> {
+    pub(super) fn finish(mut self) -> Result<u64> {
         self.flush()?;
         Ok(self.offset)
     }

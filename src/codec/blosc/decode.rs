@@ -58,21 +58,32 @@ fn blocks(frame: &Frame<'_>, wanted: impl Fn(usize) -> bool, scratch: &mut Scrat
             out.copy_from_slice(&content[header.block(block)]);
             continue;
         }
-        let bytes = frame.block_bytes(block)?;
-        let typesize = usize::from(header.typesize);
-        match header.filter_of(out.len()) {
-            Filter::None => streams(header, block, bytes, &mut budget, scratch, out)?,
-            filter => {
-                let shuffled = &mut shuffled[..out.len()];
-                streams(header, block, bytes, &mut budget, scratch, shuffled)?;
-                if filter == Filter::Shuffle { unshuffle(typesize, shuffled, out) } else { bitunshuffle(typesize, shuffled, out) }
-            }
-        }
+        self::block(header, (block, frame.block_bytes(block)?), &mut budget, scratch, (&mut shuffled, out))?;
     }
     if filtered {
         scratch.give(shuffled);
     }
     Ok(count)
+}
+
+/// Decodes a block, which begins with `bytes`, to all of `out`; `shuffled` is working space.
+pub(super) fn block(
+    header: &Header,
+    (block, bytes): (usize, &[u8]),
+    budget: &mut usize,
+    scratch: &mut Scratch,
+    (shuffled, out): (&mut [u8], &mut [u8]),
+) -> Result<()> {
+    let typesize = usize::from(header.typesize);
+    match header.filter_of(out.len()) {
+        Filter::None => streams(header, block, bytes, budget, scratch, out)?,
+        filter => {
+            let shuffled = &mut shuffled[..out.len()];
+            streams(header, block, bytes, budget, scratch, shuffled)?;
+            if filter == Filter::Shuffle { unshuffle(typesize, shuffled, out) } else { bitunshuffle(typesize, shuffled, out) }
+        }
+    }
+    Ok(())
 }
 
 /// Decompresses the streams of a block, which begins with `bytes`, one behind the other to all of `out`. Their sizes are taken from `budget`.

@@ -90,14 +90,14 @@ pub(super) fn frame(codec: &Blosc, input: &[u8], scratch: &mut Scratch, frame: &
 }
 
 /// A frame while its blocks are written.
-struct Blocks<'a> {
-    header: &'a Header,
-    level: u8,
+pub(super) struct Blocks<'a> {
+    pub(super) header: &'a Header,
+    pub(super) level: u8,
     /// All the room there is.
-    frame: &'a mut [u8],
+    pub(super) frame: &'a mut [u8],
     /// End of what has been written.
-    end: usize,
-    spare: &'a mut Vec<u8>,
+    pub(super) end: usize,
+    pub(super) spare: &'a mut Vec<u8>,
 }
 
 impl Blocks<'_> {
@@ -109,23 +109,31 @@ impl Blocks<'_> {
         for (block, content) in input.chunks(self.header.block_len).enumerate() {
             let at = HEADER_BYTES + START_BYTES * block;
             self.frame[at..at + START_BYTES].copy_from_slice(&word(self.end));
-            let (typesize, shuffled) = (usize::from(self.header.typesize), &mut shuffled[..content.len()]);
-            let content = match self.header.filter_of(content.len()) {
-                Filter::None => content,
-                Filter::Shuffle => {
-                    shuffle(typesize, content, shuffled);
-                    shuffled
-                }
-                Filter::BitShuffle => {
-                    bitshuffle(typesize, content, shuffled);
-                    shuffled
-                }
-            };
-            let stream_len = content.len() / self.header.streams(content.len());
-            for stream in content.chunks_exact(stream_len) {
-                if !self.write_stream(stream, scratch)? {
-                    return Ok(false);
-                }
+            if !self.write_block(content, scratch, shuffled)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Writes a block.
+    pub(super) fn write_block(&mut self, content: &[u8], scratch: &mut Scratch, shuffled: &mut [u8]) -> Result<bool> {
+        let (typesize, shuffled) = (usize::from(self.header.typesize), &mut shuffled[..content.len()]);
+        let content = match self.header.filter_of(content.len()) {
+            Filter::None => content,
+            Filter::Shuffle => {
+                shuffle(typesize, content, shuffled);
+                shuffled
+            }
+            Filter::BitShuffle => {
+                bitshuffle(typesize, content, shuffled);
+                shuffled
+            }
+        };
+        let stream_len = content.len() / self.header.streams(content.len());
+        for stream in content.chunks_exact(stream_len) {
+            if !self.write_stream(stream, scratch)? {
+                return Ok(false);
             }
         }
         Ok(true)

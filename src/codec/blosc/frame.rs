@@ -52,8 +52,8 @@ pub(super) struct Frame<'a> {
 }
 
 impl Header {
-    /// Reads a header; the frame has `frame_len` bytes in all.
-    fn read(header: [u8; HEADER_BYTES], frame_len: usize) -> Result<Self> {
+    /// Reads a header, and what it says of the size of the frame.
+    pub(super) fn read(header: [u8; HEADER_BYTES]) -> Result<(Self, usize)> {
         let [version, format_version, flags, typesize, len @ .., b0, b1, b2, b3, c0, c1, c2, c3] = header;
         if version != FRAME_VERSION {
             return Err(Error::unsupported(format!("blosc frames of version {version}; supported is {FRAME_VERSION}")));
@@ -76,10 +76,39 @@ impl Header {
         let len = number(len, "content")?;
         let block_len = number([b0, b1, b2, b3], "a block")?;
         let said = number([c0, c1, c2, c3], "the frame")?;
+        Ok((Self { format, filter, stored: flags & STORED != 0, split: flags & NOT_SPLIT == 0, typesize, len, block_len }, said))
+    }
+
+    /// Reads the header of a frame that has `frame_len` bytes in all and holds at most `limit` bytes, of which it begins with `head`.
+    pub(super) fn checked(head: &[u8], frame_len: usize, limit: usize) -> Result<Self> {
+        let Some(head) = head.first_chunk() else {
+            return Err(fault(format!("{frame_len} bytes where a header of {HEADER_BYTES} is needed")));
+        };
+        let (header, said) = Self::read(*head)?;
         if said != frame_len {
             return Err(fault(format!("the frame has {frame_len} bytes, and says that it has {said}")));
         }
-        Ok(Self { format, filter, stored: flags & STORED != 0, split: flags & NOT_SPLIT == 0, typesize, len, block_len })
+        let Self { len, block_len, .. } = header;
+        if len > limit {
+            return Err(fault(format!("the frame holds {len} bytes, more than the {limit} bytes that are expected")));
+        }
+        // Also what follows is only true of frames that hold something.
+        if block_len == 0 || block_len > len.max(1) {
+            return Err(fault(format!("blocks of {block_len} bytes in a frame that holds {len}")));
+        }
+        if header.stored && len + HEADER_BYTES != frame_len {
+            return Err(fault(format!("a stored frame of {frame_len} bytes that holds {len}")));
+        }
+        if !header.stored && header.starts_end() > frame_len {
+            return Err(fault(format!("a frame of {frame_len} bytes with {} blocks", header.blocks())));
+        }
+        if !header.stored && len > frame_len.saturating_mul(header.format.max_ratio()) {
+            return Err(fault(format!("{frame_len} bytes of {} cannot hold {len}", header.format)));
+        }
+        if header.streams(block_len) > 1 && !block_len.is_multiple_of(usize::from(header.typesize)) {
+            return Err(fault(format!("blocks of {block_len} bytes are split into {} streams", header.typesize)));
+        }
+        Ok(header)
     }
 
     /// The bytes of a header of a frame of `frame_len` bytes.
@@ -114,6 +143,20 @@ impl Header {
         if self.split && len == self.block_len && may_split(self.typesize, len) { usize::from(self.typesize) } else { 1 }
     }
 
+    /// How many bytes of streams may be decompressed for the whole content of a frame of `frame_len` bytes. Blocks share bytes beyond the size
+    /// of the frame only where they are no longer than what they hold.
+    pub(super) fn budget(&self, frame_len: usize) -> usize {
+        frame_len.saturating_add(self.len)
+    }
+
+    /// Checks where a block of a frame of `frame_len` bytes starts.
+    pub(super) fn check_start(&self, block: usize, start: usize, frame_len: usize) -> Result<()> {
+        if (self.starts_end()..=frame_len).contains(&start) {
+            return Ok(());
+        }
+        Err(fault(format!("block {block} starts at byte {start}; accepted are {} to {frame_len}", self.starts_end())))
+    }
+
     /// Bytes from the start of the frame to behind the block starts.
     pub(super) fn starts_end(&self) -> usize {
         self.blocks().saturating_mul(START_BYTES).saturating_add(HEADER_BYTES)
@@ -139,30 +182,7 @@ pub(super) fn may_split(typesize: u8, len: usize) -> bool {
 impl<'a> Frame<'a> {
     /// Reads the header of a frame that is all of `bytes` and holds at most `limit` bytes.
     pub(super) fn read(bytes: &'a [u8], limit: usize) -> Result<Self> {
-        let Some(header) = bytes.first_chunk() else {
-            return Err(fault(format!("{} bytes where a header of {HEADER_BYTES} is needed", bytes.len())));
-        };
-        let header = Header::read(*header, bytes.len())?;
-        let Header { len, block_len, .. } = header;
-        if len > limit {
-            return Err(fault(format!("the frame holds {len} bytes, more than the {limit} bytes that are expected")));
-        }
-        // Also what follows is only true of frames that hold something.
-        if block_len == 0 || block_len > len.max(1) {
-            return Err(fault(format!("blocks of {block_len} bytes in a frame that holds {len}")));
-        }
-        if header.stored && len + HEADER_BYTES != bytes.len() {
-            return Err(fault(format!("a stored frame of {} bytes that holds {len}", bytes.len())));
-        }
-        if !header.stored && header.starts_end() > bytes.len() {
-            return Err(fault(format!("a frame of {} bytes with {} blocks", bytes.len(), header.blocks())));
-        }
-        if !header.stored && len > bytes.len().saturating_mul(header.format.max_ratio()) {
-            return Err(fault(format!("{} bytes of {} cannot hold {len}", bytes.len(), header.format)));
-        }
-        if header.streams(block_len) > 1 && !block_len.is_multiple_of(usize::from(header.typesize)) {
-            return Err(fault(format!("blocks of {block_len} bytes are split into {} streams", header.typesize)));
-        }
+        let header = Header::checked(bytes, bytes.len(), limit)?;
         Ok(Self { header, bytes })
     }
 
@@ -171,10 +191,9 @@ impl<'a> Frame<'a> {
         self.header.stored.then(|| self.bytes.get(HEADER_BYTES..)).flatten()
     }
 
-    /// How many bytes of streams may be decompressed for the whole content. Blocks share bytes beyond the size of the frame only where they are
-    /// no longer than what they hold.
+    /// As [`Header::budget`].
     pub(super) fn budget(&self) -> usize {
-        self.bytes.len().saturating_add(self.header.len)
+        self.header.budget(self.bytes.len())
     }
 
     /// What follows the start of a block, to the end of the frame.
@@ -182,14 +201,8 @@ impl<'a> Frame<'a> {
         let at = HEADER_BYTES + START_BYTES * block;
         let start = self.bytes.get(at..).and_then(<[u8]>::first_chunk).map(|bytes| u32::from_le_bytes(*bytes));
         let start = start.and_then(|start| usize::try_from(start).ok()).unwrap_or(usize::MAX);
-        match self.bytes.get(start..) {
-            Some(bytes) if start >= self.header.starts_end() => Ok(bytes),
-            _ => Err(fault(format!(
-                "block {block} starts at byte {start}; accepted are {} to {}",
-                self.header.starts_end(),
-                self.bytes.len()
-            ))),
-        }
+        self.header.check_start(block, start, self.bytes.len())?;
+        Ok(self.bytes.get(start..).unwrap_or_default())
     }
 }
 

@@ -57,8 +57,7 @@ pub(super) fn direct(problem: &Problem, budget: u64, n: usize) -> Option<Plan> {
     let walk = Walk { super_block, axes, shards_held };
     let mut plan = assemble(problem, Strategy::Direct, budget, (n, n), shares, Steps::Direct { walk, slots })?;
     plan.block = block;
-    let units = vec![1; rank];
-    plan.estimated_seconds = seconds(plan.decoded_bytes, problem.decode_ns + cost_per_byte(problem, &problem.shape, &units), n)
+    plan.estimated_seconds = seconds(plan.decoded_bytes, problem.decode_ns + cost_per_byte(problem, &problem.shape, &target.unit), n)
         + seconds(plan.encoded_bytes, problem.encode_ns + problem.costs.write_ns, n)
         + index_seconds;
     Some(plan)

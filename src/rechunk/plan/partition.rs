@@ -22,7 +22,8 @@ pub(super) fn partition_shape(problem: &Problem, block: &[u64], limit_bytes: u64
             if partition_bytes(problem, &candidate).is_none_or(|bytes| bytes > limit_bytes) {
                 continue;
             }
-            let cost = cost_per_byte(problem, block, &candidate);
+            let edges: Vec<u64> = (0..rank).map(|axis| candidate[axis] * unit[axis]).collect();
+            let cost = cost_per_byte(problem, block, &edges);
             if best.is_none_or(|(least, _, _)| cost < least) {
                 best = Some((cost, axis, grown));
             }
@@ -52,13 +53,13 @@ fn next_count(current: u64, across: u64, shard: u64) -> u64 {
     current.saturating_mul(2).min(most)
 }
 
-/// Estimated nanoseconds a byte for cutting source units into partitions of so many units.
-pub(super) fn cost_per_byte(problem: &Problem, block: &[u64], units: &[u64]) -> f64 {
+/// Estimated nanoseconds a byte for cutting source units into cells of so many elements along each axis.
+pub(super) fn cost_per_byte(problem: &Problem, block: &[u64], edges: &[u64]) -> f64 {
     let item = problem.item_size as f64;
     let (mut run_bytes, mut piece_bytes, mut contiguous) = (item, item, true);
     for axis in (0..block.len()).rev() {
         let source = problem.source.unit[axis].min(block[axis]) as f64;
-        let edge = (units[axis] * problem.target.unit[axis]).min(block[axis]) as f64;
+        let edge = edges[axis].min(block[axis]) as f64;
         let nested = source.max(edge) % source.min(edge) == 0.0;
         let pieces = if nested { (source / edge).max(1.0) } else { source / edge + 1.0 };
         let extent = (source / pieces).max(1.0);

@@ -1,71 +1,138 @@
 //! Plans in which the pieces of source units are sorted by target through the spill file.
 
 use super::arithmetic::{array_bytes, blocks, counts, seconds, total};
+use super::levels::{chain, levels};
 use super::partition::{cost_per_byte, partition_bytes, partition_shape};
 use super::{Plan, Problem, Share, Steps, Strategy, assemble};
+use crate::rechunk::cells::Cells;
 use crate::region::element_count;
-use crate::shuffle::{PARTITION_OVERHEAD_BYTES, RECORD_BYTES, SEGMENT_BYTES, smallest_slab_bytes};
+use crate::shuffle::{PARTITION_OVERHEAD_BYTES, SEGMENT_BYTES, Sizes};
 
-/// The least memory a partition has on average in the shuffle buffer: below, segments get so short that the spill file is read at random.
-const LEAST_PARTITION_SHARE_BYTES: u64 = 2 << 10;
+/// How a shuffle sorts.
+#[derive(Clone, Debug)]
+pub(crate) struct Sort {
+    /// Size of the slab that all phases work in.
+    pub(crate) slab_bytes: u64,
+    /// Size of a partition with whole units.
+    pub(crate) slot_bytes: u64,
+    /// Sizes of records and segments.
+    pub(crate) sizes: Sizes,
+    /// Edges of the cells of each level, from the first to that of the partitions.
+    pub(crate) levels: Vec<Vec<u64>>,
+}
 
-/// Room for headers beside a segment's payload.
-const SEGMENT_READ_BYTES: u64 = SEGMENT_BYTES as u64 + 4096;
+/// What candidates of one shuffle have in common.
+struct Base<'p> {
+    problem: &'p Problem,
+    budget: u64,
+    /// Threads that decode and cut, and threads that assemble and encode.
+    threads: (usize, usize),
+    block: Vec<u64>,
+    block_bytes: u64,
+}
 
-/// RCK-12.
+/// RCK-12, RCK-20.
 /// The largest partitions that the budget feeds, of those limited to the size of a target unit times a power of two: so few candidates, the
 /// same in every budget, make sure that what fits in a budget fits in a larger one. What fits is then made as large as the budget allows.
 pub(super) fn shuffle(problem: &Problem, budget: u64, n: usize, m: usize) -> Option<Plan> {
     let block = blocks(&problem.shape, &problem.source.unit, &problem.target.chunk);
-    let base = [
-        Share { what: "decoding source chunks", count: n as u64, each_bytes: problem.reader_bytes },
-        Share { what: "pieces being cut", count: n as u64, each_bytes: RECORD_BYTES as u64 },
-        Share { what: "reading the spill file", count: m as u64, each_bytes: SEGMENT_READ_BYTES },
-        Share { what: "encoding target chunks", count: m as u64, each_bytes: problem.writer_bytes },
-    ];
-    let room = budget.checked_sub(total(&base))?;
     let block_bytes = element_count(&block)?.checked_mul(problem.item_size as u64)?;
+    let base = Base { problem, budget, threads: (n, m), block, block_bytes };
     let unit_bytes = problem.target.unit_bytes;
-    let most = (room / m as u64).min((block_bytes / (8 * n as u64)).max(unit_bytes));
+    // Few partitions leave threads without work at the end.
+    let most = (budget / m as u64).min((block_bytes / (16 * n.max(m) as u64)).max(unit_bytes));
     let doublings = (most / unit_bytes).checked_ilog2()?;
-    let within = |limit| shuffle_within(problem, budget, (n, m), &base, (&block, block_bytes), limit);
-    let found = (0..=doublings).rev().find_map(|doubling| within(unit_bytes << doubling))?;
-    Some(within(most).unwrap_or(found))
+    let found = (0..=doublings).rev().find_map(|doubling| base.within(unit_bytes << doubling))?;
+    Some(base.within(most).unwrap_or(found))
 }
 
-/// A shuffle with partitions of at most `limit` bytes.
-pub(super) fn shuffle_within(
-    problem: &Problem,
-    budget: u64,
-    (n, m): (usize, usize),
-    base: &[Share],
-    (block, block_bytes): (&[u64], u64),
-    limit: u64,
-) -> Option<Plan> {
-    let target = &problem.target;
-    let partition = partition_shape(problem, block, limit);
-    let units: Vec<u64> = partition.iter().zip(&target.unit).map(|(edge, unit)| edge / unit).collect();
-    let slot_bytes = partition_bytes(problem, &units)?;
-    let partition_count = counts(block, &partition);
-    let mut shares = base.to_vec();
-    shares.push(Share { what: "partitions of the shuffle", count: partition_count, each_bytes: PARTITION_OVERHEAD_BYTES });
-    if problem.open_shard_bytes > 0 {
-        let count = counts(&partition, &target.chunk).saturating_mul(m as u64 + 1).min(counts(&problem.shape, &target.chunk));
-        shares.push(Share { what: "indexes of shards in the making", count, each_bytes: problem.open_shard_bytes });
+impl Base<'_> {
+    /// A shuffle with partitions of at most `limit` bytes, in segments of the size that makes it cheapest.
+    fn within(&self, limit: u64) -> Option<Plan> {
+        let (problem, m) = (self.problem, self.threads.1 as u64);
+        let partition = partition_shape(problem, &self.block, limit);
+        let units: Vec<u64> = partition.iter().zip(&problem.target.unit).map(|(edge, unit)| edge / unit).collect();
+        let slot_bytes = partition_bytes(problem, &units)?;
+        if slot_bytes.saturating_mul(m) > self.budget {
+            return None;
+        }
+        let chain = chain(problem, &self.block, &partition);
+        let sizes =
+            std::iter::successors(Some(SEGMENT_BYTES), |size| Some(size / 2)).take_while(|&size| size >= problem.least_segment_bytes);
+        let plans = sizes.filter_map(|size| self.in_segments(Sizes::new(size), &chain, slot_bytes));
+        plans.min_by(|a, b| a.estimated_seconds.total_cmp(&b.estimated_seconds))
     }
-    let slab_bytes = budget.saturating_sub(total(&shares)).min(block_bytes.saturating_mul(2).saturating_add(64 << 20));
-    let least = smallest_slab_bytes(partition_count, n)
-        .max(partition_count.saturating_mul(LEAST_PARTITION_SHARE_BYTES))
-        .max(slot_bytes.saturating_mul(m as u64));
-    if slab_bytes < least {
-        return None;
+
+    /// A shuffle whose first cells are the last of `chain`, in segments of one size.
+    fn in_segments(&self, sizes: Sizes, chain: &[Vec<u64>], slot_bytes: u64) -> Option<Plan> {
+        let (problem, (n, m)) = (self.problem, self.threads);
+        let (target, block) = (&problem.target, &self.block);
+        let partition = chain.first()?;
+        let mut shares = vec![self.working(sizes)];
+        if problem.open_shard_bytes > 0 {
+            let count = counts(partition, &target.chunk).saturating_mul(m as u64 + 1).min(counts(&problem.shape, &target.chunk));
+            shares.push(Share { what: "indexes of shards in the making", count, each_bytes: problem.open_shard_bytes });
+        }
+        let most = self.block_bytes.saturating_mul(2).saturating_add(64 << 20);
+        let room = self.budget.checked_sub(total(&shares))?;
+        let reserved = sizes.reserved_bytes(n);
+        let each = sizes.share_bytes() as u64 + PARTITION_OVERHEAD_BYTES;
+        let levels = levels(chain, block, target, room.min(most).checked_sub(reserved)? / each)?;
+        let fans = fans(&levels, block, target);
+        let widest = fans.iter().copied().max().unwrap_or(1);
+        // The chains of all levels above are kept while the lowest is sorted.
+        let count = fans.iter().copied().fold(0, u64::saturating_add);
+        shares.push(Share { what: "partitions of the shuffle", count, each_bytes: PARTITION_OVERHEAD_BYTES });
+        let slab_bytes = self.budget.checked_sub(total(&shares))?.min(most);
+        if slab_bytes < sizes.smallest_slab_bytes(widest, n).max(slot_bytes.saturating_mul(m as u64)) {
+            return None;
+        }
+        shares.push(Share { what: "shuffle buffer, then target chunks", count: 1, each_bytes: slab_bytes });
+        let level_count = levels.len() as u64;
+        let estimated_seconds = self.seconds(sizes, &levels, &fans, slab_bytes);
+        let sort = Sort { slab_bytes, slot_bytes, sizes, levels };
+        let mut plan = assemble(problem, Strategy::Shuffle, self.budget, (n, m), shares, Steps::Shuffle(sort))?;
+        plan.spilled_bytes = array_bytes(problem).saturating_mul(level_count);
+        plan.levels = level_count;
+        (plan.block, plan.partition, plan.partition_count) = (block.clone(), partition.clone(), counts(block, partition));
+        plan.estimated_seconds = estimated_seconds;
+        Some(plan)
     }
-    shares.push(Share { what: "shuffle buffer, then target chunks", count: 1, each_bytes: slab_bytes });
-    let mut plan = assemble(problem, Strategy::Shuffle, budget, (n, m), shares, Steps::Shuffle { slab_bytes, slot_bytes })?;
-    plan.spilled_bytes = array_bytes(problem);
-    (plan.block, plan.partition, plan.partition_count) = (block.to_vec(), partition, partition_count);
-    let (costs, cut) = (&problem.costs, cost_per_byte(problem, block, &units));
-    plan.estimated_seconds = seconds(plan.decoded_bytes, problem.decode_ns + cut + costs.copy_ns + costs.write_ns, n)
-        + seconds(plan.encoded_bytes, problem.encode_ns + cut + costs.read_ns + costs.write_ns, m);
-    Some(plan)
+
+    /// What threads work with, one phase after another: decoding and cutting, sorting further, and assembling and encoding.
+    fn working(&self, sizes: Sizes) -> Share {
+        let (problem, (n, m)) = (self.problem, self.threads);
+        let (record, read) = (sizes.record_bytes() as u64, sizes.read_bytes() as u64);
+        let first = problem.reader_bytes.max(read).saturating_add(record);
+        let last = problem.writer_bytes.saturating_add(read);
+        let what = "decoding source chunks, then encoding target chunks";
+        if n == m {
+            return Share { what, count: n as u64, each_bytes: first.max(last) };
+        }
+        Share { what, count: 1, each_bytes: first.saturating_mul(n as u64).max(last.saturating_mul(m as u64)) }
+    }
+
+    /// Estimated time of all phases.
+    fn seconds(&self, sizes: Sizes, levels: &[Vec<u64>], fans: &[u64], slab_bytes: u64) -> f64 {
+        let (problem, (n, m), costs) = (self.problem, self.threads, &self.problem.costs);
+        let cut = |edges: &Vec<u64>| cost_per_byte(problem, &self.block, edges);
+        // Out and in: segments are about as long as a partition's share of the slab.
+        let spill = |fan: &u64| {
+            let segment = (slab_bytes / (*fan).max(1)).clamp(64, sizes.segment_bytes() as u64) as f64;
+            costs.copy_ns + costs.write_ns + costs.read_ns + 2.0 * costs.call_ns / segment
+        };
+        let units = |side: &super::Side| counts(&problem.shape, &side.unit).saturating_mul(side.unit_bytes);
+        let spills: f64 = fans.iter().map(spill).sum();
+        let cuts: f64 = levels.iter().map(cut).sum();
+        let last = levels.last().map_or(0.0, cut);
+        seconds(units(&problem.source), problem.decode_ns, n)
+            + seconds(array_bytes(problem), cuts + spills, n)
+            + seconds(units(&problem.target), problem.encode_ns + last + costs.write_ns, m)
+    }
+}
+
+/// The number of cells that each level cuts one of the level above into, at most.
+fn fans(levels: &[Vec<u64>], block: &[u64], target: &super::Side) -> Vec<u64> {
+    let above = std::iter::once(block).chain(levels.iter().map(Vec::as_slice));
+    levels.iter().zip(above).map(|(edges, above)| Cells::new(block, edges, &target.unit, &target.chunk).most_within(above)).collect()
 }

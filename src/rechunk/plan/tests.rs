@@ -26,6 +26,7 @@ fn problem(shape: &[u64], source: &[u64], target: &[u64]) -> Problem {
         encode_ns: 2.4,
         source_ratio: (1, 2),
         target_ratio: (1, 2),
+        least_segment_bytes: LEAST_SEGMENT_BYTES,
     }
 }
 

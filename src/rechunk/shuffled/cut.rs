@@ -1,0 +1,138 @@
+//! The phases of a shuffle that cut: source units into records of the first level, and records into those of the next.
+
+use parking_lot::Mutex;
+
+use super::block::{Cut, RECORD_HEADER_BYTES};
+use super::{Shuffle, next};
+use crate::array::UnitReader;
+use crate::error::Result;
+use crate::rechunk::cells::position_in;
+use crate::rechunk::execute::{TileSink, spans};
+use crate::rechunk::order::TiledIndices;
+use crate::rechunk::pieces::for_each_piece;
+use crate::region::{BoxLayout, MAX_RANK, Region, copy_box, element_count, ravel, to_usize};
+use crate::shuffle::{Segments, ShuffleBuffer};
+
+impl<S: TileSink> Shuffle<'_, S> {
+    /// Decodes and cuts all source units of the block, shard by shard, so that a reader needs each shard's index once.
+    pub(super) fn cut_units(&self, cells: &Region, buffer: &ShuffleBuffer<'_>) -> Result<()> {
+        let transfer = self.block.transfer;
+        let source = transfer.source;
+        let shard = spans(source.array().metadata().chunk_shape(), source.grid().chunk_shape());
+        let axes: Vec<usize> = (0..cells.rank()).collect();
+        let units = Mutex::new(TiledIndices::new(&self.block.units, &[shard], &axes));
+        let readers: Vec<_> = (0..self.plan.threads).map(|_| source.reader(1)).collect();
+        transfer.on_threads(readers, |mut reader| {
+            let mut record = Vec::with_capacity(self.sort.sizes.record_bytes());
+            loop {
+                transfer.control.check()?;
+                let Some(unit) = next(&units) else { return Ok(()) };
+                self.cut_unit(&unit, &mut reader, cells, &mut record, buffer)?;
+            }
+        })
+    }
+
+    /// Decodes a source unit and pushes its pieces.
+    fn cut_unit(
+        &self,
+        unit: &[u64],
+        reader: &mut UnitReader,
+        cells: &Region,
+        record: &mut Vec<u8>,
+        buffer: &ShuffleBuffer<'_>,
+    ) -> Result<()> {
+        let within: Vec<u64> = unit.iter().zip(self.block.units.start()).map(|(unit, first)| unit - first).collect();
+        let position = ravel(&within, self.block.units.shape());
+        let Some(inside) = self.block.unit_box(position) else { unreachable!("a unit of the block") };
+        self.block.transfer.read(reader, unit, &mut |bytes| {
+            let Some(bytes) = bytes else { return Ok(()) };
+            self.block.levels[0].for_each_piece(inside.start(), inside.shape(), |cell, start, shape| {
+                let partition = position_in(cells, cell);
+                self.cut_piece(position, &inside, (start, shape), bytes, record, |record| buffer.push(partition, record))
+            })
+        })
+    }
+
+    /// Cuts the piece of a unit that is in one cell into records.
+    fn cut_piece(
+        &self,
+        position: u64,
+        unit: &Cut,
+        (start, shape): (&[u64], &[u64]),
+        bytes: &[u8],
+        record: &mut Vec<u8>,
+        mut push: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let (rank, strides) = (shape.len(), &self.block.source_strides);
+        let parts = self.block.parts(shape);
+        let mut header = [0; RECORD_HEADER_BYTES];
+        header[..8].copy_from_slice(&position.to_le_bytes());
+        let mut part_index = 0_u32;
+        for_each_piece(&[0; MAX_RANK][..rank], shape, &parts[..rank], |_, part_start, part_shape| {
+            header[8..].copy_from_slice(&part_index.to_le_bytes());
+            part_index += 1;
+            let mut offset = 0;
+            for axis in 0..rank {
+                offset += to_usize(start[axis] + part_start[axis] - unit.start()[axis]) * strides[axis];
+            }
+            self.pack(&header, part_shape, bytes, BoxLayout { offset, strides }, record);
+            push(record)
+        })
+    }
+
+    /// Makes a record of a box that lies in `bytes`.
+    fn pack(&self, header: &[u8; RECORD_HEADER_BYTES], shape: &[u64], bytes: &[u8], from: BoxLayout<'_>, record: &mut Vec<u8>) {
+        let len = to_usize(element_count(shape).unwrap_or(u64::MAX)).saturating_mul(self.block.item);
+        record.resize(RECORD_HEADER_BYTES + len, 0);
+        record[..RECORD_HEADER_BYTES].copy_from_slice(header);
+        let strides = self.block.record_strides(shape);
+        let to = BoxLayout { offset: 0, strides: &strides[..shape.len()] };
+        copy_box(shape, self.block.item, bytes, from, &mut record[RECORD_HEADER_BYTES..], to);
+    }
+
+    /// Cuts the records of the cell `above`, which lies in `top` of the first level, by the `cells` of the next level. A record keeps the header
+    /// that the first level gave it (SPL-8).
+    pub(super) fn sort_further(
+        &self,
+        (level, cells): (usize, &Region),
+        (above, top): (&Region, &Region),
+        segments: &Segments<'_>,
+        buffer: &ShuffleBuffer<'_>,
+    ) -> Result<()> {
+        let (transfer, sizes) = (self.block.transfer, self.sort.sizes);
+        transfer.on_threads(0..self.plan.threads, |_| {
+            let (mut segment, mut record) = (Vec::with_capacity(sizes.read_bytes()), Vec::with_capacity(sizes.record_bytes()));
+            let mut visit = |whole: &[u8]| self.cut_record((level, cells), (above, top), whole, &mut record, buffer);
+            while segments.next(&mut segment, &mut visit)? {
+                transfer.control.check()?;
+            }
+            Ok(())
+        })
+    }
+
+    fn cut_record(
+        &self,
+        (level, cells): (usize, &Region),
+        (above, top): (&Region, &Region),
+        whole: &[u8],
+        record: &mut Vec<u8>,
+        buffer: &ShuffleBuffer<'_>,
+    ) -> Result<()> {
+        let (cut, data) = self.block.locate(top, above, whole)?;
+        let Some(header) = whole.first_chunk::<RECORD_HEADER_BYTES>() else { unreachable!("it was located") };
+        let strides = self.block.record_strides(cut.shape());
+        let rank = cut.shape().len();
+        self.block.levels[level].for_each_piece(cut.start(), cut.shape(), |cell, start, shape| {
+            let partition = position_in(cells, cell);
+            if shape == cut.shape() {
+                return buffer.push(partition, whole);
+            }
+            let mut offset = 0;
+            for axis in 0..rank {
+                offset += to_usize(start[axis] - cut.start()[axis]) * strides[axis];
+            }
+            self.pack(header, shape, data, BoxLayout { offset, strides: &strides[..rank] }, record);
+            buffer.push(partition, record)
+        })
+    }
+}

@@ -1,0 +1,104 @@
+//! Tests of the executor of shuffles against their plans: any number of levels, over random shapes, grids and budgets.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use crate::array::Array;
+use crate::codec::Codecs;
+use crate::dtype::DataType;
+use crate::metadata::{ArrayMetadata, Layout};
+use crate::rechunk::execute::Control;
+use crate::rechunk::plan::{Plan, Problem, Steps, by_shuffle};
+use crate::rechunk::report::Measured;
+use crate::rechunk::run::{problem, run};
+use crate::region::{Region, element_count};
+use crate::store::{Key, MemoryStore};
+
+/// The smallest segments that there are.
+const SEGMENT_BYTES: usize = 2048;
+
+fn document(shape: &[u64], unit: &[u64], shard: Option<Vec<u64>>, codecs: &str) -> ArrayMetadata {
+    let layout = Layout { chunk_shape: unit.to_vec(), shard_shape: shard, codecs: codecs.parse::<Codecs>().unwrap() };
+    ArrayMetadata::new(shape, DataType::parse("uint16").unwrap(), None, &layout).unwrap()
+}
+
+/// An array of numbers that are not its fill value.
+fn source(metadata: ArrayMetadata) -> (Array, Vec<u16>) {
+    let array = Array::create_in(Arc::new(MemoryStore::new()), Key::root(), metadata).unwrap();
+    let data: Vec<u16> = (0..element_count(array.shape()).unwrap()).map(|n| (n % 65_521) as u16 + 1).collect();
+    array.write(&Region::whole(array.shape()), &data).unwrap();
+    (array, data)
+}
+
+/// The least budget in which a shuffle is possible.
+fn smallest_budget(problem: &Problem, threads: usize) -> u64 {
+    let (mut too_small, mut enough) = (0, 1 << 30);
+    while enough - too_small > 1 {
+        let middle = (too_small + enough) / 2;
+        if by_shuffle(problem, middle, threads).is_some() { enough = middle } else { too_small = middle }
+    }
+    enough
+}
+
+/// Runs a shuffle within `spare` bytes more than the smallest budget, and compares plan and result, and the elements.
+fn shuffle(from: ArrayMetadata, to: &ArrayMetadata, spare: u64, threads: usize) -> (Plan, Measured) {
+    let (source, data) = source(from);
+    let store = Arc::new(MemoryStore::new());
+    let target = Array::with_metadata(store.clone(), Key::root(), to.clone()).unwrap();
+    let problem = Problem { least_segment_bytes: SEGMENT_BYTES, identical: false, ..problem(&source, &target) };
+    let budget = smallest_budget(&problem, threads) + spare;
+    let plan = by_shuffle(&problem, budget, threads).unwrap();
+    assert!(plan.memory_bytes <= budget);
+    let directory = tempfile::tempdir().unwrap();
+    let control = Control::new(None);
+    let measured = run(&source, &target, &plan, directory.path(), &control).unwrap();
+    let written = Array::open_in(store, Key::root()).unwrap();
+    assert!(written.read::<u16>(&Region::whole(written.shape())).unwrap() == data, "elements differ");
+    assert_eq!((measured.decoded_bytes, measured.encoded_bytes), (plan.decoded_bytes, plan.encoded_bytes));
+    assert_eq!(measured.spilled_bytes, plan.spilled_bytes, "{plan:?}");
+    assert_eq!(plan.spilled_bytes, plan.levels * 2 * element_count(target.shape()).unwrap());
+    assert!(measured.files <= plan.files);
+    (plan, measured)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 96 } else { 1000 }))]
+
+    /// RCK-20, RCK-21: what a plan says of levels and spilled bytes is what is done.
+    #[test]
+    fn plans_of_any_number_of_levels_are_exact(
+        axes in prop::collection::vec((1_u64..60, 1_u64..20, 1_u64..8, 1_u64..8), 1..4),
+        sharded in any::<bool>(),
+        codecs in prop::sample::select(vec!["none", "transpose:reverse", "gzip:1"]),
+        spare in prop_oneof![Just(0_u64), 0_u64..5000, 0_u64..100_000],
+        threads in 1_usize..4,
+    ) {
+        let pick = |f: &dyn Fn(&(u64, u64, u64, u64)) -> u64| axes.iter().map(f).collect::<Vec<u64>>();
+        let (shape, unit, shard) = (pick(&|a| a.0), pick(&|a| a.2), pick(&|a| a.2 * a.3));
+        let reverse = (0..axes.len()).rev().map(|axis| axis.to_string()).collect::<Vec<_>>().join("-");
+        let codecs = codecs.replace("reverse", &reverse);
+        let from = document(&shape, &pick(&|a| a.1), None, "none");
+        shuffle(from, &document(&shape, &unit, sharded.then_some(shard), &codecs), spare, threads);
+    }
+}
+
+/// SPL-8: three levels and more, with records that travel in parts and are cut again at each.
+#[test]
+fn many_levels_sort_what_one_does() {
+    let shape = [256, 1024];
+    let from = || document(&shape, &[1, 1024], None, "none");
+    let (small, large) = (document(&shape, &[256, 2], None, "none"), document(&shape, &[256, 2], Some(vec![256, 14]), "none"));
+    let mut seen = Vec::new();
+    for target in [small, large] {
+        for spare in [0, 4000, 20_000, 1 << 20] {
+            let (plan, measured) = shuffle(from(), &target, spare, 1);
+            let Steps::Shuffle(sort) = &plan.steps else { panic!("no shuffle") };
+            assert_eq!((sort.levels.len() as u64, sort.levels.last()), (plan.levels, Some(&plan.partition)));
+            // Records that are 4 bytes with 16 of framing.
+            assert!(measured.spill_file_bytes < 8 * measured.spilled_bytes);
+            seen.push(plan.levels);
+        }
+    }
+    assert!(seen.contains(&1) && seen.iter().any(|&levels| levels >= 3), "{seen:?}");
+}
