@@ -17,8 +17,10 @@ use crate::publish::{Durability, Existing, Stage};
 use crate::shuffle::check_spill_directory;
 use crate::store::{EntryKind, FilesystemStore, Key, Store, open_directory};
 
+mod boxed;
 mod budget;
 pub(crate) mod carry;
+mod cells;
 mod direct;
 pub(crate) mod execute;
 pub(crate) mod gather;
@@ -34,6 +36,7 @@ pub(crate) mod source;
 mod spec;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod unstaged;
+mod windows;
 
 use execute::Control;
 use job::Job;
@@ -41,7 +44,7 @@ use job::Job;
 pub(crate) use job::{named, open_store};
 pub use options::{DEFAULT_MEMORY_BYTES, RechunkOptions, Shards};
 pub(crate) use options::{default_threads, within_limit};
-pub use plan::{Alternative, Costs, Plan, Share, Strategy};
+pub use plan::{Alternative, Costs, Plan, Ranges, Share, Strategy};
 pub use report::{ArrayReport, HumanBytes, Measured, Progress, Report};
 pub(crate) use run::side;
 pub use spec::{ChunkSpec, Edge};

@@ -1,5 +1,6 @@
 //! One array from one layout to another: the problem that the planner sees, and the sinks that write or move what the plan delivers.
 
+use std::cmp::Reverse;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -10,6 +11,7 @@ use crate::array::{Array, UnitReader, UnitWriter, WriteScratch, Written};
 use crate::dtype::FillValue;
 use crate::error::Result;
 use crate::metadata::{DOCUMENT, NodeMetadata};
+use crate::process::memory_limit_bytes;
 use crate::rechunk::execute::{Control, Missing, TileSink, Transfer, add};
 use crate::rechunk::gather::{self, Gathered};
 use crate::rechunk::plan::{Costs, Plan, Problem, Side, Steps};
@@ -27,6 +29,7 @@ pub(crate) fn problem(source: &Array, target: &Array) -> Problem {
         open_shard_bytes: UnitWriter::memory_bytes_per_open_shard(target),
         identical: can_move(source, target),
         gathered: Gathered::of(source, target),
+        memory_limit_bytes: memory_limit_bytes(),
         shape: source.shape().to_vec(),
         item_size: source.metadata().data_type().item_size(),
         source: side(source),
@@ -38,10 +41,16 @@ pub(crate) fn problem(source: &Array, target: &Array) -> Problem {
 }
 
 pub(crate) fn side(array: &Array) -> Side {
+    let (pipeline, strides) = (array.unit_pipeline(), array.unit_pipeline().strides());
+    let mut order: Vec<usize> = (0..strides.len()).collect();
+    order.sort_by_key(|&axis| Reverse(strides[axis]));
     Side {
+        order,
+        // Parts of what a zip file has deflated cost as much as the whole.
+        plain: pipeline.is_identity() && array.store().held_bytes() == 0,
         unit: array.unit_grid().chunk_shape().to_vec(),
         chunk: array.grid().chunk_shape().to_vec(),
-        unit_bytes: array.unit_pipeline().chunk_bytes() as u64,
+        unit_bytes: pipeline.chunk_bytes() as u64,
     }
 }
 
