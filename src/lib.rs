@@ -72,7 +72,7 @@ pub use metadata::{ArrayMetadata, Attributes, Consolidated, GroupMetadata, Layou
 pub use migrate::{MigrateOptions, MigrateOutcome, MigrateReport, MigratedNode, migrate};
 pub use rechunk::{
     Alternative, ArrayReport, ChunkSpec, Costs, DEFAULT_MEMORY_BYTES, Edge, GrownCost, Growth, HumanBytes, Measured, Plan, Progress,
-    RechunkOptions, Report, Shards, Share, Strategy, plan_rechunk, rechunk,
+    Ranges, RechunkOptions, Report, Shards, Share, Strategy, plan_rechunk, rechunk,
 };
 pub use region::{MAX_RANK, Region};
 pub use store::{

@@ -18,6 +18,7 @@ use crate::shuffle::check_spill_directory;
 use crate::store::{EntryKind, FilesystemStore, Key, Store, open_directory};
 
 mod becoming;
+mod boxed;
 mod budget;
 mod calibrate;
 pub(crate) mod carry;
@@ -34,11 +35,13 @@ pub(crate) mod plan;
 mod report;
 mod run;
 mod shuffled;
+mod slots;
 pub(crate) mod source;
 mod spec;
 pub(crate) mod speeds;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod unstaged;
+mod windows;
 
 use execute::Control;
 use job::Job;
@@ -46,7 +49,7 @@ use job::Job;
 pub(crate) use job::{named, open_store};
 pub use options::{DEFAULT_MEMORY_BYTES, RechunkOptions, Shards};
 pub(crate) use options::{default_threads, within_limit};
-pub use plan::{Alternative, Costs, GrownCost, Growth, Plan, Share, Strategy};
+pub use plan::{Alternative, Costs, GrownCost, Growth, Plan, Ranges, Share, Strategy};
 pub use report::{ArrayReport, HumanBytes, Measured, Progress, Report};
 pub(crate) use run::side;
 pub use spec::{ChunkSpec, Edge};

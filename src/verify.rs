@@ -15,6 +15,7 @@ use crate::dtype::FillValue;
 use crate::error::Result;
 use crate::group::Node;
 use crate::metadata::{ArrayMetadata, NodeMetadata};
+use crate::process::memory_limit_bytes;
 use crate::rechunk::carry::first_difference;
 use crate::rechunk::execute::{Control, Missing, TileSink, Transfer};
 use crate::rechunk::gather::Gathered;
@@ -295,6 +296,7 @@ fn comparison_plan(a: &Array, b: &Array, document_bytes: u64, options: &VerifyOp
         open_shard_bytes: 0,
         moves: Moves::Nothing,
         gathered: Gathered::of_both(a, b),
+        memory_limit_bytes: memory_limit_bytes(),
         decode_ns: codec_ns(a.unit_pipeline(), &costs).0,
         encode_ns: codec_ns(b.unit_pipeline(), &costs).0,
         source_ratio: ratio(a.unit_pipeline(), None),

@@ -36,7 +36,7 @@ impl Costs {
         (costs.copy_ns, costs.run_ns) = copies(&data);
         costs.record_ns = records(scratch.path(), costs.copy_ns)?;
         (costs.write_ns, costs.read_ns, costs.call_ns) = transfers(&store, &data)?;
-        costs.file_ns = files(&store)?;
+        (costs.file_ns, costs.open_ns) = files(&store)?;
         Ok(costs)
     }
 }
@@ -143,14 +143,16 @@ fn transfers(store: &FilesystemStore, data: &[u8]) -> Result<(f64, f64, f64)> {
     Ok((write, large / (STEP / 8) as f64, small))
 }
 
-/// Making a small file, reading it again, and removing it.
-fn files(store: &FilesystemStore) -> Result<f64> {
+/// Making a small file and removing it; opening one.
+fn files(store: &FilesystemStore) -> Result<(f64, f64)> {
     let keys = (0..FILES).map(|i| Key::new(format!("files/{i}"))).collect::<Result<Vec<_>>>()?;
-    median(FILES, || {
-        keys.iter().try_for_each(|key| store.write_at(key, 0, &[1; 256]))?;
-        keys.iter().try_for_each(|key| store.read(key, ByteRange::All, &mut |_| Ok(())).map(drop))?;
+    let make = || keys.iter().try_for_each(|key| store.write_at(key, 0, &[1; 256]));
+    let made = median(FILES, || {
+        make()?;
         store.erase_prefix(&Key::new("files")?).map(drop)
-    })
+    })?;
+    make()?;
+    Ok((made, median(FILES, || keys.iter().try_for_each(|key| store.open(key).map(drop)))?))
 }
 
 #[cfg(test)]
@@ -165,7 +167,7 @@ mod tests {
         let default = serde_json::to_value(Costs::default()).unwrap();
         for (name, value) in all.as_object().unwrap() {
             assert!(value.as_f64().unwrap().is_finite() && value.as_f64().unwrap() >= 0.0, "{name}: {value}");
-            assert!(name == "index_ns" || *value != default[name], "{name} was not measured");
+            assert!(["index_ns", "disk_ns", "seek_ns"].contains(&name.as_str()) || *value != default[name], "{name} was not measured");
         }
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
         assert!(Costs::measure(directory.path().join("nowhere")).is_err());

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::rechunk::gather::{Boxes, Gathered};
 
 mod arithmetic;
+mod boxed;
 mod costs;
 mod direct;
 mod gather;
@@ -20,6 +21,8 @@ mod partition;
 mod shuffle;
 
 use arithmetic::{counts, scaled, target_chunks, total};
+pub(crate) use boxed::STAGE_BYTES;
+use boxed::{partial_reads, re_decode};
 pub use costs::Costs;
 use direct::direct;
 use gather::gather;
@@ -44,6 +47,10 @@ pub(crate) struct Side {
     pub(crate) chunk: Vec<u64>,
     /// Size of a decoded unit in bytes.
     pub(crate) unit_bytes: u64,
+    /// Axes from the slowest to the fastest in the memory of a decoded unit.
+    pub(crate) order: Vec<usize>,
+    /// Units are stored as they are, where parts of them can be read.
+    pub(crate) plain: bool,
 }
 
 /// Everything that a plan follows from.
@@ -65,6 +72,8 @@ pub(crate) struct Problem {
     pub(crate) moves: Moves,
     /// For what only the gather strategy can do.
     pub(crate) gathered: Option<Gathered>,
+    /// The memory limit of the control group, which counts page cache too.
+    pub(crate) memory_limit_bytes: Option<u64>,
     /// What work takes.
     pub(crate) costs: Costs,
     /// Nanoseconds a byte for decoding a source unit, and for encoding a target unit: no more than a copy where nothing is compressed.
@@ -99,6 +108,10 @@ pub enum Strategy {
     PassThrough,
     /// Source chunks are decoded once and copied straight into target chunks, of which a frontier is in memory.
     Direct,
+    /// The target is filled box by box; of source chunks that are stored as they are, each box reads the bytes that it holds.
+    PartialReads,
+    /// The target is filled box by box; a source chunk that several boxes meet is decoded for each of them.
+    ReDecode,
     /// Source chunks are decoded once and their pieces sorted by target through the spill file.
     Shuffle,
     /// The target is filled box by box, each read from the source on its own: for rectilinear grids and elements of variable length. Source
@@ -111,6 +124,8 @@ impl fmt::Display for Strategy {
         f.pad(match self {
             Self::PassThrough => "pass-through",
             Self::Direct => "direct",
+            Self::PartialReads => "partial-reads",
+            Self::ReDecode => "re-decode",
             Self::Shuffle => "shuffle",
             Self::Gather => "gather",
         })
@@ -169,9 +184,17 @@ pub struct Plan {
     pub memory_bytes: u64,
     /// Predicted peak resident set size of a process that does nothing else, in bytes: the shares, and what code and stacks take.
     pub peak_rss_bytes: u64,
-    /// Decoded size of all source chunks that will be decoded, each once, in bytes (missing chunks are not decoded). An upper bound where
-    /// the target is gathered, and an estimate for elements of variable length.
+    /// Decoded size of all source chunks that will be decoded, each as often as that will be (missing chunks are not decoded); of chunks that
+    /// are read in parts, all parts that are wanted. In bytes. An upper bound where the target is gathered, and an estimate for elements of
+    /// variable length.
     pub decoded_bytes: u64,
+    /// How often a source chunk (inner chunk of a shard) will be read, wholly or in part, added up over all of them.
+    pub visits: u64,
+    /// The same for one of them, on average.
+    pub visits_each: f64,
+    /// The ranges of bytes that are read of source chunks or written of target chunks, where these are not taken whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ranges: Option<Ranges>,
     /// Size before encoding of all target chunks, in bytes (chunks that are all fill are not encoded).
     pub encoded_bytes: u64,
     /// Bytes of data that pass through the spill file.
@@ -184,9 +207,9 @@ pub struct Plan {
     pub files: u64,
     /// Shape of the blocks at whose faces chunk boundaries of both layouts meet, in elements.
     pub block: Vec<u64>,
-    /// Shape of the partitions of the shuffle, in elements; empty for other strategies.
+    /// Shape of the partitions of the shuffle, or of the boxes that are filled one by one, in elements; empty for other strategies.
     pub partition: Vec<u64>,
-    /// Partitions a block.
+    /// Partitions a block, or boxes.
     pub partition_count: u64,
     /// How many times the shuffle sorts the data, through a spill file each time; 0 for other strategies.
     pub levels: u64,
@@ -201,6 +224,16 @@ pub struct Plan {
     pub(crate) steps: Steps,
 }
 
+/// Ranges of bytes that are read or written one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Ranges {
+    /// About how many there are.
+    pub count: u64,
+    /// Their mean length in bytes, unwanted bytes between wanted ones included.
+    pub mean_bytes: u64,
+}
+
 /// What the executor needs beside the public figures.
 #[derive(Clone, Debug)]
 pub(crate) enum Steps {
@@ -212,6 +245,33 @@ pub(crate) enum Steps {
     },
     Shuffle(Sort),
     Gather(Boxes),
+    Fill(Filling),
+}
+
+/// The boxes that a target is filled by.
+#[derive(Clone, Debug)]
+pub(crate) struct Filling {
+    /// Shape of each, in elements: whole target units.
+    pub(crate) shape: Vec<u64>,
+    /// Size of one.
+    pub(crate) slot_bytes: u64,
+    pub(crate) reads: Reads,
+}
+
+/// What is read of a source unit that a box meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// The bytes that the box holds, of one unit or of several neighbours at a time.
+    Windows(Option<Staging>),
+    /// All of it.
+    Whole,
+}
+
+/// Source units that are neighbours along an axis, where their edge is 1, and are read together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Staging {
+    pub(crate) axis: usize,
+    pub(crate) units: u64,
 }
 
 /// What documents may take without being counted: it is within the constant of the process.
@@ -255,6 +315,9 @@ impl Plan {
             memory_bytes: MOVE_WINDOW_BYTES,
             peak_rss_bytes: MOVE_WINDOW_BYTES + PROCESS_BYTES,
             decoded_bytes: 0,
+            visits: 0,
+            visits_each: 0.0,
+            ranges: None,
             encoded_bytes: 0,
             spilled_bytes: 0,
             read_bytes_estimate: 0,
@@ -339,6 +402,8 @@ fn candidates(problem: &Problem, budget: u64, threads: usize) -> Vec<Plan> {
     } else {
         for n in halves(threads) {
             add(direct(problem, budget, n));
+            add(partial_reads(problem, budget, n));
+            add(re_decode(problem, budget, n));
             halves(n).for_each(|m| add(shuffle(problem, budget, n, m)));
         }
     }
@@ -352,6 +417,12 @@ fn candidates(problem: &Problem, budget: u64, threads: usize) -> Vec<Plan> {
 #[cfg(any(test, fuzzing))]
 pub(crate) fn by_shuffle(problem: &Problem, budget_bytes: u64, threads: usize) -> Option<Plan> {
     if problem.moves != Moves::Nothing || problem.gathered.is_some() { None } else { shuffle(problem, budget_bytes, threads, threads) }
+}
+
+/// The cheapest plan of one strategy, where one is possible, though another may be cheaper.
+#[cfg(test)]
+pub(crate) fn by_strategy(problem: &Problem, budget_bytes: u64, threads: usize, strategy: Strategy) -> Option<Plan> {
+    candidates(problem, budget_bytes, threads).into_iter().find(|plan| plan.strategy == strategy)
 }
 
 /// Numbers of threads that are tried: all, half of them, and so on to one.
@@ -389,6 +460,9 @@ fn assemble(problem: &Problem, strategy: Strategy, budget: u64, threads: (usize,
         memory_bytes,
         peak_rss_bytes: memory_bytes.saturating_add(PROCESS_BYTES),
         decoded_bytes: units(&problem.source),
+        visits: counts(&problem.shape, &problem.source.unit),
+        visits_each: 1.0,
+        ranges: None,
         encoded_bytes: units(&problem.target),
         spilled_bytes: 0,
         read_bytes_estimate: scaled(units(&problem.source), problem.source_ratio),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::rechunk::plan::{Growth, Plan};
+use crate::rechunk::plan::{Growth, Plan, Strategy};
 
 /// What a rechunk of one array did.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -95,9 +95,16 @@ impl fmt::Display for HumanBytes {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "strategy   {} with {} threads", self.strategy, self.threads.max(self.encode_threads))?;
-        if !self.partition.is_empty() {
+        if let Strategy::PartialReads | Strategy::ReDecode = self.strategy {
+            writeln!(f, "boxes      {} of {:?} elements", self.partition_count, self.partition)?;
+            writeln!(f, "visits     {} of source chunks, each {:.1} times on average", self.visits, self.visits_each)?;
+        } else if !self.partition.is_empty() {
             writeln!(f, "partitions {} of {:?} elements in each block of {:?}", self.partition_count, self.partition, self.block)?;
             writeln!(f, "levels     {}", self.levels)?;
+        }
+        if let Some(ranges) = self.ranges {
+            let done = if self.strategy == Strategy::PartialReads { "read" } else { "written" };
+            writeln!(f, "ranges     about {} are {done}, of {} on average", ranges.count, HumanBytes(ranges.mean_bytes))?;
         }
         writeln!(f, "memory     {} of {}", HumanBytes(self.memory_bytes), HumanBytes(self.budget_bytes))?;
         for share in &self.memory {

@@ -1,5 +1,6 @@
 //! One array from one layout to another: the problem that the planner sees, and the sinks that write or move what the plan delivers.
 
+use std::cmp::Reverse;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -8,6 +9,7 @@ use crate::array::{Array, UnitReader, UnitWriter, WriteScratch, Written};
 use crate::dtype::FillValue;
 use crate::error::Result;
 use crate::metadata::{DOCUMENT, NodeMetadata};
+use crate::process::memory_limit_bytes;
 use crate::rechunk::becoming::Taken;
 use crate::rechunk::execute::{Control, Missing, TileSink, Transfer, add};
 use crate::rechunk::gather::{self, Gathered};
@@ -29,6 +31,7 @@ pub(crate) fn problem(source: &Array, target: &Array, region: &Region, costs: &C
         open_shard_bytes: UnitWriter::memory_bytes_per_open_shard(target),
         moves: Moves::of(source, target, region),
         gathered: Gathered::of(source, target, region),
+        memory_limit_bytes: memory_limit_bytes(),
         shape: region.shape().to_vec(),
         item_size: source.metadata().data_type().item_size(),
         source: side(source),
@@ -75,10 +78,16 @@ fn stored_ratio(array: &Array) -> Option<(u64, u64)> {
 }
 
 pub(crate) fn side(array: &Array) -> Side {
+    let (pipeline, strides) = (array.unit_pipeline(), array.unit_pipeline().strides());
+    let mut order: Vec<usize> = (0..strides.len()).collect();
+    order.sort_by_key(|&axis| Reverse(strides[axis]));
     Side {
+        order,
+        // Parts of what a zip file has deflated cost as much as the whole.
+        plain: pipeline.is_identity() && array.store().held_bytes() == 0,
         unit: array.unit_grid().chunk_shape().to_vec(),
         chunk: array.grid().chunk_shape().to_vec(),
-        unit_bytes: array.unit_pipeline().chunk_bytes() as u64,
+        unit_bytes: pipeline.chunk_bytes() as u64,
     }
 }
 

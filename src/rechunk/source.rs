@@ -74,6 +74,11 @@ impl<'a> Source<'a> {
         self.array.metadata().fill_value()
     }
 
+    /// A reader for one thread, which reads parts of up to `units` units in turn.
+    pub(crate) fn alternating(&self, units: usize) -> UnitReader {
+        UnitReader::alternating(self.array, units)
+    }
+
     /// A reader for one thread, which keeps up to `shards` shards.
     pub(crate) fn reader(&self, shards: usize) -> UnitReader {
         UnitReader::holding(self.array, shards)

@@ -10,6 +10,8 @@ use crate::rechunk::RechunkOptions;
 use crate::rechunk::becoming::{Becoming, Taken};
 use crate::rechunk::execute::Control;
 use crate::rechunk::plan::{Plan, by_shuffle, plan};
+#[cfg(test)]
+use crate::rechunk::plan::{Strategy, by_strategy};
 use crate::rechunk::run::{problem, run};
 use crate::region::Region;
 use crate::store::{Key, MemoryStore, Store};
@@ -27,6 +29,20 @@ pub(crate) fn plan_array(source: &Array, options: &RechunkOptions<'_>, shuffle: 
     Ok((metadata, plan))
 }
 
+/// What an array becomes, and how, by one strategy; none where that is not possible within the budget.
+#[cfg(test)]
+pub(crate) fn plan_array_by(source: &Array, options: &RechunkOptions<'_>, strategy: Strategy) -> Result<Option<(ArrayMetadata, Plan)>> {
+    let metadata = Becoming::of(source, true, options)?.target;
+    let target = Array::with_metadata(Arc::new(MemoryStore::new()), Key::root(), metadata.clone())?;
+    let plan = by_strategy(
+        &problem(source, &target, &Region::whole(source.shape()), &options.costs),
+        options.memory_bytes,
+        options.threads,
+        strategy,
+    );
+    Ok(plan.map(|plan| (metadata, plan)))
+}
+
 /// Makes the array that was planned at the root of an empty store.
 ///
 /// # Errors
@@ -41,3 +57,6 @@ pub(crate) fn rechunk_array(
     run(&Taken::whole(source), &target, plan, spill_dir, &Control::new(None))?;
     Array::open_in(store, Key::root())
 }
+
+#[cfg(test)]
+mod tests;

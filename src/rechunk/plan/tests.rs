@@ -7,8 +7,14 @@ use super::{Strategy, *};
 use crate::region::element_count;
 
 /// A problem with compressed chunks of 4-byte items.
-fn problem(shape: &[u64], source: &[u64], target: &[u64]) -> Problem {
-    let side = |unit: &[u64]| Side { unit: unit.to_vec(), chunk: unit.to_vec(), unit_bytes: element_count(unit).unwrap() * 4 };
+pub(super) fn problem(shape: &[u64], source: &[u64], target: &[u64]) -> Problem {
+    let side = |unit: &[u64]| Side {
+        unit: unit.to_vec(),
+        chunk: unit.to_vec(),
+        unit_bytes: element_count(unit).unwrap() * 4,
+        order: (0..unit.len()).collect(),
+        plain: false,
+    };
     let (source, target) = (side(source), side(target));
     Problem {
         shape: shape.to_vec(),
@@ -21,6 +27,7 @@ fn problem(shape: &[u64], source: &[u64], target: &[u64]) -> Problem {
         open_shard_bytes: 0,
         moves: Moves::Nothing,
         gathered: None,
+        memory_limit_bytes: None,
         costs: Costs::default(),
         decode_ns: 0.7,
         encode_ns: 2.4,
