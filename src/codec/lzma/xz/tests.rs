@@ -1,3 +1,5 @@
+//! Streams that the crate writes, in all forms that are read here; damage, headers that lie, and the other reader beside this one.
+
 use std::io::Write as _;
 use std::num::NonZeroU64;
 
