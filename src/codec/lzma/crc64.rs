@@ -1,4 +1,4 @@
-//! The CRC-64 of xz streams (ECMA 182, reflected), sixteen bytes at a time.
+//! The CRC-64 of xz streams (the polynomial of ECMA 182, reflected), sixteen bytes at a time.
 
 /// The polynomial, its highest power in the lowest bit.
 const POLYNOMIAL: u64 = 0xc96c_5795_d787_0f42;

@@ -1,4 +1,4 @@
-//! Tests of the xz reader: streams of its own making, and of liblzma's.
+//! Streams that the crate writes, in all forms that are read here; damage, headers that lie, and the other reader beside this one.
 
 use std::io::Write as _;
 use std::num::NonZeroU64;
