@@ -17,7 +17,7 @@ MIB = 1 << 20
 COLUMNS = 4
 WIDTH, HEIGHT = 250, 190
 LEFT, TOP, RIGHT, BOTTOM = 34, 24, 14, 26
-LEGEND = 64
+LEGEND = 72
 COLOURS = {
     "rezarr": "#d62728",
     "ideal-ram": "#000000",
@@ -86,17 +86,17 @@ def panel(name, cell, scales, at):
     return "\n".join([*out, "</g>"])
 
 
-def legend(shown, y):
+def legend(shown, heading, y):
     out = []
     for place, tool in enumerate(shown):
         x = 20 + (place % 6) * (COLUMNS * WIDTH - 20) / 6
         row = y + 16 * (place // 6)
         out.append(f'<circle cx="{x:.1f}" cy="{row - 3}" r="{5 if tool == "rezarr" else 3.2}" fill="{COLOURS[tool]}"/>' + text(x + 8, row, tool, "start"))
     note = "Time in multiples of the limit against peak resident memory in MiB; both logarithmic. Dashed: the budget. Small red dots: rezarr with a quarter and a sixteenth of it."
-    return "\n".join([*out, text(20, y + 40, note, "start")])
+    return "\n".join([*out, text(20, y + 36, note, "start"), text(20, y + 50, heading, "start", ' fill="#777"')])
 
 
-def drawing(cells):
+def drawing(cells, heading):
     every = [dot for cell in cells.values() for dot in dots(cell)]
     if not every:
         raise SystemExit("nothing to draw: the results have no workload with the limit and a tool")
@@ -108,12 +108,12 @@ def drawing(cells):
     present = {way.partition("@")[0] for way, _, _ in every}
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH * COLUMNS} {height + LEGEND}" font-family="sans-serif" font-size="9">'
     background = '<rect width="100%" height="100%" fill="#fff"/>'
-    return "\n".join([head, background, *panels, legend([tool for tool in COLOURS if tool in present], height + 16), "</svg>\n"])
+    return "\n".join([head, background, *panels, legend([tool for tool in COLOURS if tool in present], heading, height + 16), "</svg>\n"])
 
 
 def write(results, plot):
-    cells = json.loads(pathlib.Path(results).read_text(encoding="utf-8"))["cells"]
-    pathlib.Path(plot).write_text(drawing(cells), encoding="utf-8")
+    found = json.loads(pathlib.Path(results).read_text(encoding="utf-8"))
+    pathlib.Path(plot).write_text(drawing(found["cells"], found["heading"]), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -56,7 +56,8 @@ class Bench:
         self.results = {"heading": self.heading(), "cells": {}}
 
     def heading(self):
-        where = f"{platform.system()} {platform.release()}, {self.threads} cores, {datetime.date.today()}"
+        amount = "an eighth of the data, " if self.options.quick else ""
+        where = f"{amount}{platform.system()} {platform.release()}, {self.threads} cores, {datetime.date.today()}"
         if self.group:
             return f"In a control group of {self.group.limit // MIB} MiB, with half of it as the budget and a cold page cache ({where}, {self.options.rounds} rounds)."
         return f"Page cache {'cold' if self.options.cold else 'warm'} ({where}, {self.options.rounds} rounds, medians)."

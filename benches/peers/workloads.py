@@ -81,9 +81,9 @@ WORKLOADS = {
     "W3c": both(ZSTD, "volume", CUBES, (128, 128, 128), "volume, cubes to larger cubes, zstd"),
     "W4z": both(ZSTD, "matrix", ROWS, STRIPES, "matrix, rows to columns, zstd", 64 * MIB),
     "W4r": both(NONE, "matrix", ROWS, STRIPES, "matrix, rows to columns, uncompressed", 64 * MIB),
-    "pack": Workload("100 000 chunks of 4 KiB into 100 shards, zstd", "small", layout(SMALL), layout(SMALL, ZSTD, PACKED)),
-    "unpack": Workload("100 shards into 100 000 chunks of 4 KiB, zstd", "small", layout(SMALL, ZSTD, PACKED), layout(SMALL)),
-    "recompress": Workload("volume, the same cubes, blosc with lz4 to zstd", "volume", layout(CUBES, BLOSC), layout(CUBES)),
+    "pack": Workload("100 000 small chunks into shards, zstd", "small", layout(SMALL), layout(SMALL, ZSTD, PACKED)),
+    "unpack": Workload("shards into 100 000 small chunks, zstd", "small", layout(SMALL, ZSTD, PACKED), layout(SMALL)),
+    "recompress": Workload("volume, same cubes, blosc to zstd", "volume", layout(CUBES, BLOSC), layout(CUBES)),
 }
 
 
