@@ -17,6 +17,7 @@ mod levels;
 mod moved;
 mod partition;
 mod shuffle;
+mod streams;
 
 use arithmetic::{counts, target_chunks, total};
 pub use costs::Costs;
@@ -25,6 +26,7 @@ use gather::gather;
 use moved::{MOVE_WINDOW_BYTES, moved};
 pub(crate) use shuffle::Sort;
 use shuffle::shuffle;
+pub(crate) use streams::{Side as StreamedSide, Streaming};
 
 /// What a process takes beside the budget: code, stacks, the allocator's own.
 const PROCESS_BYTES: u64 = 10 << 20;
@@ -67,8 +69,10 @@ pub(crate) struct Problem {
     /// Nanoseconds a byte for decoding a source unit, and for encoding a target unit: no more than a copy where nothing is compressed.
     pub(crate) decode_ns: f64,
     pub(crate) encode_ns: f64,
-    /// The smallest segments that a shuffle may be made in, in bytes: a power of two.
+    /// The smallest segments of a shuffle, and slabs of target units, in bytes: a power of two.
     pub(crate) least_segment_bytes: usize,
+    /// What it takes to read or write units slab after slab; none where that is not possible.
+    pub(crate) streaming: Option<Streaming>,
 }
 
 /// How the data travel.
@@ -269,19 +273,9 @@ pub(crate) fn plan(problem: &Problem, budget_bytes: u64, threads: usize) -> Resu
         return Ok(best);
     }
     let Some(required_bytes) = smallest_budget(problem) else {
-        return Err(Error::unsupported(format!(
-            "source chunks of {} bytes and target chunks of {} bytes, which no memory holds; chunks have to fit into memory in this version",
-            problem.source.unit_bytes, problem.target.unit_bytes
-        )));
+        return Err(Error::unsupported(format!("{}, which no memory holds", problem.needs())));
     };
-    Err(Error::BudgetTooSmall {
-        required_bytes,
-        budget_bytes,
-        what: format!(
-            "source chunks of {} bytes and target chunks of {} bytes have to fit with their codecs",
-            problem.source.unit_bytes, problem.target.unit_bytes
-        ),
-    })
+    Err(Error::BudgetTooSmall { required_bytes, budget_bytes, what: format!("{} have to fit with their codecs", problem.needs()) })
 }
 
 /// RCK-13.

@@ -6,16 +6,19 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use crate::array::{Array, UnitReader, UnitWriter, WriteScratch, Written};
+use crate::array::{Array, StreamedUnit, UnitReader, UnitWriter, WriteScratch, Written};
 use crate::dtype::FillValue;
 use crate::error::Result;
 use crate::metadata::{DOCUMENT, NodeMetadata};
-use crate::rechunk::execute::{Control, Missing, TileSink, Transfer, add};
+use crate::rechunk::execute::{Control, Missing, TileSink, TileStream, Transfer, add};
 use crate::rechunk::gather::{self, Gathered};
-use crate::rechunk::plan::{Costs, LEAST_SEGMENT_BYTES, Plan, Problem, Side, Steps};
+use crate::rechunk::plan::{Costs, LEAST_SEGMENT_BYTES, Plan, Problem, Side, Steps, StreamedSide, Streaming};
 use crate::rechunk::report::Measured;
 use crate::rechunk::source::Source;
 use crate::region::Region;
+
+/// From what size on the first unit is looked at for what its stream takes, in bytes.
+const STREAMED_BYTES: usize = 1 << 20;
 
 /// What planning needs to know to bring `source` into the layout of `target`.
 pub(crate) fn problem(source: &Array, target: &Array) -> Problem {
@@ -35,7 +38,28 @@ pub(crate) fn problem(source: &Array, target: &Array) -> Problem {
         encode_ns: if target.unit_pipeline().decodes_in_place() { costs.copy_ns } else { costs.encode_ns },
         costs,
         least_segment_bytes: LEAST_SEGMENT_BYTES,
+        streaming: streaming(source, target, UnitWriter::stream_memory(target), target.unit_pipeline().encode_obstacle()),
     }
+}
+
+/// What streams of units take, where those of the target take `target_bytes`, unless there is an `obstacle` to them.
+pub(crate) fn streaming(source: &Array, target: &Array, target_bytes: u64, obstacle: Option<String>) -> Option<Streaming> {
+    if Gathered::of(source, target).is_some() {
+        return None;
+    }
+    let side = |array: &Array, bytes: u64, obstacle: Option<String>| {
+        let strides = array.unit_pipeline().strides();
+        let mut order: Vec<usize> = (0..strides.len()).collect();
+        order.sort_by_key(|&axis| std::cmp::Reverse(strides[axis]));
+        let codecs = array.metadata().layout().codecs.to_string();
+        StreamedSide { stream_bytes: obstacle.is_none().then_some(bytes), order, codecs, obstacle }
+    };
+    // Units are as the first of them, as a rule; one that asks for more is refused when it comes.
+    let first = || UnitReader::new(source).stream_needs(&vec![0; source.shape().len()]).unwrap_or(0);
+    let looked_at = source.unit_pipeline().chunk_bytes() >= STREAMED_BYTES && source.unit_grid().chunk_count() > 0;
+    let source_bytes = UnitReader::stream_memory(source).max(if looked_at { first() } else { 0 });
+    let source = side(source, source_bytes, source.unit_pipeline().decode_obstacle());
+    Some(Streaming { source, target: side(target, target_bytes, obstacle) })
 }
 
 pub(crate) fn side(array: &Array) -> Side {
@@ -127,8 +151,38 @@ impl EncodeSink<'_> {
     }
 }
 
+/// A target unit that is written slab after slab.
+struct EncodeStream<'s> {
+    sink: &'s EncodeSink<'s>,
+    unit: StreamedUnit<'s>,
+}
+
+impl TileStream for EncodeStream<'_> {
+    fn push(&mut self, slab: &[u8]) -> Result<()> {
+        self.unit.push(slab)
+    }
+
+    fn push_fill(&mut self, bytes: u64) -> Result<()> {
+        self.unit.push_fill(bytes)
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        let written = self.unit.finish()?;
+        self.sink.count(written.stored_bytes, written.files);
+        Ok(())
+    }
+}
+
 impl TileSink for EncodeSink<'_> {
     type Scratch = WriteScratch;
+
+    fn stream<'s>(&'s self, unit: &[u64]) -> Result<Box<dyn TileStream + 's>> {
+        Ok(Box::new(EncodeStream { sink: self, unit: self.writer().stream(unit)? }))
+    }
+
+    fn leaves_missing(&self) -> bool {
+        self.same_fill
+    }
 
     fn scratch(&self) -> WriteScratch {
         WriteScratch::default()

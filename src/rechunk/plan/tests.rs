@@ -25,6 +25,7 @@ fn problem(shape: &[u64], source: &[u64], target: &[u64]) -> Problem {
         decode_ns: 0.7,
         encode_ns: 2.4,
         least_segment_bytes: LEAST_SEGMENT_BYTES,
+        streaming: None,
     }
 }
 
