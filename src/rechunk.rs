@@ -51,7 +51,7 @@ pub use options::{DEFAULT_MEMORY_BYTES, RechunkOptions, Shards};
 pub(crate) use options::{default_threads, within_limit};
 pub use plan::{Alternative, Costs, GrownCost, Growth, Plan, Ranges, Share, Strategy};
 pub use report::{ArrayReport, HumanBytes, Measured, Progress, Report};
-pub(crate) use run::side;
+pub(crate) use run::{side, streaming};
 pub use spec::{ChunkSpec, Edge};
 
 /// Plans a rechunk of the array or group at `source` without writing anything: one entry an array.

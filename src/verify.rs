@@ -17,16 +17,17 @@ use crate::group::Node;
 use crate::metadata::{ArrayMetadata, NodeMetadata};
 use crate::process::memory_limit_bytes;
 use crate::rechunk::carry::first_difference;
-use crate::rechunk::execute::{Control, Missing, TileSink, Transfer};
+use crate::rechunk::execute::{Control, Missing, TileSink, TileStream, Transfer};
 use crate::rechunk::gather::Gathered;
 use crate::rechunk::plan::{Costs, LEAST_SEGMENT_BYTES, Moves, Plan, Problem, Steps, plan_beside};
 use crate::rechunk::source::Source;
 use crate::rechunk::speeds::{codec_ns, ratio};
-use crate::rechunk::{DEFAULT_MEMORY_BYTES, Progress, default_threads, named, open_store, side, watched, within_limit};
+use crate::rechunk::{DEFAULT_MEMORY_BYTES, Progress, default_threads, named, open_store, side, streaming, watched, within_limit};
 use crate::region::{Region, to_usize};
 use crate::store::{Key, ReadMode, Store};
 
 mod boxes;
+mod streamed;
 
 /// What a comparison may use, and how it talks.
 #[must_use]
@@ -285,6 +286,7 @@ fn compare(
 
 fn comparison_plan(a: &Array, b: &Array, document_bytes: u64, options: &VerifyOptions<'_>) -> Result<Plan> {
     let costs = Costs::default();
+    let gathered = Gathered::of_both(a, b);
     let problem = Problem {
         shape: a.shape().to_vec(),
         item_size: a.metadata().data_type().item_size(),
@@ -295,7 +297,6 @@ fn comparison_plan(a: &Array, b: &Array, document_bytes: u64, options: &VerifyOp
         held_shard_bytes: UnitReader::held_bytes(a),
         open_shard_bytes: 0,
         moves: Moves::Nothing,
-        gathered: Gathered::of_both(a, b),
         memory_limit_bytes: memory_limit_bytes(),
         decode_ns: codec_ns(a.unit_pipeline(), &costs).0,
         encode_ns: codec_ns(b.unit_pipeline(), &costs).0,
@@ -303,6 +304,12 @@ fn comparison_plan(a: &Array, b: &Array, document_bytes: u64, options: &VerifyOp
         target_ratio: ratio(b.unit_pipeline(), None),
         costs,
         least_segment_bytes: LEAST_SEGMENT_BYTES,
+        streaming: if gathered.is_some() {
+            None
+        } else {
+            Some(streaming(a, b, streamed::memory_bytes(b), b.unit_pipeline().decode_obstacle()))
+        },
+        gathered,
     };
     plan_beside(&problem, options.memory_bytes, document_bytes, options.threads)
 }
@@ -337,12 +344,17 @@ impl TileSink for CompareSink<'_> {
             Ok(())
         })?;
         if let Some(index) = different {
-            let mut first = self.first.lock();
-            if first.as_ref().is_none_or(|known| index < *known) {
-                *first = Some(index);
-            }
+            self.differs(index);
         }
         Ok(())
+    }
+
+    fn stream<'s>(&'s self, unit: &[u64]) -> Result<Box<dyn TileStream + 's>> {
+        Ok(Box::new(streamed::CompareStream::new(self, unit)?))
+    }
+
+    fn leaves_missing(&self) -> bool {
+        false
     }
 
     fn missing(&self, _: &[u64], _: &mut UnitReader) -> Result<Missing> {
@@ -351,6 +363,14 @@ impl TileSink for CompareSink<'_> {
 }
 
 impl CompareSink<'_> {
+    /// Notes an element that differs.
+    fn differs(&self, index: Vec<u64>) {
+        let mut first = self.first.lock();
+        if first.as_ref().is_none_or(|known| index < *known) {
+            *first = Some(index);
+        }
+    }
+
     /// The first element inside the array that differs: padding at the edges may be anything.
     fn first_difference(&self, unit: &[u64], tile: &[u8], stored: Option<&[u8]>) -> Option<Vec<u64>> {
         let (grid, strides) = (self.other.unit_grid(), self.other.unit_pipeline().strides());

@@ -38,8 +38,26 @@ pub(crate) trait TileSink: Sync {
     /// Takes a unit: its bytes laid out by the target's strides. They may be changed.
     fn tile(&self, unit: &[u64], tile: &mut [u8], scratch: &mut Self::Scratch) -> Result<()>;
 
+    /// Begins to take a unit slab after slab.
+    fn stream<'s>(&'s self, unit: &[u64]) -> Result<Box<dyn TileStream + 's>>;
+
+    /// Whether elements of which no source chunk exists are what [`TileStream::push_fill`] stands for.
+    fn leaves_missing(&self) -> bool;
+
     /// Takes a unit of which no source chunk exists: all of it is the source's fill value.
     fn missing(&self, unit: &[u64], scratch: &mut Self::Scratch) -> Result<Missing>;
+}
+
+/// Takes a target unit slab after slab, in the order of its memory.
+pub(crate) trait TileStream: Send {
+    /// Takes the next bytes.
+    fn push(&mut self, slab: &[u8]) -> Result<()>;
+
+    /// Takes so many bytes beyond the edge of the array; and where [`TileSink::leaves_missing`], of which no source chunk exists.
+    fn push_fill(&mut self, bytes: u64) -> Result<()>;
+
+    /// Called when all of the unit was pushed.
+    fn finish(self: Box<Self>) -> Result<()>;
 }
 
 /// What a sink says of a unit that no source chunk touches.
@@ -206,12 +224,17 @@ impl<S: TileSink> Transfer<'_, S> {
 
     /// Sets a unit to what it is without any source chunk: the source's fill value inside the array, padding beyond.
     pub(crate) fn preset(&self, unit: &[u64], tile: &mut [u8]) {
+        self.preset_box(self.grid.region(unit).shape(), tile);
+    }
+
+    /// The same for a part of a unit that begins with `tile`, of which a box of `shape` is inside the array.
+    pub(crate) fn preset_box(&self, shape: &[u64], tile: &mut [u8]) {
         let (fill, padding) = (self.source_fill(), self.sink.padding());
         padding.fill(tile);
         if fill != padding {
-            let still = vec![0; unit.len()];
+            let still = vec![0; shape.len()];
             let (from, to) = (BoxLayout { offset: 0, strides: &still }, BoxLayout { offset: 0, strides: &self.strides });
-            copy_box(self.grid.region(unit).shape(), self.item_size(), fill.as_bytes(), from, tile, to);
+            copy_box(shape, self.item_size(), fill.as_bytes(), from, tile, to);
         }
     }
 

@@ -19,6 +19,7 @@ mod levels;
 mod moved;
 mod partition;
 mod shuffle;
+mod streams;
 
 use arithmetic::{counts, scaled, target_chunks, total};
 pub(crate) use boxed::STAGE_BYTES;
@@ -31,6 +32,7 @@ pub use growth::{GrownCost, Growth};
 use moved::{MOVE_WINDOW_BYTES, moved};
 pub(crate) use shuffle::Sort;
 use shuffle::shuffle;
+pub(crate) use streams::{Side as StreamedSide, Streaming};
 
 /// What a process takes beside the budget: code, stacks, the allocator's own.
 const PROCESS_BYTES: u64 = 10 << 20;
@@ -82,8 +84,10 @@ pub(crate) struct Problem {
     /// Stored bytes, and the decoded bytes that they stand for, by what little is known of them.
     pub(crate) source_ratio: (u64, u64),
     pub(crate) target_ratio: (u64, u64),
-    /// The smallest segments that a shuffle may be made in, in bytes: a power of two.
+    /// The smallest segments of a shuffle, and slabs of target units, in bytes: a power of two.
     pub(crate) least_segment_bytes: usize,
+    /// What it takes to read or write units slab after slab; none where that is not possible.
+    pub(crate) streaming: Option<Streaming>,
 }
 
 /// What is stored alike on both sides.
@@ -356,19 +360,9 @@ pub(crate) fn plan(problem: &Problem, budget_bytes: u64, threads: usize) -> Resu
         return Ok(best);
     }
     let Some(required_bytes) = smallest_budget(problem) else {
-        return Err(Error::unsupported(format!(
-            "source chunks of {} bytes and target chunks of {} bytes, which no memory holds; chunks have to fit into memory in this version",
-            problem.source.unit_bytes, problem.target.unit_bytes
-        )));
+        return Err(Error::unsupported(format!("{}, which no memory holds", problem.needs())));
     };
-    Err(Error::BudgetTooSmall {
-        required_bytes,
-        budget_bytes,
-        what: format!(
-            "source chunks of {} bytes and target chunks of {} bytes have to fit with their codecs",
-            problem.source.unit_bytes, problem.target.unit_bytes
-        ),
-    })
+    Err(Error::BudgetTooSmall { required_bytes, budget_bytes, what: format!("{} have to fit with their codecs", problem.needs()) })
 }
 
 /// RCK-13.

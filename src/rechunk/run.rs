@@ -5,32 +5,35 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use crate::array::{Array, UnitReader, UnitWriter, WriteScratch, Written};
+use crate::array::{Array, StreamedUnit, UnitReader, UnitWriter, WriteScratch, Written};
 use crate::dtype::FillValue;
 use crate::error::Result;
 use crate::metadata::{DOCUMENT, NodeMetadata};
 use crate::process::memory_limit_bytes;
 use crate::rechunk::becoming::Taken;
-use crate::rechunk::execute::{Control, Missing, TileSink, Transfer, add};
+use crate::rechunk::execute::{Control, Missing, TileSink, TileStream, Transfer, add};
 use crate::rechunk::gather::{self, Gathered};
 use crate::rechunk::moved;
-use crate::rechunk::plan::{Costs, LEAST_SEGMENT_BYTES, Moves, Plan, Problem, Side, Steps};
+use crate::rechunk::plan::{Costs, LEAST_SEGMENT_BYTES, Moves, Plan, Problem, Side, Steps, StreamedSide, Streaming};
 use crate::rechunk::report::Measured;
 use crate::rechunk::source::Source;
 use crate::rechunk::speeds::{codec_ns, compresses, ratio};
 use crate::region::{Region, element_count, unravel};
 
+/// From what size on the first unit is looked at for what its stream takes, in bytes.
+const STREAMED_BYTES: usize = 1 << 20;
+
 /// What planning needs to know to bring a region of `source` into the layout of `target`.
 pub(crate) fn problem(source: &Array, target: &Array, region: &Region, costs: &Costs) -> Problem {
     let (from, to) = (source.unit_pipeline(), target.unit_pipeline());
     let known = stored_ratio(source);
+    let gathered = Gathered::of(source, target, region);
     Problem {
         reader_bytes: UnitReader::memory_bytes(source),
         writer_bytes: UnitWriter::memory_bytes_per_thread(target),
         held_shard_bytes: UnitReader::held_bytes(source),
         open_shard_bytes: UnitWriter::memory_bytes_per_open_shard(target),
         moves: Moves::of(source, target, region),
-        gathered: Gathered::of(source, target, region),
         memory_limit_bytes: memory_limit_bytes(),
         shape: region.shape().to_vec(),
         item_size: source.metadata().data_type().item_size(),
@@ -42,6 +45,12 @@ pub(crate) fn problem(source: &Array, target: &Array, region: &Region, costs: &C
         target_ratio: ratio(to, known.filter(|_| compresses(from))),
         costs: *costs,
         least_segment_bytes: LEAST_SEGMENT_BYTES,
+        streaming: if gathered.is_some() {
+            None
+        } else {
+            Some(streaming(source, target, UnitWriter::stream_memory(target), target.unit_pipeline().encode_obstacle()))
+        },
+        gathered,
     }
 }
 
@@ -58,6 +67,23 @@ impl Moves {
             Self::Nothing
         }
     }
+}
+
+/// What streams of units take, where those of the target take `target_bytes`, unless there is an `obstacle` to them.
+pub(crate) fn streaming(source: &Array, target: &Array, target_bytes: u64, obstacle: Option<String>) -> Streaming {
+    let side = |array: &Array, bytes: u64, obstacle: Option<String>| {
+        let strides = array.unit_pipeline().strides();
+        let mut order: Vec<usize> = (0..strides.len()).collect();
+        order.sort_by_key(|&axis| std::cmp::Reverse(strides[axis]));
+        let codecs = array.metadata().layout().codecs.to_string();
+        StreamedSide { stream_bytes: obstacle.is_none().then_some(bytes), order, codecs, obstacle }
+    };
+    // Units are as the first of them, as a rule; one that asks for more is refused when it comes.
+    let first = || UnitReader::new(source).stream_needs(&vec![0; source.shape().len()]).unwrap_or(0);
+    let looked_at = source.unit_pipeline().chunk_bytes() >= STREAMED_BYTES && source.unit_grid().chunk_count() > 0;
+    let source_bytes = UnitReader::stream_memory(source).max(if looked_at { first() } else { 0 });
+    let source = side(source, source_bytes, source.unit_pipeline().decode_obstacle());
+    Streaming { source, target: side(target, target_bytes, obstacle) }
 }
 
 /// Stored bytes of a few chunks here and there, and their decoded bytes; none where none of these is stored.
@@ -165,8 +191,38 @@ impl EncodeSink<'_> {
     }
 }
 
+/// A target unit that is written slab after slab.
+struct EncodeStream<'s> {
+    sink: &'s EncodeSink<'s>,
+    unit: StreamedUnit<'s>,
+}
+
+impl TileStream for EncodeStream<'_> {
+    fn push(&mut self, slab: &[u8]) -> Result<()> {
+        self.unit.push(slab)
+    }
+
+    fn push_fill(&mut self, bytes: u64) -> Result<()> {
+        self.unit.push_fill(bytes)
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        let written = self.unit.finish()?;
+        self.sink.count(written.stored_bytes, written.files);
+        Ok(())
+    }
+}
+
 impl TileSink for EncodeSink<'_> {
     type Scratch = WriteScratch;
+
+    fn stream<'s>(&'s self, unit: &[u64]) -> Result<Box<dyn TileStream + 's>> {
+        Ok(Box::new(EncodeStream { sink: self, unit: self.writer().stream(unit)? }))
+    }
+
+    fn leaves_missing(&self) -> bool {
+        self.same_fill
+    }
 
     fn scratch(&self) -> WriteScratch {
         WriteScratch::default()

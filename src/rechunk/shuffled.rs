@@ -19,10 +19,12 @@ use crate::shuffle::{Partitions, ShuffleBuffer, SpillPlace};
 mod assemble;
 mod block;
 mod cut;
+mod streamed;
 #[cfg(test)]
 mod tests;
 
 use block::{Block, RECORD_HEADER_BYTES};
+use streamed::Open;
 
 /// Runs a shuffle plan in `slab`.
 pub(super) fn run<S: TileSink>(transfer: &Transfer<'_, S>, plan: &Plan, sort: &Sort, slab: &mut [u8]) -> Result<()> {
@@ -32,7 +34,8 @@ pub(super) fn run<S: TileSink>(transfer: &Transfer<'_, S>, plan: &Plan, sort: &S
     let behind = cache.is_some_and(|cache| plan.spilled_bytes > cache / 2);
     for index in Region::whole(&blocks.counts()).indices() {
         let block = Block::new(transfer, sort, blocks.region(&index));
-        let shuffle = Shuffle { plan, sort, place: SpillPlace { directory: transfer.spill_dir, behind }, block };
+        let place = SpillPlace { directory: transfer.spill_dir, behind };
+        let shuffle = Shuffle { plan, sort, place, block, open: Mutex::new(None) };
         let whole = Region::whole(shuffle.block.region.shape());
         shuffle.sort(0, &Above { region: whole, top: None, records: None }, slab)?;
     }
@@ -45,6 +48,8 @@ struct Shuffle<'t, S> {
     sort: &'t Sort,
     place: SpillPlace<'t>,
     block: Block<'t, S>,
+    /// The target unit of which a cell of a level above the last held a part.
+    open: Mutex<Option<Open<'t>>>,
 }
 
 /// What is sorted by the cells of a level: the block, or a cell of the level above.
@@ -74,7 +79,12 @@ impl<S: TileSink> Shuffle<'_, S> {
         add(&self.block.transfer.control.spilled_bytes, (0..partitions.len()).map(|cell| data_bytes(&partitions, cell)).sum());
         add(&self.block.transfer.control.spill_file_bytes, partitions.file_bytes());
         if level + 1 == self.block.levels.len() {
-            return self.assemble_all(&indices, above.top, &partitions, slab);
+            let top = above.top;
+            return if self.sort.streamed {
+                self.stream_all(&indices, top, &partitions, slab)
+            } else {
+                self.assemble_all(&indices, top, &partitions, slab)
+            };
         }
         for cell in self.in_order(level, &indices) {
             let region = cells.region(&cell);
@@ -85,11 +95,11 @@ impl<S: TileSink> Shuffle<'_, S> {
         Ok(())
     }
 
-    /// Cells of a level, those of one target shard together, so that few shards are in the making.
+    /// Cells of a level, those of one target shard together, so that few shards are in the making; and those of one unit in the order of its memory.
     fn in_order(&self, level: usize, indices: &Region) -> TiledIndices {
-        let shard = self.block.levels[level].per(self.block.transfer.chunks.chunk_shape());
-        let axes: Vec<usize> = (0..indices.rank()).collect();
-        TiledIndices::new(indices, &[shard], &axes)
+        let (cells, transfer) = (&self.block.levels[level], self.block.transfer);
+        let tiles = [cells.per(transfer.chunks.chunk_shape()), cells.per(transfer.grid.chunk_shape())];
+        TiledIndices::new(indices, &tiles, &self.block.memory_order)
     }
 }
 

@@ -57,7 +57,8 @@ pub(super) fn direct(problem: &Problem, budget: u64, n: usize) -> Option<Plan> {
     let walk = Walk { super_block, axes, shards_held };
     let mut plan = assemble(problem, Strategy::Direct, budget, (n, n), shares, Steps::Direct { walk, slots })?;
     plan.block = block;
-    plan.estimated_seconds = seconds(plan.decoded_bytes, problem.decode_ns + cost_per_byte(problem, &problem.shape, &target.unit), n)
+    let cut = cost_per_byte(problem, &source.unit, &problem.shape, &target.unit);
+    plan.estimated_seconds = seconds(plan.decoded_bytes, problem.decode_ns + cut, n)
         + seconds(plan.encoded_bytes, problem.encode_ns + problem.costs.write_ns, n)
         + index_seconds;
     Some(plan)

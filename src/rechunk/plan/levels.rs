@@ -5,16 +5,20 @@ use super::{Problem, Side};
 use crate::rechunk::cells::Cells;
 
 /// Edges of cells from those of a partition up to those of the block, each about twice as large along one axis as those before: along the
-/// axis that makes cutting cheapest. The same in every budget.
-pub(super) fn chain(problem: &Problem, block: &[u64], partition: &[u64]) -> Vec<Vec<u64>> {
+/// axis that makes cutting cheapest. The same in every budget. Slabs of a unit whose axes lie in memory in `order` stay slabs until they are the unit.
+pub(super) fn chain(problem: &Problem, block: &[u64], partition: &[u64], order: Option<&[usize]>) -> Vec<Vec<u64>> {
     let mut chain = vec![partition.to_vec()];
     let mut edges = partition.to_vec();
     loop {
-        let grown = (0..block.len()).rev().filter_map(|axis| {
-            let edge = grow(edges[axis], problem.target.unit[axis], problem.target.chunk[axis], block[axis])?;
+        let (unit, chunk) = (&problem.target.unit, &problem.target.chunk);
+        let partial = |axis: &&usize| edges[**axis] < unit[**axis].min(block[**axis]);
+        let only = order.and_then(|order| order.iter().rev().find(partial));
+        let axes = (0..block.len()).rev().filter(|axis| only.is_none_or(|only| only == axis));
+        let grown = axes.filter_map(|axis| {
+            let edge = grow(edges[axis], unit[axis], chunk[axis], block[axis])?;
             let mut candidate = edges.clone();
             candidate[axis] = edge;
-            Some((cost_per_byte(problem, block, &candidate), candidate))
+            Some((cost_per_byte(problem, &problem.source.unit, block, &candidate), candidate))
         });
         match grown.min_by(|a, b| a.0.total_cmp(&b.0)) {
             Some((_, candidate)) => {

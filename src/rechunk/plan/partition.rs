@@ -23,7 +23,7 @@ pub(super) fn partition_shape(problem: &Problem, block: &[u64], limit_bytes: u64
                 continue;
             }
             let edges: Vec<u64> = (0..rank).map(|axis| candidate[axis] * unit[axis]).collect();
-            let cost = cost_per_byte(problem, block, &edges);
+            let cost = cost_per_byte(problem, &problem.source.unit, block, &edges);
             if best.is_none_or(|(least, _, _)| cost < least) {
                 best = Some((cost, axis, grown));
             }
@@ -53,12 +53,12 @@ pub(super) fn next_count(current: u64, across: u64, shard: u64) -> u64 {
     current.saturating_mul(2).min(most)
 }
 
-/// Estimated nanoseconds a byte for cutting source units into cells of so many elements along each axis.
-pub(super) fn cost_per_byte(problem: &Problem, block: &[u64], edges: &[u64]) -> f64 {
+/// Estimated nanoseconds a byte for cutting source boxes of `unit` elements into cells of so many along each axis.
+pub(super) fn cost_per_byte(problem: &Problem, unit: &[u64], block: &[u64], edges: &[u64]) -> f64 {
     let item = problem.item_size as f64;
     let (mut run_bytes, mut piece_bytes, mut contiguous) = (item, item, true);
     for axis in (0..block.len()).rev() {
-        let source = problem.source.unit[axis].min(block[axis]) as f64;
+        let source = unit[axis].min(block[axis]) as f64;
         let edge = edges[axis].min(block[axis]) as f64;
         let nested = source.max(edge) % source.min(edge) == 0.0;
         let pieces = if nested { (source / edge).max(1.0) } else { source / edge + 1.0 };

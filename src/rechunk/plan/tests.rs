@@ -34,6 +34,7 @@ pub(super) fn problem(shape: &[u64], source: &[u64], target: &[u64]) -> Problem 
         source_ratio: (1, 2),
         target_ratio: (1, 2),
         least_segment_bytes: LEAST_SEGMENT_BYTES,
+        streaming: None,
     }
 }
 

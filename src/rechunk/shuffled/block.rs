@@ -10,7 +10,7 @@ use crate::rechunk::pieces::part_shape;
 use crate::rechunk::plan::Sort;
 use crate::region::{MAX_RANK, Region, to_usize};
 
-/// In front of a record's elements: position of the source unit in its block (u64), and of the part in its piece (u32), little-endian.
+/// In front of a record's elements: position of the granule in its block (u64), and of the part in its piece (u32), little-endian.
 pub(super) const RECORD_HEADER_BYTES: usize = 12;
 
 /// A box that lives on the stack, since there is one for each of millions of records.
@@ -42,6 +42,33 @@ impl Cut {
     }
 }
 
+/// The slabs in which source units are read, or whole units: what records are cut from (RCK-22).
+pub(super) struct Granules {
+    /// Shape of a unit, and of a granule.
+    pub(super) unit: Vec<u64>,
+    pub(super) edges: Vec<u64>,
+    /// Number of granules of a unit along each axis, and in all.
+    pub(super) counts: Vec<u64>,
+    pub(super) per_unit: u64,
+    /// Axes from the slowest to the fastest in the memory of a source unit.
+    pub(super) order: Vec<usize>,
+}
+
+impl Granules {
+    fn new(unit: &[u64], edges: &[u64], strides: &[usize]) -> Self {
+        let counts: Vec<u64> = unit.iter().zip(edges).map(|(unit, edge)| unit.div_ceil(*edge)).collect();
+        let per_unit = counts.iter().copied().fold(1, u64::saturating_mul);
+        Self { unit: unit.to_vec(), edges: edges.to_vec(), counts, per_unit, order: in_memory(strides) }
+    }
+}
+
+/// Axes from the slowest to the fastest.
+fn in_memory(strides: &[usize]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..strides.len()).collect();
+    order.sort_by_key(|&axis| std::cmp::Reverse(strides[axis]));
+    order
+}
+
 /// One block of the array and the geometry that all phases agree on.
 pub(super) struct Block<'t, S> {
     pub(super) transfer: &'t Transfer<'t, S>,
@@ -50,9 +77,10 @@ pub(super) struct Block<'t, S> {
     pub(super) units: Region,
     /// Cells of each level.
     pub(super) levels: Vec<Cells>,
+    pub(super) granules: Granules,
     pub(super) source_strides: Vec<usize>,
     /// Axes from the slowest to the fastest in the memory of a target unit.
-    memory_order: Vec<usize>,
+    pub(super) memory_order: Vec<usize>,
     pub(super) item: usize,
     /// Elements that a record holds at most.
     record_items: u64,
@@ -60,17 +88,19 @@ pub(super) struct Block<'t, S> {
 
 impl<'t, S: TileSink> Block<'t, S> {
     pub(super) fn new(transfer: &'t Transfer<'t, S>, sort: &Sort, region: Region) -> Self {
-        let mut memory_order: Vec<usize> = (0..region.rank()).collect();
-        memory_order.sort_by_key(|&axis| std::cmp::Reverse(transfer.strides[axis]));
+        let source_unit = transfer.source.grid().chunk_shape();
+        let source_strides = transfer.source.strides();
+        let granule = sort.granule.as_ref().map_or(source_unit, |(edges, _)| edges);
         let (unit, chunk) = (transfer.grid.chunk_shape(), transfer.chunks.chunk_shape());
         let item = transfer.item_size();
         Self {
             transfer,
-            units: in_units(&region, transfer.source.grid().chunk_shape()),
+            units: in_units(&region, source_unit),
+            granules: Granules::new(source_unit, granule, &source_strides),
             levels: sort.levels.iter().map(|edges| Cells::new(region.shape(), edges, unit, chunk)).collect(),
             region,
-            source_strides: transfer.source.strides(),
-            memory_order,
+            source_strides,
+            memory_order: in_memory(&transfer.strides),
             item,
             record_items: ((sort.sizes.record_bytes() - RECORD_HEADER_BYTES) / item) as u64,
         }
@@ -101,18 +131,23 @@ impl<'t, S: TileSink> Block<'t, S> {
         part
     }
 
-    /// The box of the source unit at a position among those of the block.
-    pub(super) fn unit_box(&self, mut position: u64) -> Option<Cut> {
-        let rank = self.region.rank();
+    /// The box of a granule, by the position of its unit among those of the block times granules a unit, and its own in the unit; none beyond
+    /// the edge of the array.
+    pub(super) fn granule_box(&self, position: u64) -> Option<Cut> {
+        let (rank, granules) = (self.region.rank(), &self.granules);
+        let (mut unit, mut granule) = (position / granules.per_unit, position % granules.per_unit);
         let (mut start, mut shape) = ([0; MAX_RANK], [0; MAX_RANK]);
         for axis in (0..rank).rev() {
-            let (edge, count) = (self.transfer.source.grid().chunk_shape()[axis], self.units.shape()[axis]);
+            let (edge, count) = (granules.unit[axis], self.units.shape()[axis]);
+            let within = granule % granules.counts[axis] * granules.edges[axis];
+            granule /= granules.counts[axis];
             // A block begins with a unit.
-            start[axis] = position.checked_rem(count)? * edge;
-            shape[axis] = edge.min(self.region.shape()[axis] - start[axis]);
-            position /= count;
+            start[axis] = unit.checked_rem(count)? * edge + within;
+            let end = (start[axis] + granules.edges[axis].min(edge - within)).min(self.region.shape()[axis]);
+            shape[axis] = end.checked_sub(start[axis]).filter(|len| *len > 0)?;
+            unit /= count;
         }
-        (position == 0).then_some(Cut { rank, start, shape })
+        (unit == 0).then_some(Cut { rank, start, shape })
     }
 
     /// The box of a record of the cell `inside`, which lies in `top` of the first level, and its elements.
@@ -124,7 +159,7 @@ impl<'t, S: TileSink> Block<'t, S> {
     fn located<'r>(&self, top: &Region, inside: &Region, record: &'r [u8]) -> Option<(Cut, &'r [u8])> {
         let (header, data) = record.split_first_chunk::<RECORD_HEADER_BYTES>()?;
         let [p0, p1, p2, p3, p4, p5, p6, p7, i0, i1, i2, i3] = *header;
-        let piece = self.unit_box(u64::from_le_bytes([p0, p1, p2, p3, p4, p5, p6, p7]))?.within(top)?;
+        let piece = self.granule_box(u64::from_le_bytes([p0, p1, p2, p3, p4, p5, p6, p7]))?.within(top)?;
         let mut index = u64::from(u32::from_le_bytes([i0, i1, i2, i3]));
         let parts = self.parts(piece.shape());
         let mut part = piece;

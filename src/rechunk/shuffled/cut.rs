@@ -5,9 +5,9 @@ use parking_lot::Mutex;
 use super::block::{Cut, RECORD_HEADER_BYTES};
 use super::{Shuffle, next};
 use crate::array::UnitReader;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::rechunk::cells::position_in;
-use crate::rechunk::execute::{TileSink, spans};
+use crate::rechunk::execute::{TileSink, add, spans};
 use crate::rechunk::order::TiledIndices;
 use crate::rechunk::pieces::for_each_piece;
 use crate::region::{BoxLayout, MAX_RANK, Region, copy_box, element_count, ravel, to_usize};
@@ -23,33 +23,77 @@ impl<S: TileSink> Shuffle<'_, S> {
         let units = Mutex::new(TiledIndices::new(&self.block.units, &[shard], &axes));
         let readers: Vec<_> = (0..self.plan.threads).map(|_| source.reader(1)).collect();
         transfer.on_threads(readers, |mut reader| {
-            let mut record = Vec::with_capacity(self.sort.sizes.record_bytes());
+            let (mut slab, mut record) = (Vec::new(), Vec::with_capacity(self.sort.sizes.record_bytes()));
             loop {
                 transfer.control.check()?;
                 let Some(unit) = next(&units) else { return Ok(()) };
-                self.cut_unit(&unit, &mut reader, cells, &mut record, buffer)?;
+                let within: Vec<u64> = unit.iter().zip(self.block.units.start()).map(|(unit, first)| unit - first).collect();
+                let position = ravel(&within, self.block.units.shape()).saturating_mul(self.block.granules.per_unit);
+                let mut cut = |position, bytes: &[u8]| self.cut(position, bytes, cells, &mut record, buffer);
+                match &self.sort.granule {
+                    None => transfer.read(&mut reader, &unit, &mut |bytes| bytes.map_or(Ok(()), |bytes| cut(position, bytes)))?,
+                    Some((_, memory)) => self.read_slabs(&unit, (&reader, *memory), position, &mut slab, &mut cut)?,
+                }
             }
         })
     }
 
-    /// Decodes a source unit and pushes its pieces.
-    fn cut_unit(
+    /// Reads a source unit slab after slab, the first of which has position `first`, and shows each to `cut` (RCK-22).
+    fn read_slabs(
         &self,
         unit: &[u64],
-        reader: &mut UnitReader,
-        cells: &Region,
-        record: &mut Vec<u8>,
-        buffer: &ShuffleBuffer<'_>,
+        (reader, memory): (&UnitReader, u64),
+        first: u64,
+        slab: &mut Vec<u8>,
+        cut: &mut dyn FnMut(u64, &[u8]) -> Result<()>,
     ) -> Result<()> {
-        let within: Vec<u64> = unit.iter().zip(self.block.units.start()).map(|(unit, first)| unit - first).collect();
-        let position = ravel(&within, self.block.units.shape());
-        let Some(inside) = self.block.unit_box(position) else { unreachable!("a unit of the block") };
-        self.block.transfer.read(reader, unit, &mut |bytes| {
-            let Some(bytes) = bytes else { return Ok(()) };
-            self.block.levels[0].for_each_piece(inside.start(), inside.shape(), |cell, start, shape| {
-                let partition = position_in(cells, cell);
-                self.cut_piece(position, &inside, (start, shape), bytes, record, |record| buffer.push(partition, record))
-            })
+        let (transfer, granules) = (self.block.transfer, &self.block.granules);
+        let unit_bytes = transfer.source.unit_bytes();
+        let Some(mut stream) = reader.stream(&transfer.source.in_array(unit), memory).map_err(|error| self.beside(error, memory))? else {
+            add(&transfer.control.done_bytes, unit_bytes);
+            return Ok(());
+        };
+        for index in TiledIndices::new(&Region::whole(&granules.counts), &[], &granules.order) {
+            transfer.control.check()?;
+            let len = |axis: usize| granules.edges[axis].min(granules.unit[axis] - index[axis] * granules.edges[axis]);
+            let bytes = (0..index.len()).fold(self.block.item as u64, |bytes, axis| bytes.saturating_mul(len(axis)));
+            let position = first + ravel(&index, &granules.counts);
+            if self.block.granule_box(position).is_some() {
+                slab.resize(to_usize(bytes), 0);
+                stream.next(slab)?;
+                cut(position, slab)?;
+            } else {
+                stream.skip(bytes)?;
+            }
+            add(&transfer.control.done_bytes, bytes);
+        }
+        add(&transfer.control.read_bytes, stream.finish()?);
+        add(&transfer.control.decoded_units, 1);
+        add(&transfer.control.decoded_bytes, unit_bytes);
+        Ok(())
+    }
+
+    /// What a stream that needs more memory than the plan gave it needs of the budget.
+    fn beside(&self, error: Error, memory: u64) -> Error {
+        match error {
+            Error::BudgetTooSmall { required_bytes, what, .. } => {
+                let more = required_bytes.saturating_sub(memory).saturating_mul(self.plan.threads as u64);
+                Error::BudgetTooSmall {
+                    required_bytes: self.plan.memory_bytes.saturating_add(more),
+                    budget_bytes: self.plan.budget_bytes,
+                    what: format!("{what}; it takes {required_bytes} bytes as a stream, beside what else is in memory"),
+                }
+            }
+            error => error,
+        }
+    }
+
+    /// Pushes the pieces of a granule.
+    fn cut(&self, position: u64, bytes: &[u8], cells: &Region, record: &mut Vec<u8>, buffer: &ShuffleBuffer<'_>) -> Result<()> {
+        let Some(inside) = self.block.granule_box(position) else { unreachable!("a part of the block") };
+        self.block.levels[0].for_each_piece(inside.start(), inside.shape(), |cell, start, shape| {
+            let partition = position_in(cells, cell);
+            self.cut_piece(position, &inside, (start, shape), bytes, record, |record| buffer.push(partition, record))
         })
     }
 

@@ -42,16 +42,31 @@ fn smallest_budget(problem: &Problem, threads: usize) -> u64 {
     enough
 }
 
+/// Which sides must be streams, where their units are large enough.
+#[derive(Clone, Copy, Debug, Default)]
+struct Giants {
+    source: bool,
+    target: bool,
+}
+
 /// Runs a shuffle within `spare` bytes more than the smallest budget, and compares plan and result, and the elements.
-fn shuffle(from: ArrayMetadata, to: &ArrayMetadata, spare: u64, threads: usize) -> (Plan, Measured) {
+fn shuffle(from: ArrayMetadata, to: &ArrayMetadata, spare: u64, threads: usize, giants: Giants) -> (Plan, Measured) {
     let (source, data) = source(from);
     let store = Arc::new(MemoryStore::new());
     let target = Array::with_metadata(store.clone(), Key::root(), to.clone()).unwrap();
     let problem = problem(&source, &target, &Region::whole(source.shape()), &Costs::default());
-    let problem = Problem { least_segment_bytes: SEGMENT_BYTES, moves: Moves::Nothing, ..problem };
+    let mut problem = Problem { least_segment_bytes: SEGMENT_BYTES, moves: Moves::Nothing, ..problem };
+    let giant = |bytes: u64| bytes > SEGMENT_BYTES as u64;
+    let giants =
+        Giants { source: giants.source && giant(problem.source.unit_bytes), target: giants.target && giant(problem.target.unit_bytes) };
+    // Whole units take more than there is.
+    problem.reader_bytes += if giants.source { 1 << 40 } else { 0 };
+    problem.writer_bytes += if giants.target { 1 << 40 } else { 0 };
     let budget = smallest_budget(&problem, threads) + spare;
     let plan = by_shuffle(&problem, budget, threads).unwrap();
     assert!(plan.memory_bytes <= budget);
+    let Steps::Shuffle(sort) = &plan.steps else { panic!("no shuffle") };
+    assert!((sort.granule.is_some() || !giants.source) && (sort.streamed || !giants.target), "{giants:?}: {plan:?}");
     let directory = tempfile::tempdir().unwrap();
     let control = Control::new(None);
     let measured = run(&Taken::whole(&source), &target, &plan, directory.path(), &control).unwrap();
@@ -81,7 +96,30 @@ proptest! {
         let reverse = (0..axes.len()).rev().map(|axis| axis.to_string()).collect::<Vec<_>>().join("-");
         let codecs = codecs.replace("reverse", &reverse);
         let from = document(&shape, &pick(&|a| a.1), None, "none");
-        shuffle(from, &document(&shape, &unit, sharded.then_some(shard), &codecs), spare, threads);
+        shuffle(from, &document(&shape, &unit, sharded.then_some(shard), &codecs), spare, threads, Giants::default());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 64 } else { 1000 }))]
+
+    /// RCK-22: units larger than the budget come and go slab after slab, whatever their grids and the order of their axes.
+    #[test]
+    fn giants_are_streamed(
+        axes in prop::collection::vec((1_u64..70, 1_u64..60, 1_u64..60, 1_u64..3), 1..4),
+        sharded in any::<bool>(),
+        codecs in prop::sample::select(vec![("none", "none"), ("zstd:1", "gzip:1"), ("transpose", "zstd:1"), ("none", "transpose"), ("gzip:1,crc32c", "none")]),
+        spare in prop_oneof![Just(0_u64), 0_u64..5000, 0_u64..100_000],
+        threads in 1_usize..4,
+        giants in (any::<bool>(), any::<bool>()),
+    ) {
+        let pick = |f: &dyn Fn(&(u64, u64, u64, u64)) -> u64| axes.iter().map(f).collect::<Vec<u64>>();
+        let (shape, unit, shard) = (pick(&|a| a.0), pick(&|a| a.2), pick(&|a| a.2 * a.3));
+        let reverse = (0..axes.len()).rev().map(|axis| axis.to_string()).collect::<Vec<_>>().join("-");
+        let named = |codecs: &str| codecs.replace("transpose", &format!("transpose:{reverse}"));
+        let from = document(&shape, &pick(&|a| a.1), None, &named(codecs.0));
+        let to = document(&shape, &unit, sharded.then_some(shard), &named(codecs.1));
+        shuffle(from, &to, spare, threads, Giants { source: giants.0, target: giants.1 });
     }
 }
 
@@ -94,7 +132,7 @@ fn many_levels_sort_what_one_does() {
     let mut seen = Vec::new();
     for target in [small, large] {
         for spare in [0, 4000, 20_000, 1 << 20] {
-            let (plan, measured) = shuffle(from(), &target, spare, 1);
+            let (plan, measured) = shuffle(from(), &target, spare, 1, Giants::default());
             let Steps::Shuffle(sort) = &plan.steps else { panic!("no shuffle") };
             assert_eq!((sort.levels.len() as u64, sort.levels.last()), (plan.levels, Some(&plan.partition)));
             // Records that are 4 bytes with 16 of framing.
