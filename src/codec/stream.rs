@@ -19,8 +19,10 @@ mod input;
 mod tests;
 mod zstd;
 
+pub(in crate::codec) use checksum::Checked;
 pub(crate) use decode::StreamDecoder;
 pub(crate) use encode::{Patch, StreamEncoder};
+pub(in crate::codec) use input::{Pull, Window};
 pub(crate) use input::{Source, WINDOW_BYTES};
 
 /// So many of the first bytes of an encoded chunk tell what decoding it takes.
