@@ -81,6 +81,16 @@ impl CodecPipeline {
         self.encode_obstacle().is_none()
     }
 
+    /// Whether streams go to any byte for no more than a block: chunks without codecs, and blosc.
+    pub(crate) fn seeks_stream(&self) -> bool {
+        let seeks = match self.bytes_to_bytes.as_slice() {
+            [] => true,
+            [BytesToBytes::Compressor(Compressor::Blosc(_)), behind @ ..] => chain::only_checksums(behind),
+            _ => false,
+        };
+        seeks && self.decodes_stream()
+    }
+
     fn array_obstacle(&self) -> Option<String> {
         match &self.array_to_bytes {
             ArrayToBytes::Bytes(_) if self.steps.is_empty() => None,

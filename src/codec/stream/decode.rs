@@ -103,6 +103,23 @@ impl<'a> StreamDecoder<'a> {
         Ok(())
     }
 
+    /// Goes to byte `to` of the decoded chunk, forwards or backwards: without codecs for nothing, in blosc for the block that it lies in.
+    ///
+    /// # Errors
+    /// As [`StreamDecoder::next`]; [`Error::InvalidArgument`] where not [`CodecPipeline::seeks_stream`], and beyond the end.
+    pub(crate) fn seek(&mut self, to: u64) -> Result<()> {
+        let Some(left) = self.chunk_bytes.checked_sub(to) else {
+            return Err(Error::invalid(format!("byte {to} of a chunk of {}", self.chunk_bytes)));
+        };
+        let begun = self.elements.as_ref().map_or(0, |elements| to % elements.element.len() as u64);
+        self.pull.seek(to - begun)?;
+        if let Some(elements) = &mut self.elements {
+            elements.at = elements.element.len();
+        }
+        self.left = left + begun;
+        self.skip(begun)
+    }
+
     /// Checks that the encoded bytes end where the decoded ones do, and all checksums.
     ///
     /// # Errors
@@ -221,5 +238,9 @@ impl<S: Source> Pull for BlockReader<S> {
 
     fn skip(&mut self, bytes: u64, unit: u64) -> Result<u64> {
         Ok(self.skip_blocks(bytes, unit))
+    }
+
+    fn seek(&mut self, to: u64) -> Result<()> {
+        self.go_to(to)
     }
 }
