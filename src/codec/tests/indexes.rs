@@ -148,10 +148,22 @@ fn large_indexes_are_read_page_by_page() {
     // What is there now is not what was checked.
     let mut changed = encoded.clone();
     changed[..8].copy_from_slice(&u64::MAX.to_le_bytes());
-    (0..16).for_each(|page| drop(reader.get(sharding, 50_000 + 512 * page, &mut source).unwrap()));
+    for page in 0..16 {
+        reader.get(sharding, 50_000 + 512 * page, &mut source).unwrap();
+    }
     let error = reader.get(sharding, 0, &mut Slice { bytes: &changed, reads: 0 });
     assert_eq!(error.is_err(), index.get(0).is_some(), "{error:?}");
     assert_eq!(reader.get(sharding, 0, &mut source).unwrap(), index.get(0));
+}
+
+fn finished(writer: &IndexWriter, sharding: &Sharding, place: &mut Place) -> Vec<u8> {
+    let mut out = Vec::new();
+    let sink = &mut |bytes: &[u8]| {
+        out.extend_from_slice(bytes);
+        Ok(())
+    };
+    writer.finish(sharding, place, sink).unwrap();
+    out
 }
 
 /// FMT-STR-7
@@ -179,14 +191,12 @@ fn indexes_made_in_pieces_are_those_made_at_once() {
                     writer.set(position, entry, &mut place).unwrap();
                 }
             }
-            let mut got = Vec::new();
-            writer.finish(sharding, &mut place, &mut |bytes| Ok(got.extend_from_slice(bytes))).unwrap();
+            let got = finished(&writer, sharding, &mut place);
             assert!(got == expected, "{count} entries");
             assert_eq!(place.0.is_empty(), !writer.spills());
         }
         // None is there.
-        let (writer, mut got) = (IndexWriter::empty(sharding).unwrap(), Vec::new());
-        writer.finish(sharding, &mut Place::default(), &mut |bytes| Ok(got.extend_from_slice(bytes))).unwrap();
+        let got = finished(&IndexWriter::empty(sharding).unwrap(), sharding, &mut Place::default());
         assert!(got == sharding.encode_index(&ShardIndex::empty(sharding.unit_count()).unwrap()).unwrap());
     }
 }

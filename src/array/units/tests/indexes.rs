@@ -1,7 +1,7 @@
 //! Shards of so many units that their indexes are not held.
 
 use super::*;
-use crate::store::Store;
+use crate::store::{Entry, Store};
 
 const COUNT: u64 = 9000;
 
@@ -19,7 +19,11 @@ fn expected(unit: &[u64]) -> [u16; 2] {
 
 fn names(array: &Array) -> Vec<String> {
     let mut names = Vec::new();
-    array.store().list(array.prefix(), &mut |entry| Ok(names.push(entry.name))).unwrap();
+    let visit = &mut |entry: Entry| {
+        names.push(entry.name);
+        Ok(())
+    };
+    array.store().list(array.prefix(), visit).unwrap();
     names.sort();
     names
 }
