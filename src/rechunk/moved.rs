@@ -91,7 +91,7 @@ pub(super) fn units(
             chunks.indices().try_for_each(|chunk| moving.chunk(&chunk, &mut worker))?;
         }
     };
-    let workers = (0..threads).map(|_| Worker::new(source.array(), target)).collect::<Result<Vec<_>>>()?;
+    let workers = (0..threads).map(|number| Worker::new(source.array(), target, number)).collect::<Result<Vec<_>>>()?;
     std::thread::scope(|scope| {
         for worker in workers {
             let work = &work;
@@ -108,8 +108,8 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(source: &Array, target: &Array) -> Result<Self> {
-        Ok(Self { reader: UnitReader::new(source), packer: ChunkPacker::new(target)? })
+    fn new(source: &Array, target: &Array, number: usize) -> Result<Self> {
+        Ok(Self { reader: UnitReader::new(source), packer: ChunkPacker::new(target, number)? })
     }
 }
 

@@ -1,10 +1,10 @@
 //! Units that travel as they are stored: read without being decoded, and packed into chunks without being encoded.
 
 use crate::array::Array;
-use crate::array::units::reader::index_memory;
+use crate::array::units::index::SpilledIndex;
 use crate::array::units::{UnitReader, Written, chunk_of};
 use crate::buffer::make_room;
-use crate::codec::ShardIndex;
+use crate::codec::{IndexWriter, Sharding};
 use crate::error::Result;
 use crate::region::{Region, to_usize};
 use crate::store::Key;
@@ -48,15 +48,19 @@ pub(crate) struct ChunkPacker {
     chunk: Vec<u64>,
     flushed: u64,
     /// Of a shard.
-    index: Option<ShardIndex>,
+    index: Option<IndexWriter>,
+    /// Where what there is no room for of an index goes.
+    spill: Key,
     stored: bool,
 }
 
 impl ChunkPacker {
-    pub(crate) fn new(array: &Array) -> Result<Self> {
+    /// A packer that no other has the number of.
+    pub(crate) fn new(array: &Array, number: usize) -> Result<Self> {
+        let spill = array.prefix().join(&format!("index.{number}.tmp"))?;
         let mut pending = Vec::new();
         make_room(&mut pending, WINDOW_BYTES)?;
-        Ok(Self { array: array.clone(), pending, chunk: Vec::new(), flushed: 0, index: None, stored: false })
+        Ok(Self { array: array.clone(), pending, chunk: Vec::new(), flushed: 0, index: None, spill, stored: false })
     }
 
     /// Whether chunks of an array can be packed: those that are one unit, or shards whose inner chunks are no shards.
@@ -66,7 +70,7 @@ impl ChunkPacker {
 
     /// Upper bound in bytes of what a packer holds.
     pub(crate) fn memory_bytes(array: &Array) -> u64 {
-        (WINDOW_BYTES as u64).saturating_add(array.sharding().map_or(0, index_memory))
+        (WINDOW_BYTES as u64).saturating_add(array.sharding().map_or(0, Sharding::index_writer_memory))
     }
 
     /// The units of a chunk that hold elements of the array.
@@ -80,7 +84,7 @@ impl ChunkPacker {
         self.pending.clear();
         (self.flushed, self.stored) = (0, false);
         if let Some(sharding) = self.array.sharding() {
-            self.index = Some(ShardIndex::empty(sharding.unit_count())?);
+            self.index = Some(IndexWriter::empty(sharding)?);
             if sharding.index_at_start() {
                 self.flushed = sharding.index_bytes();
             }
@@ -99,7 +103,8 @@ impl ChunkPacker {
         self.stored = true;
         if let (Some(sharding), Some(index)) = (self.array.sharding(), &mut self.index) {
             let (_, within) = chunk_of(unit, sharding.units_per_chunk());
-            index.set(sharding.position(&within), offset, len);
+            let key = index.spills().then_some(&self.spill);
+            index.set(sharding.position(&within), (offset, len), &mut SpilledIndex { store: &**self.array.store(), key })?;
         }
         Ok(given)
     }
@@ -110,14 +115,21 @@ impl ChunkPacker {
             return Ok(Written::default());
         }
         self.flush()?;
-        let mut stored_bytes = self.flushed;
-        if let (Some(sharding), Some(index)) = (self.array.sharding(), &self.index) {
-            let encoded = sharding.encode_index(index)?;
-            let offset = if sharding.index_at_start() { 0 } else { self.flushed };
-            self.array.store().write_at(&self.key()?, offset, &encoded)?;
-            stored_bytes = if sharding.index_at_start() { self.flushed } else { self.flushed + encoded.len() as u64 };
+        let end = self.flushed;
+        let Some((index, sharding)) = self.index.take().zip(self.array.sharding().cloned()) else {
+            return Ok(Written { stored_bytes: end, files: 1 });
+        };
+        if sharding.index_at_start() {
+            self.flushed = 0;
         }
-        Ok(Written { stored_bytes, files: 1 })
+        let (store, spill) = (self.array.store().clone(), self.spill.clone());
+        let mut spilled = SpilledIndex { store: &*store, key: index.spills().then_some(&spill) };
+        index.finish(&sharding, &mut spilled, &mut |bytes| self.push(bytes))?;
+        self.flush()?;
+        if index.spills() {
+            store.erase(&spill)?;
+        }
+        Ok(Written { stored_bytes: end.max(self.flushed), files: 1 })
     }
 
     fn push(&mut self, bytes: &[u8]) -> Result<()> {
