@@ -27,7 +27,7 @@ pub(super) fn copy(outer: &[Axis], inner: Axis, run: usize, source: &[u8], targe
         80 => rows::<80>(outer, inner, source, target),
         96 => rows::<96>(outer, inner, source, target),
         128 => rows::<128>(outer, inner, source, target),
-        5..64 => rows_of(outer, inner, (source, target), |from, to| move_overlapping(from, to), run),
+        5..64 => rows_of(outer, inner, (source, target), move_overlapping, run),
         _ => rows_of(outer, inner, (source, target), |from, to| to.copy_from_slice(from), run),
     }
 }

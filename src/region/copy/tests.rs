@@ -130,12 +130,12 @@ fn all_small_shapes_and_sizes() {
 /// Rows of every length around the steps of a panel, and strides that are powers of two.
 #[test]
 fn panels_and_their_edges() {
-    let sizes: &[usize] = if cfg!(miri) { &[1, 4, 16] } else { &[1, 2, 3, 4, 6, 8, 12, 16, 24, 32] };
-    let lengths: &[u64] = if cfg!(miri) { &[65] } else { &[63, 65, 129, 257] };
+    let sizes: &[usize] = if cfg!(miri) { &[1, 4, 16] } else { &[1, 2, 3, 4, 8, 16] };
+    let lengths: &[u64] = if cfg!(miri) { &[65] } else { &[63, 129, 257] };
     for &item in sizes {
         for &rows in lengths {
             for &columns in lengths {
-                let (from, to) = ([4096 * item, item], [item, 1024 * item]);
+                let (from, to) = ([512 * item, item], [item, 512 * item]);
                 if !cfg!(miri) || columns * rows < 5000 {
                     check(&[rows, columns], item, BoxLayout { offset: 3, strides: &from }, BoxLayout { offset: 5, strides: &to });
                 }

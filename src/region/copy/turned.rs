@@ -23,6 +23,9 @@ const MEDIUM: usize = 128 << 10;
 /// Boxes of so many bytes leave the cache before anyone reads them, and are written past it.
 const LARGE: usize = 4 << 20;
 
+/// Rows with fewer bytes than these have too few whole lines to gain from going past the cache.
+const LONG: usize = 256;
+
 /// In a series of blocks, rows of fewer items take longer than the series does.
 const SHORT_ROW: usize = 8;
 
@@ -136,7 +139,7 @@ fn in_panels<const N: usize, const C: usize, const W: usize>(others: &[Axis], ac
                     let source = &source[from + row * inner.from + column * N..];
                     fill::<N, C, W>(&mut panel, (rows, columns), source, inner.from);
                     let target = &mut target[to + column * across.to + row * N..];
-                    store_rows(&panel[..columns], rows * N, target, across.to, bytes >= LARGE);
+                    store_rows(&panel[..columns], rows * N, target, across.to, bytes >= LARGE && rows * N >= LONG);
                 }
             }
         }
@@ -208,16 +211,13 @@ fn squares<const N: usize, const W: usize, const K: usize>(
         }
     }
     for b in 0..WORD {
-        let mut square = [0; K];
-        for k in 0..K {
-            square[k] = lines[k][b];
-        }
+        let mut square = lines.map(|line| line[b]);
         turn(&mut square);
-        for k in 0..K {
+        for (k, word) in square.iter().enumerate() {
             // An item of two words goes to one row.
             let (row, at) = if N > WORD { (b * WORD / N, first * N + b * WORD % N) } else { (b * K + k, first * N) };
             if let Some(to) = panel[row][at..].first_chunk_mut::<WORD>() {
-                *to = square[k].to_le_bytes();
+                *to = word.to_le_bytes();
             }
         }
     }
