@@ -211,7 +211,7 @@ fn squares<const N: usize, const W: usize, const K: usize>(
         }
     }
     for b in 0..WORD {
-        let mut square = lines.map(|line| line[b]);
+        let mut square = std::array::from_fn(|k| lines[k][b]);
         turn(&mut square);
         for (k, word) in square.iter().enumerate() {
             // An item of two words goes to one row.
