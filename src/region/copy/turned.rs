@@ -210,7 +210,7 @@ fn squares<const N: usize, const W: usize, const K: usize>(
             }
         }
     }
-    for b in 0..WORD {
+    (0..WORD).for_each(|b| {
         let mut square = std::array::from_fn(|k| lines[k][b]);
         turn(&mut square);
         for (k, word) in square.iter().enumerate() {
@@ -220,7 +220,7 @@ fn squares<const N: usize, const W: usize, const K: usize>(
                 *to = word.to_le_bytes();
             }
         }
-    }
+    });
 }
 
 /// Exchanges the bytes of `a` that `mask` has after a shift by `shift` with those of `b` that it has as it is.
