@@ -6,7 +6,8 @@
 //! 0.14, 0.24, 0.28 and 0.32 of memcpy's rate, where 0.15, 0.25, 0.4 and 0.4 are wanted; with these 0.25, 0.43, 0.46 and 0.55.
 //!
 //! What is unsafe is confined to two intrinsics and a fence, behind functions that take references, so that bounds are checked before. They
-//! belong to SSE2, which each x86-64 processor has. On others, and under miri, the same functions are plain copies and nothing.
+//! belong to SSE2, which each x86-64 processor has. On others the same functions are plain copies and nothing;
+//! miri, which knows no store past the cache, sees an ordinary one of the same size and alignment in its place, and no prefetch and no fence.
 #![allow(unsafe_code)]
 
 /// Bytes of a cache line.
@@ -56,10 +57,14 @@ fn stream(source: &[u8], target: &mut [u8]) {
 
 /// # Panics
 /// If the target is not aligned to 16 bytes.
-#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn stream_line(source: &[u8; LINE], target: &mut [u8; LINE]) {
-    use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_stream_si128};
+    #[cfg(miri)]
+    use std::arch::x86_64::_mm_store_si128 as _mm_stream_si128;
+    #[cfg(not(miri))]
+    use std::arch::x86_64::_mm_stream_si128;
+    use std::arch::x86_64::{__m128i, _mm_loadu_si128};
     let (from, to): (*const __m128i, *mut __m128i) = (source.as_ptr().cast(), target.as_mut_ptr().cast());
     assert!(to.is_aligned());
     for k in 0..LINE / size_of::<__m128i>() {
@@ -70,7 +75,7 @@ fn stream_line(source: &[u8; LINE], target: &mut [u8; LINE]) {
     }
 }
 
-#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+#[cfg(not(target_arch = "x86_64"))]
 fn stream_line(source: &[u8; LINE], target: &mut [u8; LINE]) {
     *target = *source;
 }

@@ -49,7 +49,7 @@ fn check_permuted(larger: &[u64], shape: &[u64], item: usize, (order_from, order
 }
 
 fn cases() -> ProptestConfig {
-    ProptestConfig { cases: if cfg!(miri) { 8 } else { 256 }, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig { cases: if cfg!(miri) { 2 } else { 256 }, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 proptest! {
@@ -110,7 +110,8 @@ proptest! {
 fn all_small_shapes_and_sizes() {
     let edges: &[u64] = if cfg!(miri) { &[2, 9] } else { &[1, 2, 3, 4, 7, 8, 9, 17] };
     let orders: [&[usize]; 4] = [&[0, 1, 2], &[0, 2, 1], &[2, 1, 0], &[1, 2, 0]];
-    for item in 1..=40 {
+    let step = if cfg!(miri) { 7 } else { 1 };
+    for item in (1..=40).step_by(step) {
         for &rows in edges {
             for &columns in edges {
                 for order in orders {
@@ -130,7 +131,7 @@ fn all_small_shapes_and_sizes() {
 /// Rows of every length around the steps of a panel, and strides that are powers of two.
 #[test]
 fn panels_and_their_edges() {
-    let sizes: &[usize] = if cfg!(miri) { &[1, 4, 16] } else { &[1, 2, 3, 4, 8, 16] };
+    let sizes: &[usize] = if cfg!(miri) { &[1, 4] } else { &[1, 2, 3, 4, 8, 16] };
     let lengths: &[u64] = if cfg!(miri) { &[65] } else { &[63, 129, 257] };
     for &item in sizes {
         for &rows in lengths {
@@ -160,7 +161,8 @@ fn large_boxes_equal_the_definition() {
 /// What `preset` does: one value for a box.
 #[test]
 fn a_value_is_repeated() {
-    for item in (1..=40).chain([256, 257, 600]) {
+    let step = if cfg!(miri) { 13 } else { 1 };
+    for item in (1..=40).step_by(step).chain([256, 257, 600]) {
         for len in [1_u64, 2, 13, 300] {
             for gap in [0, item] {
                 let to = [to_usize(len) * item + gap, item];

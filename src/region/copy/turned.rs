@@ -210,8 +210,8 @@ fn squares<const N: usize, const W: usize, const K: usize>(
             }
         }
     }
-    for b in 0..WORD {
-        let mut square = lines.map(|line| line[b]);
+    (0..WORD).for_each(|b| {
+        let mut square = std::array::from_fn(|k| lines[k][b]);
         turn(&mut square);
         for (k, word) in square.iter().enumerate() {
             // An item of two words goes to one row.
@@ -220,7 +220,7 @@ fn squares<const N: usize, const W: usize, const K: usize>(
                 *to = word.to_le_bytes();
             }
         }
-    }
+    });
 }
 
 /// Exchanges the bytes of `a` that `mask` has after a shift by `shift` with those of `b` that it has as it is.
