@@ -134,7 +134,7 @@ fn rechunk_prints_what_was_planned_beside_what_was_measured() {
     assert_eq!(names(root.path()), ["g", "h", "i"]);
 }
 
-const PLAN: [&str; 15] = [
+const PLAN: [&str; 16] = [
     "strategy",
     "threads",
     "encode_threads",
@@ -149,6 +149,7 @@ const PLAN: [&str; 15] = [
     "block",
     "partition",
     "partition_count",
+    "levels",
     "estimated_seconds",
 ];
 
