@@ -51,7 +51,7 @@ mod zlib;
 mod zstd;
 
 pub(crate) use scratch::Scratch;
-pub(crate) use sharding::{ShardIndex, Sharding};
+pub(crate) use sharding::{IndexReader, IndexWriter, ShardIndex, Sharding, Spill};
 pub use spec::Codecs;
 pub(crate) use stream::{HEAD_BYTES, Patch, Source, StreamDecoder, StreamEncoder, WINDOW_BYTES};
 

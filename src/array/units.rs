@@ -6,6 +6,7 @@
 use crate::array::Array;
 use crate::codec::{CodecPipeline, Sharding};
 
+mod index;
 mod pull;
 mod push;
 mod reader;

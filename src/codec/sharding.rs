@@ -5,6 +5,8 @@
 //! The inner chunks of this level are its *units*. Where these are shards themselves, a reader goes on into them by their own indexes; what
 //! is encoded or decoded here, is so whole.
 
+use std::ops::Range;
+
 use serde_json::{Map, Value};
 
 use crate::buffer::{make_room, resize};
@@ -18,11 +20,15 @@ use crate::json::NamedConfig;
 use crate::region::{BoxLayout, MAX_RANK, copy_box, to_usize};
 
 mod index;
+mod making;
+mod pages;
 mod ragged;
 
 use index::{IndexCodecs, MAX_INDEX_ENTRIES};
 
 pub(crate) use index::ShardIndex;
+pub(crate) use making::{IndexWriter, Spill};
+pub(crate) use pages::IndexReader;
 
 /// The deepest that shards may lie within shards.
 const MAX_DEPTH: usize = 4;
@@ -169,21 +175,31 @@ impl Sharding {
     /// them together no larger than that and what encoders may make of them. Otherwise many inner chunks could share a stream that takes long
     /// and holds little.
     pub(crate) fn decode_index(&self, encoded: &[u8], shard_bytes: u64) -> Result<ShardIndex> {
+        let index = self.index.decode(encoded, &self.bodies(shard_bytes)?)?;
+        self.check_inner_bytes(index.inner_bytes(), shard_bytes)?;
+        Ok(index)
+    }
+
+    /// The part of a shard of `shard_bytes` bytes in which inner chunks may lie.
+    fn bodies(&self, shard_bytes: u64) -> Result<Range<u64>> {
         let Some(bodies) = shard_bytes.checked_sub(self.index_bytes()) else { return Err(self.too_short(shard_bytes)) };
-        let bodies = if self.index_at_start { self.index_bytes()..shard_bytes } else { 0..bodies };
-        let index = self.index.decode(encoded, bodies)?;
+        Ok(if self.index_at_start { self.index_bytes()..shard_bytes } else { 0..bodies })
+    }
+
+    /// Refuses inner chunks that have `bytes` bytes in all.
+    fn check_inner_bytes(&self, bytes: u128, shard_bytes: u64) -> Result<()> {
         let bound = match self.encoded_bound() {
             u64::MAX => most_bytes(self.element_count() as u64, shard_bytes),
             bound => bound,
         };
-        let (bytes, most) = (index.inner_bytes(), u128::from(shard_bytes) + u128::from(bound));
+        let most = u128::from(shard_bytes) + u128::from(bound);
         if bytes > most {
             let what = format!(
                 "a shard of {shard_bytes} bytes has inner chunks of {bytes} bytes in all, which share them; expected at most {most}"
             );
             return Err(Error::corrupt(what));
         }
-        Ok(index)
+        Ok(())
     }
 
     /// Encodes an index, to exactly [`Sharding::index_bytes`] bytes.

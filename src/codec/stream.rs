@@ -19,8 +19,10 @@ mod input;
 mod tests;
 mod zstd;
 
+pub(in crate::codec) use checksum::Checked;
 pub(crate) use decode::StreamDecoder;
 pub(crate) use encode::{Patch, StreamEncoder};
+pub(in crate::codec) use input::{Pull, Window};
 pub(crate) use input::{Source, WINDOW_BYTES};
 
 /// So many of the first bytes of an encoded chunk tell what decoding it takes.
@@ -77,6 +79,16 @@ impl CodecPipeline {
     /// Whether chunks can be encoded slab after slab.
     pub(crate) fn encodes_stream(&self) -> bool {
         self.encode_obstacle().is_none()
+    }
+
+    /// Whether streams go to any byte for no more than a block: chunks without codecs, and blosc.
+    pub(crate) fn seeks_stream(&self) -> bool {
+        let seeks = match self.bytes_to_bytes.as_slice() {
+            [] => true,
+            [BytesToBytes::Compressor(Compressor::Blosc(_)), behind @ ..] => chain::only_checksums(behind),
+            _ => false,
+        };
+        seeks && self.decodes_stream()
     }
 
     fn array_obstacle(&self) -> Option<String> {

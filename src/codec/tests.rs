@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::region::{BoxLayout, Region, c_strides, copy_box, element_count};
 
 mod foreign_bytes;
+mod indexes;
 mod ragged;
 
 fn build(codecs: &Value, shape: &[u64], data_type: &DataType, fill: &FillValue) -> Result<CodecPipeline> {

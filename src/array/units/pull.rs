@@ -123,6 +123,14 @@ impl UnitStream {
         self.decoder.skip(bytes).map_err(|error| error.at(&self.name))
     }
 
+    /// Goes to byte `to` of the unit, forwards or backwards, where its pipeline [seeks](crate::codec::CodecPipeline::seeks_stream).
+    ///
+    /// # Errors
+    /// As [`UnitStream::next`]; [`Error::InvalidArgument`] for other pipelines, and beyond the end.
+    pub(crate) fn seek(&mut self, to: u64) -> Result<()> {
+        self.decoder.seek(to).map_err(|error| error.at(&self.name))
+    }
+
     /// Checks what stands behind the last byte, all checksums among it; returns the stored bytes of the unit.
     ///
     /// # Errors

@@ -9,8 +9,9 @@
 use std::ops::Range;
 
 use crate::array::Array;
+use crate::array::units::index::{IndexBytes, open_index};
 use crate::array::units::{boxes_around, levels, stored_limit};
-use crate::codec::{CodecPipeline, Scratch, ShardIndex, Sharding};
+use crate::codec::{CodecPipeline, IndexReader, Scratch, ShardIndex, Sharding};
 use crate::error::{Error, Result};
 use crate::ragged::{ENTRY_BYTES, Ragged};
 use crate::store::{ByteRange, Key, Value};
@@ -32,7 +33,7 @@ pub(super) struct Held {
     /// None if the chunk is missing.
     pub(super) value: Option<Box<dyn Value>>,
     /// The indexes that lead to the last unit, outermost first: each that of a shard, with the shard's index among all of its level.
-    indexes: Vec<(Vec<u64>, ShardIndex)>,
+    indexes: Vec<(Vec<u64>, IndexReader)>,
 }
 
 /// Where the encoded bytes of a unit are, in a value that is open.
@@ -119,7 +120,7 @@ impl UnitReader {
     }
 
     /// Upper bound in bytes of what one reader of this array holds at any time (an estimate where elements are of variable length): the mapped encoded unit, the decoded unit unless it is a part
-    /// of that, the codecs' contexts, and the indexes of a shard and the shards in it, decoded and encoded.
+    /// of that, the codecs' contexts, and what is held of the indexes of a shard and the shards in it.
     pub(crate) fn memory_bytes(array: &Array) -> u64 {
         let pipeline = array.unit_pipeline();
         if array.data_type().is_variable_length() {
@@ -131,7 +132,7 @@ impl UnitReader {
 
     /// Upper bound in bytes of what each further shard that a reader holds takes; 0 where the array is not sharded.
     pub(crate) fn held_bytes(array: &Array) -> u64 {
-        levels(array).map(index_memory).fold(0, u64::saturating_add)
+        levels(array).map(Sharding::index_memory).fold(0, u64::saturating_add)
     }
 }
 
@@ -160,11 +161,13 @@ pub(super) fn place<'r>(array: &'r Array, held: &'r mut Vec<Held>, most_held: us
         let [shard, inner] = pair else { break };
         if indexes.get(level).is_none_or(|(of, _)| of != shard) {
             indexes.truncate(level);
-            let index = read_index(value, sharding, offset, len).map_err(|error| error.at(&array.store().locate(key)))?;
+            let index = open_index(value, sharding, offset, len).map_err(|error| error.at(&array.store().locate(key)))?;
             indexes.push((shard.clone(), index));
         }
         let within: Vec<u64> = inner.iter().zip(sharding.units_per_chunk()).map(|(inner, count)| inner % count).collect();
-        let Some(entry) = indexes.get(level).and_then(|(_, index)| index.get(sharding.position(&within))) else { return Ok(None) };
+        let Some((_, index)) = indexes.get_mut(level) else { return Ok(None) };
+        let entry = index.get(sharding, sharding.position(&within), &mut IndexBytes::new(value, sharding, offset, len)?);
+        let Some(entry) = entry.map_err(|error| error.at(&array.store().locate(key)))? else { return Ok(None) };
         // The index has been checked against the range of its own shard.
         (offset, len) = (offset.saturating_add(entry.0), entry.1);
     }
@@ -211,11 +214,6 @@ pub(super) fn ragged_bytes(pipeline: &CodecPipeline) -> u64 {
     const ELEMENT_BYTES: u64 = 3 * 64;
     let count = (pipeline.chunk_bytes() / ENTRY_BYTES) as u64;
     count.saturating_mul(ELEMENT_BYTES).saturating_add(pipeline.chunk_bytes() as u64).saturating_add(1 << 20)
-}
-
-/// Memory of a shard's index while it is decoded or encoded: as numbers, and twice as bytes.
-pub(super) fn index_memory(sharding: &Sharding) -> u64 {
-    (sharding.unit_count() as u64).saturating_mul(16).saturating_add(sharding.index_bytes().saturating_mul(2))
 }
 
 /// Refuses an encoded chunk of more bytes than its codecs can make, before any of them is read.

@@ -2,14 +2,17 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
 use crate::array::Array;
 use crate::array::units::chunk_of;
-use crate::array::units::reader::{index_memory, ragged_bytes};
+use crate::array::units::index::SpilledIndex;
+use crate::array::units::reader::ragged_bytes;
 use crate::buffer::{append, make_room};
-use crate::codec::{CodecPipeline, PIECE_BYTES, Scratch, ShardIndex, Sharding, Sink};
+use crate::codec::{CodecPipeline, IndexWriter, PIECE_BYTES, Scratch, Sharding, Sink};
 use crate::error::{Error, Result};
 use crate::ragged::Ragged;
 use crate::region::{element_count, to_usize};
@@ -26,14 +29,19 @@ const OPEN_SHARD_BYTES: u64 = 1024;
 /// Invariants
 /// 1. A shard is in `shards` from its first unit to its last; its index is written, and its state dropped, with the last one.
 /// 2. No two units of a shard share a byte: room is given out under the lock, and filled outside of it.
+/// 3. A stored unit is in the index of its shard before it is counted as given.
 pub(crate) struct UnitWriter {
     array: Array,
     shards: Mutex<HashMap<Vec<u64>, OpenShard>>,
+    /// How many indexes have a value of their own for what there is no room for.
+    spilled: AtomicU64,
 }
 
 /// A shard of which some units are still to come.
 struct OpenShard {
-    index: ShardIndex,
+    index: Arc<Mutex<IndexWriter>>,
+    /// Where what there is no room for of the index goes; none where there is room for all.
+    spill: Option<Key>,
     /// Where the next unit goes.
     next_offset: u64,
     /// Units that are still to be given.
@@ -63,7 +71,7 @@ pub(crate) struct Written {
 impl UnitWriter {
     pub(crate) fn new(array: &Array) -> Self {
         assert_eq!(array.unit_grid(), array.part_grid(), "shards within shards are not written unit by unit");
-        Self { array: array.clone(), shards: Mutex::default() }
+        Self { array: array.clone(), shards: Mutex::default(), spilled: AtomicU64::new(0) }
     }
 
     pub(super) fn array(&self) -> &Array {
@@ -137,7 +145,10 @@ impl UnitWriter {
 
     /// Upper bound in bytes of what the writer keeps for each shard that has been begun and not completed.
     pub(crate) fn memory_bytes_per_open_shard(array: &Array) -> u64 {
-        array.sharding().map_or(0, |sharding| index_memory(sharding).saturating_add(OPEN_SHARD_BYTES))
+        array.sharding().map_or(0, |sharding| {
+            let buffer = sharding.index_bytes().min(PIECE_BYTES as u64);
+            sharding.index_writer_memory().saturating_add(buffer + OPEN_SHARD_BYTES)
+        })
     }
 
     /// An unsharded chunk: the encoder's output goes to the file piece by piece.
@@ -181,10 +192,7 @@ impl UnitWriter {
     /// Gives out `len` bytes of a shard, whose state is made if this is its first unit; returns where they begin.
     fn take_room(&self, sharding: &Sharding, chunk: &[u64], len: u64) -> Result<u64> {
         let mut shards = self.shards.lock();
-        let shard = match shards.entry(chunk.to_vec()) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(OpenShard::new(&self.array, sharding, chunk)?),
-        };
+        let shard = self.open_shard(&mut shards, sharding, chunk)?;
         assert!(!shard.taken, "an inner chunk of shard {chunk:?} is streamed, whose other inner chunks must wait");
         let offset = shard.next_offset;
         shard.next_offset = offset.saturating_add(len);
@@ -217,39 +225,70 @@ impl UnitWriter {
         Ok(written)
     }
 
+    /// The state of a shard, which is made if this is its first unit.
+    fn open_shard<'s>(
+        &self,
+        shards: &'s mut HashMap<Vec<u64>, OpenShard>,
+        sharding: &Sharding,
+        chunk: &[u64],
+    ) -> Result<&'s mut OpenShard> {
+        Ok(match shards.entry(chunk.to_vec()) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(OpenShard::new(self, sharding, chunk)?),
+        })
+    }
+
     /// Counts a unit as given, with its position, offset and length if it is stored; writes the index if it was the last.
     fn complete_unit(&self, sharding: &Sharding, chunk: &[u64], stored: Option<(usize, u64, u64)>) -> Result<Written> {
+        if let Some((position, offset, len)) = stored {
+            let (index, spill) = {
+                let mut shards = self.shards.lock();
+                let shard = self.open_shard(&mut shards, sharding, chunk)?;
+                (Arc::clone(&shard.index), shard.spill.clone())
+            };
+            index.lock().set(position, (offset, len), &mut self.spilled_index(spill.as_ref()))?;
+        }
         let complete = {
             let mut shards = self.shards.lock();
-            match shards.entry(chunk.to_vec()) {
-                Entry::Vacant(entry) => {
-                    let mut shard = OpenShard::new(&self.array, sharding, chunk)?;
-                    if shard.count(stored) {
-                        Some(shard)
-                    } else {
-                        entry.insert(shard);
-                        None
-                    }
-                }
-                Entry::Occupied(mut entry) => entry.get_mut().count(stored).then(|| entry.remove()),
-            }
+            let last = self.open_shard(&mut shards, sharding, chunk)?.count(stored.is_some());
+            if last { shards.remove(chunk) } else { None }
         };
         match complete {
-            Some(shard) if shard.stored => {
-                let index = sharding.encode_index(&shard.index)?;
-                let offset = if sharding.index_at_start() { 0 } else { shard.next_offset };
-                self.array.store().write_at(&self.array.key_of(chunk)?, offset, &index)?;
-                Ok(Written { stored_bytes: index.len() as u64, files: 1 })
-            }
+            Some(shard) if shard.stored => self.write_index(sharding, chunk, &shard),
             _ => Ok(Written::default()),
         }
+    }
+
+    /// Writes the index of a shard of which all units have been given.
+    fn write_index(&self, sharding: &Sharding, chunk: &[u64], shard: &OpenShard) -> Result<Written> {
+        let (store, key) = (&**self.array.store(), self.array.key_of(chunk)?);
+        let mut pending = Vec::new();
+        make_room(&mut pending, to_usize(sharding.index_bytes()).min(PIECE_BYTES))?;
+        let offset = if sharding.index_at_start() { 0 } else { shard.next_offset };
+        let mut pieces = Pieces { store, key: &key, offset, pending: &mut pending };
+        shard.index.lock().finish(sharding, &mut self.spilled_index(shard.spill.as_ref()), &mut |bytes| pieces.push(bytes))?;
+        let stored_bytes = pieces.finish()?.saturating_sub(offset);
+        if let Some(spill) = &shard.spill {
+            store.erase(spill)?;
+        }
+        Ok(Written { stored_bytes, files: 1 })
+    }
+
+    /// Where what there is no room for of an index goes.
+    fn spilled_index<'a>(&'a self, spill: Option<&'a Key>) -> SpilledIndex<'a> {
+        SpilledIndex { store: &**self.array.store(), key: spill }
     }
 }
 
 impl OpenShard {
-    fn new(array: &Array, sharding: &Sharding, chunk: &[u64]) -> Result<Self> {
+    fn new(writer: &UnitWriter, sharding: &Sharding, chunk: &[u64]) -> Result<Self> {
+        let (array, index) = (&writer.array, IndexWriter::empty(sharding)?);
+        let number = || writer.spilled.fetch_add(1, Ordering::Relaxed);
+        // No chunk has such a name.
+        let spill = if index.spills() { Some(array.prefix().join(&format!("index.{}.tmp", number()))?) } else { None };
         Ok(Self {
-            index: ShardIndex::empty(sharding.unit_count())?,
+            index: Arc::new(Mutex::new(index)),
+            spill,
             next_offset: if sharding.index_at_start() { sharding.index_bytes() } else { 0 },
             missing: element_count(array.parts_of_chunk(chunk).shape()).unwrap_or(u64::MAX),
             stored: false,
@@ -258,12 +297,8 @@ impl OpenShard {
     }
 
     /// Counts a unit as given; returns whether it was the last.
-    fn count(&mut self, stored: Option<(usize, u64, u64)>) -> bool {
-        if let Some((position, offset, len)) = stored {
-            assert!(self.index.get(position).is_none(), "inner chunk {position} of a shard was written twice");
-            self.index.set(position, offset, len);
-            self.stored = true;
-        }
+    fn count(&mut self, stored: bool) -> bool {
+        self.stored |= stored;
         self.missing = self.missing.saturating_sub(1);
         self.missing == 0
     }

@@ -1,5 +1,7 @@
 //! The index of a shard: where each inner chunk lies, and how that is stored.
 
+use std::ops::Range;
+
 use serde_json::Map;
 
 use crate::buffer::{filled, make_room};
@@ -12,8 +14,14 @@ use crate::error::{Error, Result};
 use crate::json::NamedConfig;
 use crate::region::to_usize;
 
-/// Size of an entry in bytes: offset and length.
-const ENTRY_BYTES: u64 = 16;
+/// Offset and length of an inner chunk.
+pub(super) type Entry = [u64; 2];
+
+/// Size of an entry in bytes.
+pub(super) const ENTRY_BYTES: u64 = 16;
+
+/// The marker of an inner chunk that is not there, in both numbers.
+pub(super) const MISSING: Entry = [u64::MAX, u64::MAX];
 
 /// The most inner chunks of one shard: its index takes 1 GiB.
 pub(super) const MAX_INDEX_ENTRIES: u64 = 1 << 26;
@@ -21,22 +29,19 @@ pub(super) const MAX_INDEX_ENTRIES: u64 = 1 << 26;
 /// Where the inner chunks of one shard lie: offset and length of each, in C order of the (transposed) inner grid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ShardIndex {
-    entries: Vec<[u64; 2]>,
+    pub(super) entries: Vec<Entry>,
 }
 
 impl ShardIndex {
-    /// The marker of an inner chunk that is not there, in both numbers.
-    const MISSING: [u64; 2] = [u64::MAX, u64::MAX];
-
     /// An index of `count` missing inner chunks.
     pub(crate) fn empty(count: usize) -> Result<Self> {
-        Ok(Self { entries: filled(count, Self::MISSING)? })
+        Ok(Self { entries: filled(count, MISSING)? })
     }
 
     /// Offset and length of the inner chunk at `position`; none if it is missing.
     pub(crate) fn get(&self, position: usize) -> Option<(u64, u64)> {
         let [offset, len] = self.entries[position];
-        ([offset, len] != Self::MISSING).then_some((offset, len))
+        ([offset, len] != MISSING).then_some((offset, len))
     }
 
     /// Records where an inner chunk was written.
@@ -46,46 +51,49 @@ impl ShardIndex {
 
     /// Whether all inner chunks are missing.
     pub(super) fn is_empty(&self) -> bool {
-        self.entries.iter().all(|entry| *entry == Self::MISSING)
+        self.entries.iter().all(|entry| *entry == MISSING)
     }
 
     /// Whether any inner chunk is missing.
     pub(super) fn has_missing(&self) -> bool {
-        self.entries.contains(&Self::MISSING)
+        self.entries.contains(&MISSING)
     }
 
     /// The sum of the sizes of all inner chunks that are there.
     pub(super) fn inner_bytes(&self) -> u128 {
-        self.entries.iter().filter(|entry| **entry != Self::MISSING).map(|&[_, len]| u128::from(len)).sum()
+        self.entries.iter().filter(|entry| **entry != MISSING).map(|&[_, len]| u128::from(len)).sum()
     }
 
-    /// Checks that every inner chunk lies within `from..to`, the part of the shard that is not the index.
-    fn check(&self, from: u64, to: u64) -> Result<()> {
-        for (position, &[offset, len]) in self.entries.iter().enumerate() {
-            let fault = if [offset, len] == Self::MISSING {
-                continue;
-            } else if offset == u64::MAX || len == u64::MAX {
-                "only one of offset and length says that it is missing"
-            } else {
-                match offset.checked_add(len) {
-                    None => "offset and length pass 2^64",
-                    Some(end) if offset < from || end > to => "it is not within the part of the shard that holds inner chunks",
-                    Some(_) => continue,
-                }
-            };
-            return Err(Error::corrupt(format!(
-                "shard index entry {position}: offset {offset}, length {len}: {fault} (bytes {from} to {to})"
-            )));
-        }
-        Ok(())
+    /// Checks that every inner chunk lies within `bodies`, the part of the shard that is not the index.
+    fn check(&self, bodies: &Range<u64>) -> Result<()> {
+        self.entries.iter().enumerate().try_for_each(|(position, entry)| check_entry(position, *entry, bodies))
     }
+}
+
+/// Checks that an inner chunk lies within `bodies`, the part of the shard that is not the index.
+pub(super) fn check_entry(position: usize, [offset, len]: Entry, bodies: &Range<u64>) -> Result<()> {
+    let fault = if [offset, len] == MISSING {
+        return Ok(());
+    } else if offset == u64::MAX || len == u64::MAX {
+        "only one of offset and length says that it is missing"
+    } else {
+        match offset.checked_add(len) {
+            None => "offset and length pass 2^64",
+            Some(end) if offset < bodies.start || end > bodies.end => "it is not within the part of the shard that holds inner chunks",
+            Some(_) => return Ok(()),
+        }
+    };
+    Err(Error::corrupt(format!(
+        "shard index entry {position}: offset {offset}, length {len}: {fault} (bytes {} to {})",
+        bodies.start, bodies.end
+    )))
 }
 
 /// The codecs of the index: a byte order, and any number of checksums. All others have no fixed size, or gain nothing.
 #[derive(Clone, Debug)]
 pub(super) struct IndexCodecs {
-    bytes: Bytes,
-    checksums: Vec<Checksum>,
+    pub(super) bytes: Bytes,
+    pub(super) checksums: Vec<Checksum>,
     count: usize,
 }
 
@@ -134,10 +142,9 @@ impl IndexCodecs {
     }
 
     /// Decodes an index; `bodies` is the part of the shard in which inner chunks may lie.
-    pub(super) fn decode(&self, encoded: &[u8], bodies: std::ops::Range<u64>) -> Result<ShardIndex> {
+    pub(super) fn decode(&self, encoded: &[u8], bodies: &Range<u64>) -> Result<ShardIndex> {
         if encoded.len() as u64 != self.encoded_bytes() {
-            let what = format!("a shard index of {} bytes, expected {}", encoded.len(), self.encoded_bytes());
-            return Err(Error::corrupt(what));
+            return Err(self.wrong_size(encoded.len() as u64));
         }
         let mut content = encoded;
         for checksum in self.checksums.iter().rev() {
@@ -148,8 +155,13 @@ impl IndexCodecs {
         let entries: &mut [u8] = bytemuck::cast_slice_mut(&mut index.entries);
         entries.copy_from_slice(content);
         self.bytes.decode(entries);
-        index.check(bodies.start, bodies.end)?;
+        index.check(bodies)?;
         Ok(index)
+    }
+
+    /// The error for an index of `len` bytes.
+    pub(super) fn wrong_size(&self, len: u64) -> Error {
+        Error::corrupt(format!("a shard index of {len} bytes, expected {}", self.encoded_bytes()))
     }
 
     /// Encodes an index.

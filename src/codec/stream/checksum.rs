@@ -9,7 +9,7 @@ use crate::error::Result;
 /// Invariants
 /// 1. `sum` is that of all bytes that have been passed on.
 /// 2. `held` are the bytes before or behind them that may be the checksum.
-pub(super) struct Checked<P> {
+pub(in crate::codec) struct Checked<P> {
     from: P,
     codec: Checksum,
     sum: Running,
@@ -20,7 +20,7 @@ pub(super) struct Checked<P> {
 }
 
 impl<P: Pull> Checked<P> {
-    pub(super) fn new(codec: Checksum, from: P) -> Self {
+    pub(in crate::codec) fn new(codec: Checksum, from: P) -> Self {
         Self { from, codec, sum: codec.running(), held: [0; 4], held_len: 0, begun: false, ended: false }
     }
 

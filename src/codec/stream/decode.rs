@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 ///
 /// Invariant: until an error, `left` and what was given or passed over are together the size of the chunk.
 pub(crate) struct StreamDecoder<'a> {
-    pull: Box<dyn Pull + 'a>,
+    pull: Box<dyn Pull + Send + 'a>,
     /// Elements whose bytes are in another order; none where decoded bytes are as they come.
     elements: Option<Elements>,
     chunk_bytes: u64,
@@ -42,7 +42,7 @@ impl<'a> StreamDecoder<'a> {
     /// [`Error::Unsupported`] where not [`CodecPipeline::decodes_stream`]; [`Error::BudgetTooSmall`], in numbers of this stream alone, where the head
     /// of the chunk asks for more than `memory`, and always where that is less than [`CodecPipeline::stream_decode_memory`] of the smallest frames;
     /// those of the source; [`Error::Corrupt`] and [`Error::ChecksumMismatch`] as far as they are seen at once.
-    pub(crate) fn new(pipeline: &CodecPipeline, mut source: impl Source + 'a, memory: u64) -> Result<Self> {
+    pub(crate) fn new(pipeline: &CodecPipeline, mut source: impl Source + Send + 'a, memory: u64) -> Result<Self> {
         CodecPipeline::check_streams(pipeline.decode_obstacle())?;
         let (mut head, size) = ([0; HEAD_BYTES], source.size());
         let head = &mut head[..usize::try_from(size).unwrap_or(HEAD_BYTES).min(HEAD_BYTES)];
@@ -103,6 +103,23 @@ impl<'a> StreamDecoder<'a> {
         Ok(())
     }
 
+    /// Goes to byte `to` of the decoded chunk, forwards or backwards: without codecs for nothing, in blosc for the block that it lies in.
+    ///
+    /// # Errors
+    /// As [`StreamDecoder::next`]; [`Error::InvalidArgument`] where not [`CodecPipeline::seeks_stream`], and beyond the end.
+    pub(crate) fn seek(&mut self, to: u64) -> Result<()> {
+        let Some(left) = self.chunk_bytes.checked_sub(to) else {
+            return Err(Error::invalid(format!("byte {to} of a chunk of {}", self.chunk_bytes)));
+        };
+        let begun = self.elements.as_ref().map_or(0, |elements| to % elements.element.len() as u64);
+        self.pull.seek(to - begun)?;
+        if let Some(elements) = &mut self.elements {
+            elements.at = elements.element.len();
+        }
+        self.left = left + begun;
+        self.skip(begun)
+    }
+
     /// Checks that the encoded bytes end where the decoded ones do, and all checksums.
     ///
     /// # Errors
@@ -126,11 +143,11 @@ impl<'a> StreamDecoder<'a> {
 }
 
 /// The stages of decoding, of which the one that encoded bytes reach first may take `memory` for its windows.
-fn stages<'a>(pipeline: &CodecPipeline, mut source: impl Source + 'a, memory: u64) -> Result<Box<dyn Pull + 'a>> {
+fn stages<'a>(pipeline: &CodecPipeline, mut source: impl Source + Send + 'a, memory: u64) -> Result<Box<dyn Pull + Send + 'a>> {
     let stages = &pipeline.bytes_to_bytes;
     let limit = |position: usize| chain::encoded_bound(&stages[..position], pipeline.chunk_bytes as u64);
     let outer = stages.iter().rposition(|stage| matches!(stage, BytesToBytes::Compressor(_)));
-    let (mut pull, next): (Box<dyn Pull + 'a>, usize) = match outer {
+    let (mut pull, next): (Box<dyn Pull + Send + 'a>, usize) = match outer {
         Some(position) if matches!(stages[position], BytesToBytes::Compressor(Compressor::Blosc(_))) => {
             let frame = frame(&stages[position + 1..], &mut source)?;
             (Box::new(BlockReader::new(source, frame, limit(position))?), position)
@@ -221,5 +238,9 @@ impl<S: Source> Pull for BlockReader<S> {
 
     fn skip(&mut self, bytes: u64, unit: u64) -> Result<u64> {
         Ok(self.skip_blocks(bytes, unit))
+    }
+
+    fn seek(&mut self, to: u64) -> Result<()> {
+        self.go_to(to)
     }
 }

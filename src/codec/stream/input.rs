@@ -1,13 +1,13 @@
 //! Where encoded bytes come from: a source that is read in windows, and the stages behind it that each pull bytes from the one before.
 
 use crate::buffer::resize;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// How many encoded bytes are read at once.
 pub(crate) const WINDOW_BYTES: usize = 256 << 10;
 
 /// Encoded bytes of one chunk, of which any part can be read.
-pub(crate) trait Source: Send {
+pub(crate) trait Source {
     /// How many there are.
     fn size(&self) -> u64;
 
@@ -18,13 +18,17 @@ pub(crate) trait Source: Send {
     fn read(&mut self, offset: u64, out: &mut [u8]) -> Result<()>;
 }
 
-impl Pull for Box<dyn Pull + '_> {
+impl<P: Pull + ?Sized> Pull for Box<P> {
     fn pull(&mut self, out: &mut [u8]) -> Result<usize> {
         (**self).pull(out)
     }
 
     fn skip(&mut self, bytes: u64, unit: u64) -> Result<u64> {
         (**self).skip(bytes, unit)
+    }
+
+    fn seek(&mut self, to: u64) -> Result<()> {
+        (**self).seek(to)
     }
 }
 
@@ -39,7 +43,7 @@ impl<S: Source + ?Sized> Source for &mut S {
 }
 
 /// A stage of decoding: bytes that are made as they are asked for.
-pub(super) trait Pull: Send {
+pub(in crate::codec) trait Pull {
     /// Puts the next bytes to the beginning of `out`, which is not empty, and returns how many; 0 once all are out, and what follows them has
     /// been found right.
     fn pull(&mut self, out: &mut [u8]) -> Result<usize>;
@@ -49,17 +53,22 @@ pub(super) trait Pull: Send {
         let _ = (bytes, unit);
         Ok(0)
     }
+
+    /// Goes to byte `to`, wherever that is. Only where [`CodecPipeline::seeks_stream`](crate::codec::CodecPipeline::seeks_stream).
+    fn seek(&mut self, to: u64) -> Result<()> {
+        Err(Error::invalid(format!("byte {to} of a stream that can only be read in order")))
+    }
 }
 
 /// The bytes of a source from `at` to `end`, as they are.
-pub(super) struct Window<S> {
+pub(in crate::codec) struct Window<S> {
     source: S,
     at: u64,
     end: u64,
 }
 
 impl<S: Source> Window<S> {
-    pub(super) fn all(source: S) -> Self {
+    pub(in crate::codec) fn all(source: S) -> Self {
         Self { at: 0, end: source.size(), source }
     }
 }
@@ -80,11 +89,16 @@ impl<S: Source> Pull for Window<S> {
         self.at += len;
         Ok(len)
     }
+
+    fn seek(&mut self, to: u64) -> Result<()> {
+        self.at = to.min(self.end);
+        Ok(())
+    }
 }
 
 /// Bytes that a stage made, waiting for the next one to take them.
 pub(super) struct Input<'a> {
-    from: Box<dyn Pull + 'a>,
+    from: Box<dyn Pull + Send + 'a>,
     buffer: Vec<u8>,
     /// What is still to be taken of `buffer`.
     at: usize,
@@ -94,7 +108,7 @@ pub(super) struct Input<'a> {
 
 impl<'a> Input<'a> {
     /// About `most` bytes will come, or fewer.
-    pub(super) fn new(from: Box<dyn Pull + 'a>, most: u64) -> Result<Self> {
+    pub(super) fn new(from: Box<dyn Pull + Send + 'a>, most: u64) -> Result<Self> {
         let mut buffer = Vec::new();
         resize(&mut buffer, usize::try_from(most).unwrap_or(WINDOW_BYTES).clamp(1 << 10, WINDOW_BYTES))?;
         Ok(Self { from, buffer, at: 0, end: 0, ended: false })

@@ -200,7 +200,7 @@ fn data(pipeline: &CodecPipeline, seed: u64) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     /// FMT-STR-1, FMT-STR-4
     #[test]
@@ -242,6 +242,30 @@ proptest! {
                 break;
             }
         }
+        decoder.finish().unwrap();
+    }
+
+    /// FMT-STR-2
+    #[test]
+    fn any_byte_is_gone_to(
+        pipeline in pipelines(), places in prop::collection::vec((any::<prop::sample::Index>(), 1_usize..700), 1..20), seed in any::<u64>(),
+    ) {
+        let data = data(&pipeline, seed);
+        let whole = encode_whole(&pipeline, &data);
+        let mut decoder = StreamDecoder::new(&pipeline, Slice(&whole), PLENTY).unwrap();
+        if !pipeline.seeks_stream() {
+            prop_assert!(decoder.seek(0).is_err());
+            return Ok(());
+        }
+        for (place, len) in places {
+            let at = place.index(data.len() + 1);
+            let mut out = vec![0; len.min(data.len() - at)];
+            decoder.seek(at as u64).unwrap();
+            decoder.next(&mut out).unwrap();
+            prop_assert_eq!(&out, &data[at..at + out.len()]);
+        }
+        prop_assert!(decoder.seek(data.len() as u64 + 1).is_err());
+        decoder.seek(data.len() as u64).unwrap();
         decoder.finish().unwrap();
     }
 
