@@ -19,6 +19,8 @@ struct Opened {
     raw: Vec<u8>,
     /// A copy of the elements to be encoded, since encoding may change it.
     elements: Vec<u8>,
+    /// Whether these codecs do change it. Where they do not, nothing else comes through the caches between one chunk and the next.
+    changes: bool,
 }
 
 fn main() -> Result<()> {
@@ -43,8 +45,9 @@ fn open(path: &Path) -> Result<(Opened, usize)> {
     let document = fs::read(path.join("zarr.json"))?;
     let NodeMetadata::Array(metadata) = NodeMetadata::from_bytes(&document)? else { return Err("no array".into()) };
     let raw = fs::read(path.join("chunk.raw"))?;
-    let mut opened = Opened { codecs: ChunkCodecs::new(*metadata), elements: raw.clone(), raw };
+    let mut opened = Opened { codecs: ChunkCodecs::new(*metadata), elements: raw.clone(), raw, changes: false };
     let size = opened.codecs.encode(&mut opened.elements)?;
+    opened.changes = opened.elements != opened.raw;
     if opened.codecs.decode()? != opened.raw {
         return Err(format!("{}: rezarr decodes other elements than it encoded", path.display()).into());
     }
@@ -56,7 +59,9 @@ fn measure(opened: &mut Opened, command: &str, times: u32) -> Result<Duration> {
     for _ in 0..times {
         match command {
             "encode" => {
-                opened.elements.copy_from_slice(&opened.raw);
+                if opened.changes {
+                    opened.elements.copy_from_slice(&opened.raw);
+                }
                 let begun = Instant::now();
                 black_box(opened.codecs.encode(black_box(&mut opened.elements))?);
                 taken += begun.elapsed();

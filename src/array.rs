@@ -30,6 +30,7 @@ mod map;
 mod open;
 mod ragged;
 mod read;
+mod selection;
 mod units;
 mod window;
 mod write;
@@ -42,7 +43,8 @@ pub(crate) use open::{
     reserve_prefix,
 };
 pub(crate) use read::ReadCounts;
-pub(crate) use units::{StreamedUnit, UnitReader, UnitStream, UnitWriter, WriteScratch, Written};
+pub use selection::Selection;
+pub(crate) use units::{ChunkPacker, Given, StreamedUnit, UnitReader, UnitStream, UnitWriter, WINDOW_BYTES, WriteScratch, Written};
 
 /// Number of locks that the chunks of one array share; more than threads that write one array.
 const LOCK_COUNT: usize = 64;

@@ -19,6 +19,7 @@ use crate::dtype::{ByteUnits, DataType, FillValue};
 use crate::error::{Error, Result};
 use crate::json::NamedConfig;
 
+mod bits;
 mod blosc;
 mod build;
 mod bytes;
@@ -35,6 +36,7 @@ mod lz4;
 #[cfg(feature = "lzma")]
 mod lzma;
 mod packbits;
+mod read_as;
 mod reshape;
 mod run;
 mod scratch;

@@ -61,7 +61,7 @@ mod shuffle;
 mod store;
 mod verify;
 
-pub use array::{Array, Element};
+pub use array::{Array, Element, Selection};
 pub use check::{CheckOptions, CheckReport, Finding, FindingCode, Severity, check};
 pub use codec::Codecs;
 pub use dtype::{DataType, Field, FillValue, MiniFloat, TimeUnit};
@@ -71,8 +71,8 @@ pub use group::{Group, MAX_GROUP_DEPTH, Node};
 pub use metadata::{ArrayMetadata, Attributes, Consolidated, GroupMetadata, Layout, NodeMetadata};
 pub use migrate::{MigrateOptions, MigrateOutcome, MigrateReport, MigratedNode, migrate};
 pub use rechunk::{
-    Alternative, ArrayReport, ChunkSpec, Costs, DEFAULT_MEMORY_BYTES, Edge, HumanBytes, Measured, Plan, Progress, RechunkOptions, Report,
-    Shards, Share, Strategy, plan_rechunk, rechunk,
+    Alternative, ArrayReport, ChunkSpec, Costs, DEFAULT_MEMORY_BYTES, Edge, GrownCost, Growth, HumanBytes, Measured, Plan, Progress,
+    Ranges, RechunkOptions, Report, Shards, Share, Strategy, plan_rechunk, rechunk,
 };
 pub use region::{MAX_RANK, Region};
 pub use store::{

@@ -1,8 +1,22 @@
-//! One chunk and its codecs alone, without store and array, for `examples/codec_throughput.rs` to measure. No part of the interface.
+//! What is measured alone, without store and array: one chunk and its codecs, for `examples/codec_throughput.rs`, and the strided copy, for
+//! `benches/kernel.rs`. No part of the interface.
 
 use crate::codec::Scratch;
 use crate::error::{Error, Result};
 use crate::metadata::ArrayMetadata;
+use crate::region::{self, BoxLayout};
+
+/// A box in a buffer: byte offset of its first element, and bytes between neighbours along each axis.
+pub type Placement<'a> = (usize, &'a [usize]);
+
+/// Copies a box of `shape` elements of `item_size` bytes from one buffer to another.
+///
+/// # Panics
+/// If the box reaches outside one of the buffers.
+pub fn copy_box(shape: &[u64], item_size: usize, source: &[u8], from: Placement<'_>, target: &mut [u8], to: Placement<'_>) {
+    let (from, to) = (BoxLayout { offset: from.0, strides: from.1 }, BoxLayout { offset: to.0, strides: to.1 });
+    region::copy_box(shape, item_size, source, from, target, to);
+}
 
 /// The codecs of an array's chunks, with the buffers and contexts that a thread of a rechunk keeps from chunk to chunk.
 pub struct ChunkCodecs {

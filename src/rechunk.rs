@@ -17,13 +17,17 @@ use crate::publish::{Durability, Existing, Stage};
 use crate::shuffle::check_spill_directory;
 use crate::store::{EntryKind, FilesystemStore, Key, Store, open_directory};
 
+mod becoming;
+mod boxed;
 mod budget;
+mod calibrate;
 pub(crate) mod carry;
 mod cells;
 mod direct;
 pub(crate) mod execute;
 pub(crate) mod gather;
 mod job;
+mod moved;
 mod options;
 mod order;
 mod pieces;
@@ -31,10 +35,13 @@ pub(crate) mod plan;
 mod report;
 mod run;
 mod shuffled;
+mod slots;
 pub(crate) mod source;
 mod spec;
+pub(crate) mod speeds;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod unstaged;
+mod windows;
 
 use execute::Control;
 use job::Job;
@@ -42,7 +49,7 @@ use job::Job;
 pub(crate) use job::{named, open_store};
 pub use options::{DEFAULT_MEMORY_BYTES, RechunkOptions, Shards};
 pub(crate) use options::{default_threads, within_limit};
-pub use plan::{Alternative, Costs, Plan, Share, Strategy};
+pub use plan::{Alternative, Costs, GrownCost, Growth, Plan, Ranges, Share, Strategy};
 pub use report::{ArrayReport, HumanBytes, Measured, Progress, Report};
 pub(crate) use run::{side, streaming};
 pub use spec::{ChunkSpec, Edge};
@@ -53,7 +60,7 @@ pub use spec::{ChunkSpec, Edge};
 /// Those of opening the source; [`Error::InvalidArgument`] where the options do not fit it; [`Error::BudgetTooSmall`].
 pub fn plan_rechunk(source: impl AsRef<Path>, options: &RechunkOptions<'_>) -> Result<Vec<ArrayReport>> {
     let budget = within_limit(options.memory_bytes, &mut Vec::new());
-    Ok(Job::prepare(source.as_ref(), options, budget)?.reports())
+    Job::prepare(source.as_ref(), options, budget)?.grown(options, budget)
 }
 
 /// Rechunks the array or group at `source` into a new one at `target`, which becomes visible complete or not at all.
@@ -199,7 +206,7 @@ fn fill_stage(
             done_bytes: control.done_bytes.load(Ordering::Relaxed).saturating_add(before),
             total_bytes,
         };
-        let work = || run::run(&task.source, &target, &task.plan, spill_dir, &control);
+        let work = || run::run(&task.taken, &target, &task.plan, spill_dir, &control);
         let result = watched(work, || {
             if let Some(progress) = options.progress.as_mut() {
                 progress(&report(&control));

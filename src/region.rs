@@ -181,7 +181,6 @@ pub(crate) fn ravel(index: &[u64], shape: &[u64]) -> u64 {
 }
 
 /// The index vector at `position` in a C-order list of a grid of `shape` (the inverse of [`ravel`]).
-#[cfg(test)]
 pub(crate) fn unravel(mut position: u64, shape: &[u64]) -> Vec<u64> {
     let mut index = vec![0; shape.len()];
     for axis in (0..shape.len()).rev() {

@@ -156,6 +156,23 @@ pub trait Value: Send + fmt::Debug {
     /// The slice may be a memory map of the file. Errors of `visit` come back with the key added.
     fn read(&self, range: ByteRange, visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>;
 
+    /// Fills `out` with the bytes from `offset`, all of which must lie inside the value ([`Error::Corrupt`] otherwise).
+    ///
+    /// This implementation copies what [`Value::read`] shows; a value that can be read into memory directly should do that.
+    fn read_into(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        self.read(ByteRange::From { offset, len: out.len() as u64 }, &mut |bytes| {
+            if bytes.len() != out.len() {
+                return Err(Error::corrupt(format!("{} bytes are shown where {} are wanted", bytes.len(), out.len())));
+            }
+            out.copy_from_slice(bytes);
+            Ok(())
+        })
+    }
+
+    /// Says that `len` bytes from `offset` will be read soon, and that what lies around them will not: advice for a value that can fetch them
+    /// meanwhile.
+    fn expect(&self, _offset: u64, _len: u64) {}
+
     /// Checks the value against what its store itself keeps to find damage by, where it keeps anything: reads all of it then, in pieces.
     fn verify(&self) -> Result<()> {
         Ok(())

@@ -15,11 +15,13 @@ use crate::dtype::FillValue;
 use crate::error::Result;
 use crate::group::Node;
 use crate::metadata::{ArrayMetadata, NodeMetadata};
+use crate::process::memory_limit_bytes;
 use crate::rechunk::carry::first_difference;
 use crate::rechunk::execute::{Control, Missing, TileSink, TileStream, Transfer};
 use crate::rechunk::gather::Gathered;
-use crate::rechunk::plan::{Costs, LEAST_SEGMENT_BYTES, Plan, Problem, Steps, plan_beside};
+use crate::rechunk::plan::{Costs, LEAST_SEGMENT_BYTES, Moves, Plan, Problem, Steps, plan_beside};
 use crate::rechunk::source::Source;
+use crate::rechunk::speeds::{codec_ns, ratio};
 use crate::rechunk::{DEFAULT_MEMORY_BYTES, Progress, default_threads, named, open_store, side, streaming, watched, within_limit};
 use crate::region::{Region, to_usize};
 use crate::store::{Key, ReadMode, Store};
@@ -284,6 +286,7 @@ fn compare(
 
 fn comparison_plan(a: &Array, b: &Array, document_bytes: u64, options: &VerifyOptions<'_>) -> Result<Plan> {
     let costs = Costs::default();
+    let gathered = Gathered::of_both(a, b);
     let problem = Problem {
         shape: a.shape().to_vec(),
         item_size: a.metadata().data_type().item_size(),
@@ -293,13 +296,20 @@ fn comparison_plan(a: &Array, b: &Array, document_bytes: u64, options: &VerifyOp
         writer_bytes: UnitReader::memory_bytes(b),
         held_shard_bytes: UnitReader::held_bytes(a),
         open_shard_bytes: 0,
-        identical: false,
-        gathered: Gathered::of_both(a, b),
-        decode_ns: costs.decode_ns,
-        encode_ns: costs.decode_ns,
+        moves: Moves::Nothing,
+        memory_limit_bytes: memory_limit_bytes(),
+        decode_ns: codec_ns(a.unit_pipeline(), &costs).0,
+        encode_ns: codec_ns(b.unit_pipeline(), &costs).0,
+        source_ratio: ratio(a.unit_pipeline(), None),
+        target_ratio: ratio(b.unit_pipeline(), None),
         costs,
         least_segment_bytes: LEAST_SEGMENT_BYTES,
-        streaming: streaming(a, b, streamed::memory_bytes(b), b.unit_pipeline().decode_obstacle()),
+        streaming: if gathered.is_some() {
+            None
+        } else {
+            Some(streaming(a, b, streamed::memory_bytes(b), b.unit_pipeline().decode_obstacle()))
+        },
+        gathered,
     };
     plan_beside(&problem, options.memory_bytes, document_bytes, options.threads)
 }

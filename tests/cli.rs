@@ -13,7 +13,7 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use cli::{prints, prints_json, refuses, rezarr, start};
+use cli::{Outcome, command, prints, prints_json, refuses, rezarr, start};
 use rezarr::{Array, Attributes, Group, Region};
 use serde_json::{Value, json};
 
@@ -134,7 +134,7 @@ fn rechunk_prints_what_was_planned_beside_what_was_measured() {
     assert_eq!(names(root.path()), ["g", "h", "i"]);
 }
 
-const PLAN: [&str; 16] = [
+const PLAN: [&str; 19] = [
     "strategy",
     "threads",
     "encode_threads",
@@ -145,12 +145,15 @@ const PLAN: [&str; 16] = [
     "decoded_bytes",
     "encoded_bytes",
     "spilled_bytes",
+    "read_bytes_estimate",
+    "written_bytes_estimate",
     "files",
     "block",
     "partition",
     "partition_count",
     "levels",
     "estimated_seconds",
+    "second",
 ];
 
 #[test]
@@ -186,6 +189,70 @@ fn plan_and_dry_run_print_the_same_and_make_nothing() {
         .sum();
     assert_eq!((plans[1]["plan"]["memory_bytes"].as_u64(), plans[1]["plan"]["budget_bytes"].as_u64()), (Some(sum), Some(32 << 20)));
     assert_eq!(files(root.path()), before);
+}
+
+/// Costs are measured when that is asked for, kept in the cache directory, and used by later runs.
+#[test]
+fn what_work_takes_is_measured_and_kept() {
+    let root = directory();
+    group(root.path());
+    let cache = root.path().join("cache");
+    let run = |arguments: &str| {
+        let arguments = format!("{arguments} g/tas h --chunks 20,7 --json");
+        let outcome: Outcome = command(root.path(), &arguments).env("XDG_CACHE_HOME", &cache).output().unwrap().into();
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        let plans: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        (plans[0]["plan"]["estimated_seconds"].as_f64().unwrap(), outcome.stderr)
+    };
+    let (built_in, silent) = run("plan");
+    assert_eq!(silent, "");
+    let (_, told) = run("plan --calibrate");
+    let kept = cache.join("rezarr/costs.json");
+    assert!(told.contains("costs.json"), "{told}");
+    let mut costs: Value = serde_json::from_slice(&fs::read(&kept).unwrap()).unwrap();
+    for cost in costs.as_object_mut().unwrap().values_mut() {
+        *cost = Value::from(1e8);
+    }
+    fs::write(&kept, costs.to_string()).unwrap();
+    let (slow, silent) = run("plan");
+    assert!(slow > 1000.0 * built_in && silent.is_empty(), "{slow} {silent}");
+    fs::write(&kept, costs.to_string().replace("decode_ns", "decode")).unwrap();
+    let (again, told) = run("rechunk --dry-run");
+    assert!(told.contains("costs.json is not understood"), "{told}");
+    assert!((again - built_in).abs() < 1e-12);
+}
+
+/// A part, in another type, under other names.
+#[test]
+fn a_part_is_cast_and_named_otherwise() {
+    let root = directory();
+    group(root.path());
+    let whole = prints(root.path(), "get g/tas[2:5,-3:]");
+    prints(root.path(), "rechunk g/tas b --select 2:5,-3: --dtype float64 --keys v2/ --no-sync -q");
+    assert!(root.path().join("b/0/0").is_file());
+    let info = prints_json(root.path(), "info b --json");
+    assert_eq!((&info["data_type"], &info["shape"]), (&json!("float64"), &json!([3, 3])));
+    let numbers = |text: &str| {
+        let number = |line: &str| line.rsplit([' ', '\t']).next().unwrap().parse::<f32>().unwrap();
+        text.lines().map(number).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers(&prints(root.path(), "get b")), numbers(&whole));
+    refuses(root.path(), "rechunk g/tas c --keys dots", 2, "--keys dots: accepted are default, default., v2 and v2/");
+}
+
+/// The growth of a plan: four lines of a table, and the same in JSON.
+#[test]
+fn a_plan_says_how_it_grows() {
+    let root = directory();
+    group(root.path());
+    let text = prints(root.path(), "plan g h --chunks time=all,place=7 --memory 32MiB");
+    for factor in ["1x ", "10x ", "100x ", "1000x "] {
+        assert!(text.lines().any(|line| line.trim_start().starts_with(factor) && line.ends_with("direct")), "{factor}: {text}");
+    }
+    let plans = prints_json(root.path(), "plan g h --chunks time=all,place=7 --memory 32MiB --json");
+    let grown = plans[1]["growth"].as_array().unwrap();
+    let bytes: Vec<_> = grown.iter().map(|grown| grown["array_bytes"].as_u64().unwrap() / grown["factor"].as_u64().unwrap()).collect();
+    assert!(bytes.len() == 4 && bytes.iter().all(|each| *each == bytes[0]), "{grown:?}");
 }
 
 #[test]

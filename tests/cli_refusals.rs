@@ -151,8 +151,18 @@ fn words_that_are_not_understood() {
 fn targets_that_cannot_be() {
     let root = with_array();
     let (at, shown) = (root.path(), root.path().canonicalize().unwrap().display().to_string());
-    refuses(at, "rechunk a", 2, "a: nothing to change; give at least one of --chunks, --shards, --codec, --fill");
-    refuses(at, "rechunk a b", 2, "a: nothing to change; give at least one of --chunks, --shards, --codec, --fill");
+    refuses(
+        at,
+        "rechunk a",
+        2,
+        "a: nothing to change; give at least one of --chunks, --shards, --codec, --fill, --dtype, --select, --keys",
+    );
+    refuses(
+        at,
+        "rechunk a b",
+        2,
+        "a: nothing to change; give at least one of --chunks, --shards, --codec, --fill, --dtype, --select, --keys",
+    );
     refuses(at, "rechunk a --chunks 1,1", 2, "a: rechunking in place is not there yet; give a target");
     refuses(at, "rechunk a no/b --chunks 1,1", 3, "no: not found: the directory of the target; make it first");
     for target in ["a", "a/b", "./a/../a", ".."] {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::array::window::windows;
+use crate::array::window::{part_ranges, windows};
 use crate::array::{Array, Element, UnitReader};
 use crate::buffer::zeroed;
 use crate::codec::{CodecPipeline, Scratch};
@@ -181,11 +181,7 @@ impl Target<'_> {
         if !self.pipeline.decodes_parts() || within.shape() == self.pipeline.chunk_shape() {
             return Ok(None);
         }
-        let mut parts = Vec::new();
-        windows(within, &self.unit_strides, self.item_size, &mut |window| {
-            parts.push(window.offset..window.offset + window.len);
-            Ok(())
-        })?;
+        let parts = part_ranges(within, &self.unit_strides, self.item_size)?;
         Ok(Some(parts))
     }
 

@@ -10,6 +10,7 @@ mod index;
 mod pull;
 mod push;
 mod reader;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -18,6 +19,7 @@ pub(crate) use pull::UnitStream;
 pub(crate) use push::StreamedUnit;
 pub(crate) use reader::UnitReader;
 pub(super) use reader::{check_stored_len, read_index};
+pub(crate) use stored::{ChunkPacker, Given, WINDOW_BYTES};
 pub(crate) use writer::{UnitWriter, WriteScratch, Written};
 
 /// The most bytes that a stored value of this pipeline may have: what encoding gives at most, and some room for the framing of other writers.

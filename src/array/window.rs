@@ -4,6 +4,7 @@
 //! store, so bytes that are not wanted are read as well where that is cheaper than another read.
 
 use std::cmp::Reverse;
+use std::ops::Range;
 
 use crate::error::Result;
 use crate::region::{Region, to_usize};
@@ -43,6 +44,16 @@ pub(super) fn windows(region: &Region, strides: &[usize], item_size: usize, visi
     }
     let cut = Cut { strides, order, spans, sparse };
     cut.split(0, region, visit)
+}
+
+/// The byte ranges that hold the box `region` of a unit laid out by `strides`.
+pub(super) fn part_ranges(region: &Region, strides: &[usize], item_size: usize) -> Result<Vec<Range<usize>>> {
+    let mut parts = Vec::new();
+    windows(region, strides, item_size, &mut |window| {
+        parts.push(window.offset..window.offset + window.len);
+        Ok(())
+    })?;
+    Ok(parts)
 }
 
 /// A box being cut.

@@ -11,6 +11,9 @@ mod sums;
 /// Size of the checksum in bytes.
 pub(super) const CHECKSUM_BYTES: u64 = 4;
 
+/// So many bytes are passed on while they are in the cache nearest to the processor.
+const PASSING_BYTES: usize = 8 << 10;
+
 /// A checksum before or after the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Checksum {
@@ -110,8 +113,11 @@ impl Checksum {
     pub(super) fn encode_passing(self, produce: impl FnOnce(&mut Sink<'_>) -> Result<()>, sink: &mut Sink<'_>) -> Result<()> {
         let mut checksum = self.running();
         produce(&mut |piece| {
-            checksum.update(piece);
-            sink(piece)
+            // A part that was just read is passed on at less cost.
+            piece.chunks(PASSING_BYTES).try_for_each(|piece| {
+                checksum.update(piece);
+                sink(piece)
+            })
         })?;
         sink(&checksum.stored())
     }
@@ -170,7 +176,7 @@ impl Algorithm {
         match self {
             Self::Crc32c => crc32c::crc32c(input),
             Self::Crc32 => crc32fast::hash(input),
-            Self::Adler32 => sums::adler32(1, input),
+            Self::Adler32 => simd_adler32::adler32(&input),
             Self::Fletcher32 => sums::fletcher32(input),
             Self::Lookup3 { initial } => sums::lookup3(initial, input),
         }
@@ -185,7 +191,11 @@ impl Algorithm {
                 hasher.update(piece);
                 hasher.finalize()
             }
-            Self::Adler32 => sums::adler32(sum, piece),
+            Self::Adler32 => {
+                let mut hasher = simd_adler32::Adler32::from_checksum(sum);
+                hasher.write(piece);
+                hasher.finish()
+            }
             // These depend on lengths that are not known yet; see `can_pass`.
             Self::Fletcher32 | Self::Lookup3 { .. } => self.sum(piece),
         }

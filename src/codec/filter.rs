@@ -6,7 +6,7 @@
 //! Transpositions before a codec that looks at single elements are free like all others: its order does not matter. One that takes elements
 //! in order (differences, packed bits, another shape) makes the transpositions behind it steps of their own.
 
-use crate::buffer::resize;
+use crate::buffer::{make_room, resize};
 use crate::codec::bytes;
 use crate::codec::scratch::Scratch;
 use crate::dtype::{DataType, FillValue};
@@ -16,6 +16,7 @@ use crate::region::{BoxLayout, c_strides, copy_box, element_count, to_usize};
 
 mod bitround;
 mod cast_value;
+mod cells;
 mod delta;
 mod dtype;
 mod fixed_scale_offset;
@@ -28,10 +29,11 @@ mod tests;
 
 use bitround::BitRound;
 use cast_value::CastValue;
+use cells::Cells;
 use delta::Delta;
 use dtype::Numpy;
 use fixed_scale_offset::FixedScaleOffset;
-use number::{Cells, NumberType};
+use number::NumberType;
 use packbits::PackBits;
 use quantize::Quantize;
 use scale_offset::ScaleOffset;
@@ -88,6 +90,13 @@ impl Step {
     /// Whether what is encoded tells how many elements there are, beside them.
     pub(super) fn counts(&self) -> bool {
         matches!(self.action, Action::PackBits(_))
+    }
+
+    /// Values without a place in the decoded type are then the fault of whoever asked for it.
+    pub(super) fn ask(&mut self) {
+        if let Action::CastValue(codec) = &mut self.action {
+            codec.ask();
+        }
     }
 
     /// Whether elements come back bit by bit, whatever they are and whatever types the codec was told.
@@ -262,6 +271,35 @@ impl Step {
         Ok(Self { action: Action::Swap(width), decoded_bytes: bytes, encoded_bytes: bytes })
     }
 
+    /// Whether each element is decoded and encoded by itself, so that a chunk can go through in pieces.
+    pub(super) fn is_elementwise(&self) -> bool {
+        !matches!(self.action, Action::Reshape | Action::Permute { .. } | Action::Delta(_) | Action::PackBits(_))
+    }
+
+    /// Whether decoding changes nothing.
+    pub(super) fn decodes_to_itself(&self) -> bool {
+        match self.action {
+            Action::Reshape | Action::BitRound(_) => true,
+            // Not every byte is a boolean as it should be.
+            Action::AsType(decoded, encoded) => decoded == encoded && decoded != NumberType::Bool,
+            Action::Quantize(codec) => codec.keeps_type(),
+            _ => false,
+        }
+    }
+
+    /// Whether it decodes from one buffer to another.
+    fn decodes_apart(&self) -> bool {
+        !matches!(self.action, Action::Reshape | Action::Swap(_) | Action::BitRound(_))
+    }
+
+    /// The encoded size of `len` decoded bytes, which are all of a chunk, or some of its elements where the step is elementwise.
+    fn encoded_len(&self, len: usize) -> usize {
+        if len == self.decoded_bytes {
+            return self.encoded_bytes;
+        }
+        self.action.item_sizes().map_or(len, |(decoded, encoded)| len / decoded * encoded)
+    }
+
     /// Whether it leaves the size of each element and its place.
     fn in_place(&self) -> bool {
         !matches!(self.action, Action::Permute { .. } | Action::PackBits(_)) && self.action.item_sizes().is_none_or(|(a, b)| a == b)
@@ -347,19 +385,29 @@ pub(super) fn memory(steps: &[Step]) -> u64 {
     }
 }
 
-/// Undoes all steps. `fetch` fills a buffer with what the last of them made; the result is in `out`.
-pub(super) fn decode(
+/// Undoes all steps. `fetch` gives what the last of them made: a part of its own input, or what it filled the buffer with. The result is in `out`.
+pub(super) fn decode<'a>(
     steps: &[Step],
     scratch: &mut Scratch,
     out: &mut Vec<u8>,
-    fetch: impl FnOnce(&mut Scratch, &mut Vec<u8>) -> Result<()>,
+    fetch: impl FnOnce(&mut Scratch, &mut Vec<u8>) -> Result<Option<&'a [u8]>>,
 ) -> Result<()> {
     let Some(first_apart) = steps.iter().position(|step| !step.in_place()) else {
-        fetch(scratch, out)?;
-        return steps.iter().rev().try_for_each(|step| step.action.decode(Cells::InPlace(out)));
+        let mut left = steps;
+        if let Some(part) = fetch(scratch, out)? {
+            left = decode_last(steps, part, out)?;
+        }
+        return left.iter().rev().try_for_each(|step| step.action.decode(Cells::InPlace(out)));
     };
     let mut pair = Pair::take(&steps[first_apart + 1..], scratch);
-    fetch(scratch, &mut pair.current)?;
+    match fetch(scratch, &mut pair.current)? {
+        Some(part) if steps.len() == 1 => {
+            pair.give(scratch);
+            return decode_last(steps, part, out).map(|_| ());
+        }
+        Some(part) => copy(part, &mut pair.current)?,
+        None => {}
+    }
     for step in steps[first_apart + 1..].iter().rev() {
         if step.in_place() {
             step.action.decode(Cells::InPlace(&mut pair.current))?;
@@ -373,7 +421,26 @@ pub(super) fn decode(
     steps[..first_apart].iter().rev().try_for_each(|step| step.action.decode(Cells::InPlace(out)))
 }
 
-/// Does all steps to `data`, whose bytes may change, and hands the result to `pass_on`.
+/// Fills `out` with what the last step is undone to, or where it cannot go from one buffer to another, with a copy. Gives the steps that are left.
+fn decode_last<'a>(steps: &'a [Step], encoded: &[u8], out: &mut Vec<u8>) -> Result<&'a [Step]> {
+    match steps.split_last() {
+        Some((last, left)) if last.decodes_apart() => {
+            resize(out, last.decoded_bytes)?;
+            last.action.decode(Cells::Apart(encoded, out))?;
+            Ok(left)
+        }
+        _ => copy(encoded, out).map(|()| steps),
+    }
+}
+
+fn copy(from: &[u8], to: &mut Vec<u8>) -> Result<()> {
+    make_room(to, from.len())?;
+    to.extend_from_slice(from);
+    Ok(())
+}
+
+/// Does all steps to `data`, whose bytes may change, and hands the result to `pass_on`. It is all of a chunk, or where all steps are elementwise,
+/// any of its elements.
 pub(super) fn encode(
     steps: &[Step],
     data: &mut [u8],
@@ -385,13 +452,13 @@ pub(super) fn encode(
     before.iter().try_for_each(|step| step.action.encode(Cells::InPlace(data)))?;
     let Some((apart, rest)) = rest.split_first() else { return pass_on(data, scratch) };
     let mut pair = Pair::take(rest, scratch);
-    resize(&mut pair.current, apart.encoded_bytes)?;
+    resize(&mut pair.current, apart.encoded_len(data.len()))?;
     apart.action.encode(Cells::Apart(data, &mut pair.current))?;
     for step in rest {
         if step.in_place() {
             step.action.encode(Cells::InPlace(&mut pair.current))?;
         } else {
-            pair.pass(step.encoded_bytes, |cells| step.action.encode(cells))?;
+            pair.pass(step.encoded_len(pair.current.len()), |cells| step.action.encode(cells))?;
         }
     }
     pass_on(&mut pair.current, scratch)?;
@@ -399,7 +466,7 @@ pub(super) fn encode(
     Ok(())
 }
 
-/// The buffers between steps. Both are lent for as long as there are steps, so that codecs behind them never get them, and make them larger than
+/// The buffers between steps, whose contents are left over from earlier uses. Both are lent for as long as there are steps, so that codecs behind them never get them, and make them larger than
 /// [`memory`] says.
 struct Pair {
     current: Vec<u8>,
@@ -410,8 +477,8 @@ struct Pair {
 impl Pair {
     /// Takes buffers for a first step that fills one, and these that follow.
     fn take(following: &[Step], scratch: &mut Scratch) -> Self {
-        let other = following.iter().any(|step| !step.in_place()).then(|| scratch.take());
-        Self { current: scratch.take(), other }
+        let other = following.iter().any(|step| !step.in_place()).then(|| scratch.take_used());
+        Self { current: scratch.take_used(), other }
     }
 
     /// Lets a step fill `len` bytes of the other buffer, which becomes the current one.

@@ -10,6 +10,9 @@ use crate::codec::{PIECE_BYTES, Sink, configuration};
 use crate::error::{Error, Result};
 use crate::json::NamedConfig;
 
+mod crc64;
+mod xz;
+
 /// Xz compression.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lzma {
@@ -134,6 +137,11 @@ impl Lzma {
 
     /// Decodes one or more streams to `out`, whose contents are replaced, refusing to produce more than `limit` bytes.
     pub(super) fn decode(input: &[u8], limit: usize, out: &mut Vec<u8>) -> Result<()> {
+        if xz::decode(input, limit, out)? { Ok(()) } else { Self::decode_any(input, limit, out) }
+    }
+
+    /// The same for all that an xz stream may be.
+    fn decode_any(input: &[u8], limit: usize, out: &mut Vec<u8>) -> Result<()> {
         let mut reader = XzReader::new_mem_limit(input, true, (MAX_DICTIONARY >> 10) + DECODER_KIB);
         let mut filled = 0;
         // One byte more than the limit: streams that fill it have too much.
@@ -187,10 +195,12 @@ fn encode_fault(error: &io::Error) -> Error {
 fn decode_fault(error: &io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => Error::corrupt("lzma: the stream is cut off"),
-        io::ErrorKind::OutOfMemory => {
-            Error::unsupported(format!("lzma with a dictionary of more than {MAX_DICTIONARY} bytes, which no preset asks for ({error})"))
-        }
+        io::ErrorKind::OutOfMemory => dictionary_fault(error),
         io::ErrorKind::Unsupported => Error::unsupported(format!("lzma: {error}")),
         _ => Error::corrupt(format!("lzma: {error}")),
     }
+}
+
+fn dictionary_fault(found: impl std::fmt::Display) -> Error {
+    Error::unsupported(format!("lzma with a dictionary of more than {MAX_DICTIONARY} bytes, which no preset asks for ({found})"))
 }

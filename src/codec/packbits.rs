@@ -4,6 +4,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::codec::bits::{self, First};
 use crate::codec::configuration;
 use crate::dtype::DataType;
 use crate::error::{Error, Result};
@@ -107,10 +108,29 @@ impl PackBits {
     /// Replaces the contents of `out`, which has room for [`PackBits::encoded_bytes`].
     pub(super) fn encode(&self, decoded: &[u8], out: &mut Vec<u8>) {
         out.clear();
-        let (_, left_over) = self.packed_bytes();
+        let (packed_bytes, left_over) = self.packed_bytes();
         if self.padding == Padding::FirstByte {
             out.push(left_over);
         }
+        if self.is_single_bits() {
+            let start = out.len();
+            out.resize(start + packed_bytes, 0);
+            bits::pack(First::Lowest, decoded, &mut out[start..]);
+        } else {
+            self.pack(decoded, out);
+        }
+        if self.padding == Padding::LastByte {
+            out.push(left_over);
+        }
+    }
+
+    /// Whether all that is stored is the lowest bit of each byte.
+    fn is_single_bits(&self) -> bool {
+        self.number_bytes == 1 && self.last_bit == 0 && !self.signed
+    }
+
+    /// Appends the bits of all numbers.
+    fn pack(&self, decoded: &[u8], out: &mut Vec<u8>) {
         let (mut pending, mut pending_bits) = (0_u128, 0_u32);
         for number in decoded.chunks_exact(self.number_bytes) {
             pending |= u128::from(self.take(read(number))) << pending_bits;
@@ -123,9 +143,6 @@ impl PackBits {
         }
         if pending_bits > 0 {
             out.push(low_byte(pending));
-        }
-        if self.padding == Padding::LastByte {
-            out.push(left_over);
         }
     }
 
@@ -143,6 +160,16 @@ impl PackBits {
         if let Some(stored) = stored.filter(|stored| *stored != expected) {
             return Err(Error::corrupt(format!("packed bits: {stored} bits are left over, expected {expected}")));
         }
+        if self.is_single_bits() {
+            bits::unpack(First::Lowest, packed, out);
+        } else {
+            self.unpack(packed, out);
+        }
+        Ok(())
+    }
+
+    /// Fills `out` with numbers of which `packed` has the bits.
+    fn unpack(&self, packed: &[u8], out: &mut [u8]) {
         let mut bytes = packed.iter();
         let (mut pending, mut pending_bits) = (0_u128, 0_u32);
         for number in out.chunks_exact_mut(self.number_bytes) {
@@ -155,7 +182,6 @@ impl PackBits {
             pending >>= self.width();
             pending_bits -= self.width();
         }
-        Ok(())
     }
 
     /// The bits of a number that are stored.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::buffer::{make_room, resize};
-use crate::codec::{ArrayToBytes, CodecPipeline, Scratch, Sink, chain, filter, vlen};
+use crate::codec::{ArrayToBytes, CodecPipeline, PIECE_BYTES, Scratch, Sink, chain, filter, vlen};
 use crate::error::{Error, Result};
 use crate::ragged::Ragged;
 use crate::region::to_usize;
@@ -17,7 +17,7 @@ impl CodecPipeline {
     /// [`Error::Corrupt`], [`Error::ChecksumMismatch`], [`Error::Unsupported`] or, where memory is wanting, [`Error::Io`], without a key.
     /// [`Error::Unsupported`] for elements of variable length: these come from [`CodecPipeline::decode_ragged`].
     pub(crate) fn decode<'a>(&self, encoded: &'a [u8], scratch: &mut Scratch, out: &'a mut Vec<u8>) -> Result<Option<&'a [u8]>> {
-        if self.steps.is_empty() {
+        if self.steps.is_empty() || self.decodes_unchanged() {
             return Ok(match self.decode_stored(encoded, scratch, out)? {
                 None => None,
                 Some(chain::Decoded::Input(part)) => Some(part),
@@ -27,19 +27,21 @@ impl CodecPipeline {
         filter::decode(&self.steps, scratch, out, |scratch, stored| {
             match self.decode_stored(encoded, scratch, stored)? {
                 Some(chain::Decoded::Output) => {}
-                Some(chain::Decoded::Input(part)) => {
-                    make_room(stored, part.len())?;
-                    stored.extend_from_slice(part);
-                }
+                Some(chain::Decoded::Input(part)) => return Ok(Some(part)),
                 // The fill value here need not become that of the array.
                 None => {
                     resize(stored, self.stored.bytes)?;
                     self.stored.fill.fill(stored);
                 }
             }
-            Ok(())
+            Ok(None)
         })?;
         Ok(Some(out))
+    }
+
+    /// Whether the steps before the array->bytes codec have nothing to undo, and there always is something that they could.
+    fn decodes_unchanged(&self) -> bool {
+        matches!(self.array_to_bytes, ArrayToBytes::Bytes(_)) && self.steps.iter().all(filter::Step::decodes_to_itself)
     }
 
     /// Decodes to what the array->bytes codec was given; none for a shard of which all inner chunks are missing.
@@ -120,7 +122,20 @@ impl CodecPipeline {
     /// If `data` has not [`CodecPipeline::chunk_bytes`] bytes.
     pub(crate) fn encode(&self, data: &mut [u8], scratch: &mut Scratch, sink: &mut Sink<'_>) -> Result<()> {
         assert_eq!(data.len(), self.chunk_bytes, "size of a chunk");
+        if self.encodes_in_pieces() {
+            // A piece goes through all steps while it is in the cache.
+            let piece_bytes = data.len().min((PIECE_BYTES / 32).next_multiple_of(self.fill.as_bytes().len().max(1)));
+            return data.chunks_mut(piece_bytes).try_for_each(|piece| {
+                filter::encode(&self.steps, piece, scratch, |stored, scratch| self.encode_stored(stored, scratch, sink))
+            });
+        }
         filter::encode(&self.steps, data, scratch, |stored, scratch| self.encode_stored(stored, scratch, sink))
+    }
+
+    /// Whether encoded elements are what is stored, each by itself, so that a chunk can go through in pieces.
+    fn encodes_in_pieces(&self) -> bool {
+        let as_they_are = matches!(self.array_to_bytes, ArrayToBytes::Bytes(_)) && self.bytes_to_bytes.is_empty();
+        as_they_are && !self.steps.is_empty() && self.steps.iter().all(filter::Step::is_elementwise)
     }
 
     /// Encodes what reaches the array->bytes codec.

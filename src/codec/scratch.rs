@@ -33,6 +33,11 @@ impl Scratch {
         buffer
     }
 
+    /// A buffer with whatever an earlier use left in it.
+    pub(super) fn take_used(&mut self) -> Vec<u8> {
+        self.buffers.pop().unwrap_or_default()
+    }
+
     /// A buffer of `len` bytes whose contents are left over from earlier uses, so that it need not be cleared.
     pub(crate) fn take_len(&mut self, len: usize) -> Result<Vec<u8>> {
         let mut buffer = self.buffers.pop().unwrap_or_default();

@@ -138,6 +138,11 @@ impl Sharding {
         &self.unit
     }
 
+    /// The same with other codecs of an inner chunk, for elements of the same size.
+    pub(super) fn map_unit(self, change: impl FnOnce(CodecPipeline) -> CodecPipeline) -> Self {
+        Self { unit: change(self.unit), ..self }
+    }
+
     /// Position in the index of the inner chunk at `unit`, its index vector within the shard in array axes.
     pub(crate) fn position(&self, unit: &[u64]) -> usize {
         debug_assert!(unit.iter().zip(&self.units_per_chunk).all(|(index, count)| index < count), "inner chunk {unit:?}");

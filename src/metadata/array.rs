@@ -110,6 +110,19 @@ impl ArrayMetadata {
         Ok(self)
     }
 
+    /// The same stored chunks, read as elements of another type of numbers, by value: for reading alone.
+    ///
+    /// # Errors
+    /// Those of [`CodecPipeline::read_as`].
+    pub(crate) fn read_as(mut self, data_type: &DataType) -> Result<Self> {
+        if *data_type != self.data_type {
+            (self.codecs, self.fill) = self.codecs.read_as(&self.data_type, data_type)?;
+            self.data_type = data_type.clone();
+            self.raw_bytes = false;
+        }
+        Ok(self)
+    }
+
     /// The same array with other chunk keys.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ use crate::grid::ChunkGrid;
 use crate::rechunk::budget::MemoryBudget;
 use crate::rechunk::plan::{Plan, Steps};
 use crate::rechunk::source::Source;
-use crate::rechunk::{direct, shuffled};
+use crate::rechunk::{boxed, direct, shuffled};
 use crate::region::{BoxLayout, Region, copy_box, to_usize};
 
 /// Takes assembled target units, from several threads.
@@ -177,7 +177,11 @@ impl<S: TileSink> Transfer<'_, S> {
                 let mut slab = slab(to_usize(sort.slab_bytes))?;
                 shuffled::run(self, plan, sort, &mut slab[..to_usize(sort.slab_bytes)])
             }
-            Steps::Move | Steps::Gather { .. } => unreachable!("not what a transfer does"),
+            Steps::Fill(filling) => {
+                let slab_bytes = to_usize(filling.slot_bytes.saturating_mul(plan.threads as u64));
+                boxed::run(self, plan, filling, &mut slab(slab_bytes)?[..slab_bytes])
+            }
+            Steps::Move(_) | Steps::Gather { .. } => unreachable!("not what a transfer does"),
         }
     }
 

@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::grid::ChunkGrid;
 use crate::ragged::{ENTRY_BYTES, Ragged};
 use crate::rechunk::execute::{Control, add};
+use crate::rechunk::source::Source;
 use crate::region::{BoxLayout, Region, c_strides, copy_box, element_count, to_usize};
 
 /// What the planner knows of a rechunk that is gathered.
@@ -55,9 +56,10 @@ const ENOUGH_SOURCE_CHUNKS: u64 = 16;
 
 impl Gathered {
     /// None where the other strategies do.
-    pub(crate) fn of(source: &Array, target: &Array) -> Option<Self> {
+    pub(crate) fn of(source: &Array, target: &Array, region: &Region) -> Option<Self> {
         let data_type = source.data_type();
-        let regular = source.grid().is_regular() && target.grid().is_regular();
+        let whole_units = Source::is_part(source, region);
+        let regular = source.grid().is_regular() && target.grid().is_regular() && whole_units;
         if regular && !data_type.is_variable_length() {
             return None;
         }
@@ -66,7 +68,7 @@ impl Gathered {
         let encoded = element_count(&target.unit_grid().stored_extent()).and_then(|count| count.checked_mul(item_bytes));
         Some(Self {
             chunk_counts: target.grid().counts(),
-            even_source: source.grid().is_regular(),
+            even_source: source.grid().is_regular() && whole_units,
             even_target: target.grid().is_regular(),
             encoded_bytes: encoded.unwrap_or(u64::MAX),
             copies: if text > 0 { 2 } else { 1 },
@@ -76,7 +78,7 @@ impl Gathered {
 
     /// The same where both sides are read, and compared.
     pub(crate) fn of_both(source: &Array, target: &Array) -> Option<Self> {
-        Self::of(source, target).map(|gathered| Self { copies: 2, ..gathered })
+        Self::of(source, target, &Region::whole(source.shape())).map(|gathered| Self { copies: 2, ..gathered })
     }
 
     /// What an element of a box takes in all.
@@ -130,9 +132,9 @@ pub(super) fn decoded_along(gathered: &Gathered, boxes: &Boxes, axis: usize, len
 }
 
 /// Calls `work` for every box of `target`, on as many threads as there are states: the target or the view of the chunk that the box lies in,
-/// the box in it, and the same box in the whole array. `open` makes what belongs to one array or view, `close` takes it back.
+/// the box in it, and the same box in the source, from where `start` is the beginning of what is taken. `open` makes what belongs to one array or view, `close` takes it back.
 pub(crate) fn each_box<S: Send, V: Sync>(
-    target: &Array,
+    (target, start): (&Array, &[u64]),
     boxes: &Boxes,
     states: impl IntoIterator<Item = S>,
     control: &Control<'_>,
@@ -147,19 +149,19 @@ pub(crate) fn each_box<S: Send, V: Sync>(
     let (queue, shared) = (Mutex::new(whole.0), (!boxes.within_chunks).then(|| open(target)));
     let chunks = Mutex::new(Region::whole(&target.grid().counts()).indices());
     let one = |state: &mut S| -> Result<()> {
-        let origin = vec![0; target.shape().len()];
         if let Some(shared) = &shared {
             loop {
                 control.check()?;
                 let Some(index) = queue.lock().next() else { return Ok(()) };
                 let inside = whole.1.region(&index);
-                work(state, shared, &Task { array: target, origin: &origin, inside })?;
+                work(state, shared, &Task { array: target, origin: start, inside })?;
             }
         }
         loop {
             control.check()?;
             let Some(chunk) = chunks.lock().next() else { return Ok(()) };
-            let (view, origin) = (target.chunk_view(&chunk)?, target.grid().origin(&chunk));
+            let (view, mut origin) = (target.chunk_view(&chunk)?, target.grid().origin(&chunk));
+            origin.iter_mut().zip(start).for_each(|(origin, start)| *origin += start);
             let own = open(&view);
             let (indices, grid) = boxes_of(&view)?;
             for index in indices {
@@ -183,19 +185,19 @@ pub(crate) fn each_box<S: Send, V: Sync>(
 pub(crate) struct Task<'a> {
     /// The target, or the view of one of its chunks.
     pub(crate) array: &'a Array,
-    /// Where that begins in the whole array.
+    /// Where that begins in the source.
     origin: &'a [u64],
     /// The box, relative to that.
     pub(crate) inside: Region,
 }
 
 impl Task<'_> {
-    /// The box in the whole array.
+    /// The box in the source.
     pub(crate) fn region(&self) -> Result<Region> {
         self.shifted(&self.inside)
     }
 
-    /// A part of the box in the whole array.
+    /// A part of the box in the source.
     fn shifted(&self, inside: &Region) -> Result<Region> {
         let start: Vec<u64> = inside.start().iter().zip(self.origin).map(|(start, origin)| start + origin).collect();
         Region::new(start, inside.shape())
@@ -210,9 +212,9 @@ struct Worker {
     scratch: WriteScratch,
 }
 
-/// Fills `target` from `source`; `count` is told what was written.
+/// Fills `target` from what of `source` begins at `start`; `count` is told what was written.
 pub(super) fn run(
-    source: &Array,
+    (source, start): (&Array, &[u64]),
     target: &Array,
     boxes: &Boxes,
     threads: usize,
@@ -220,7 +222,7 @@ pub(super) fn run(
     count: &(dyn Fn(Written) + Sync),
 ) -> Result<()> {
     let workers = std::iter::repeat_with(Worker::default).take(threads);
-    each_box(target, boxes, workers, control, (UnitWriter::new, UnitWriter::finish), |worker, writer, task| {
+    each_box((target, start), boxes, workers, control, (UnitWriter::new, UnitWriter::finish), |worker, writer, task| {
         if !source.data_type().is_variable_length() {
             return worker.fill(source, writer, task, control, count);
         }

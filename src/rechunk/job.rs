@@ -4,25 +4,24 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::array::{Array, check_node_name, unsupported_document};
-use crate::dtype::FillValue;
+use crate::array::{Array, Selection, check_node_name, unsupported_document};
 use crate::error::{Error, Result};
-use crate::grid::{ChunkGrid, Edges};
 use crate::group::Node;
-use crate::metadata::{ArrayMetadata, GroupMetadata, Layout, NodeMetadata};
+use crate::metadata::{ArrayMetadata, GroupMetadata, NodeMetadata};
+use crate::rechunk::becoming::{Becoming, Taken};
 use crate::rechunk::carry::Carried;
 use crate::rechunk::options::{RechunkOptions, Shards};
-use crate::rechunk::plan::{Plan, plan_beside};
+use crate::rechunk::plan::{Plan, Problem, growth, plan_beside};
 use crate::rechunk::report::ArrayReport;
 use crate::rechunk::run::problem;
-use crate::rechunk::spec::Edge;
 use crate::store::{Key, MemoryStore, ReadMode, Reads, Store, open_path};
 
 /// An array to be rechunked: where it is below the root, what it becomes, and how.
 pub(crate) struct Task {
     pub(crate) path: String,
-    pub(crate) source: Array,
+    pub(crate) taken: Taken,
     pub(crate) metadata: ArrayMetadata,
+    pub(crate) problem: Problem,
     pub(crate) plan: Plan,
 }
 
@@ -56,9 +55,8 @@ impl Job {
             Self { source: store.clone(), tasks: Vec::new(), carried: Vec::new(), groups: Vec::new(), document_bytes: store.held_bytes() };
         match Node::open_in(store.clone(), Key::root())? {
             Node::Array(array) => {
-                let metadata = target_metadata(array.metadata(), options).map_err(|error| named(error, &array))?;
-                job.count_document(metadata.text_bytes());
-                job.add(String::new(), array, metadata, options, budget_bytes)?;
+                job.count_document(array.metadata().text_bytes());
+                job.add(String::new(), array, true, options, budget_bytes)?;
             }
             Node::Group(group) => {
                 job.add_group_document(String::new(), group.metadata().clone())?;
@@ -122,15 +120,14 @@ impl Job {
         if !arrays.iter().any(|(path, metadata)| is_meant(path, metadata, options)) {
             return Err(self.no_array(&arrays, options));
         }
+        if let Some(selection) = &options.selection {
+            self.check_selection(selection, &arrays)?;
+        }
         let mut too_small: Option<Error> = None;
         for (path, metadata) in arrays {
             let array = Array::with_metadata(self.source.clone(), Key::new(path.as_str())?, metadata)?;
-            let becomes = if is_meant(&path, array.metadata(), options) {
-                target_metadata(array.metadata(), options).map_err(|error| named(error, &array))?
-            } else {
-                array.metadata().clone().into_v3()?
-            };
-            match self.add(path, array, becomes, options, budget_bytes) {
+            let meant = is_meant(&path, array.metadata(), options);
+            match self.add(path, array, meant, options, budget_bytes) {
                 // All arrays are looked at, so that the budget that is named is enough for each of them.
                 Err(error @ Error::BudgetTooSmall { .. }) => too_small = Some(larger(too_small, error)),
                 added => added?,
@@ -139,13 +136,30 @@ impl Job {
         too_small.map_or(Ok(()), Err)
     }
 
-    fn add(&mut self, path: String, source: Array, metadata: ArrayMetadata, options: &RechunkOptions<'_>, budget_bytes: u64) -> Result<()> {
-        NodeMetadata::Array(Box::new(metadata.clone())).check_size().map_err(|error| named(error, &source))?;
+    /// RCK-19: what is selected of a group is said by dimension names, each of which some array has.
+    fn check_selection(&self, selection: &Selection, arrays: &[(String, ArrayMetadata)]) -> Result<()> {
+        let known = |name: &str| {
+            arrays.iter().any(|(_, array)| array.dimension_names().is_some_and(|names| names.iter().flatten().any(|known| known == name)))
+        };
+        let what = match selection.names() {
+            None => String::from("of a group, give dimension names"),
+            Some(names) => match names.into_iter().find(|name| !known(name)) {
+                Some(name) => format!("no array of this group has a dimension {name:?}"),
+                None => return Ok(()),
+            },
+        };
+        Err(Error::invalid(format!("{}: selection [{selection}]: {what}", self.source.locate(&Key::root()))))
+    }
+
+    /// Adds an array: as the options say where it is meant, and otherwise as it is, but for the part that is taken.
+    fn add(&mut self, path: String, source: Array, meant: bool, options: &RechunkOptions<'_>, budget_bytes: u64) -> Result<()> {
+        let Becoming { taken, target } = Becoming::of(&source, meant, options).map_err(|error| named(error, &source))?;
+        NodeMetadata::Array(Box::new(target.clone())).check_size().map_err(|error| named(error, &source))?;
         // Planning asks the target array for sizes only; nothing is stored here.
-        let target = Array::with_metadata(Arc::new(MemoryStore::new()), Key::root(), metadata.clone())?;
-        let plan = plan_beside(&problem(&source, &target), budget_bytes, self.document_bytes, options.threads)
-            .map_err(|error| named(error, &source))?;
-        self.tasks.push(Task { path, source, metadata, plan });
+        let shown = Array::with_metadata(Arc::new(MemoryStore::new()), Key::root(), target.clone())?;
+        let problem = problem(&taken.source, &shown, &taken.region, &options.costs);
+        let plan = plan_beside(&problem, budget_bytes, self.document_bytes, options.threads).map_err(|error| named(error, &source))?;
+        self.tasks.push(Task { path, taken, metadata: target, problem, plan });
         Ok(())
     }
 
@@ -171,10 +185,24 @@ impl Job {
 
     /// The plans alone: of the arrays, and then of what travels along unread.
     pub(crate) fn reports(&self) -> Vec<ArrayReport> {
-        let report =
-            |path: &String, unsupported, plan: &Plan| ArrayReport { path: path.clone(), unsupported, plan: plan.clone(), measured: None };
+        let report = |path: &String, unsupported, plan: &Plan| ArrayReport {
+            path: path.clone(),
+            unsupported,
+            plan: plan.clone(),
+            growth: Vec::new(),
+            measured: None,
+        };
         let arrays = self.tasks.iter().map(|task| report(&task.path, None, &task.plan));
         arrays.chain(self.carried.iter().map(|node| report(&node.path, Some(node.reason.clone()), &node.plan))).collect()
+    }
+
+    /// The plans alone, and how what they take grows with the arrays.
+    pub(crate) fn grown(&self, options: &RechunkOptions<'_>, budget_bytes: u64) -> Result<Vec<ArrayReport>> {
+        let mut reports = self.reports();
+        for (report, task) in reports.iter_mut().zip(&self.tasks) {
+            report.growth = growth(&task.problem, budget_bytes, self.document_bytes, options.threads)?;
+        }
+        Ok(reports)
     }
 
     /// A sentence for each node that travels along unread, and for each thing that codecs of the targets do otherwise than their names say.
@@ -229,63 +257,4 @@ fn is_meant(path: &str, metadata: &ArrayMetadata, options: &RechunkOptions<'_>) 
 fn is_coordinate(path: &str, metadata: &ArrayMetadata) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
     matches!(metadata.dimension_names(), Some([Some(dimension)]) if dimension == name)
-}
-
-/// What an array becomes: what the options ask for, and what it has where they are silent.
-pub(super) fn target_metadata(source: &ArrayMetadata, options: &RechunkOptions<'_>) -> Result<ArrayMetadata> {
-    let mut layout = source.layout();
-    if let Some(spec) = &options.chunks {
-        layout.chunk_shape = spec.resolve(source, &layout.chunk_shape, None)?;
-    }
-    match &options.shards {
-        Shards::Keep => check_kept_shards(&layout)?,
-        Shards::Remove => layout.shard_shape = None,
-        Shards::Of(spec) => {
-            let kept = layout.shard_shape.clone().unwrap_or_else(|| layout.chunk_shape.clone());
-            layout.shard_shape = Some(spec.resolve(source, &kept, Some(&layout.chunk_shape))?);
-        }
-    }
-    if let Some(codecs) = &options.codecs {
-        layout.codecs = codecs.clone();
-    }
-    let fill = options.fill.as_deref().map(|text| FillValue::parse(source.data_type(), text)).transpose()?;
-    let laid = source.relaid(&layout, fill)?;
-    match rectilinear(source, options, &layout)? {
-        Some(grid) => laid.with_chunk_grid(grid),
-        None => Ok(laid),
-    }
-}
-
-/// The grid of the target's stored chunks (its shards, where it is sharded) where a list of edges is asked for, or kept.
-fn rectilinear(source: &ArrayMetadata, options: &RechunkOptions<'_>, layout: &Layout) -> Result<Option<ChunkGrid>> {
-    let stored = layout.shard_shape.as_ref().unwrap_or(&layout.chunk_shape);
-    let spec = match (&options.shards, &layout.shard_shape, &options.chunks) {
-        (_, Some(_), Some(chunks)) if chunks.has_lists() => {
-            return Err(Error::invalid(format!("chunks {chunks}: inner chunks are all alike; give the list as edges of the shards")));
-        }
-        (Shards::Of(spec), ..) => Some(spec),
-        (_, None, chunks) => chunks.as_ref(),
-        _ => None,
-    };
-    let kept = if source.layout().shard_shape.is_some() == layout.shard_shape.is_some() { source.grid.edges() } else { Vec::new() };
-    let edges = |(axis, &edge): (usize, &u64)| match (spec.and_then(|spec| spec.edge(source, axis)), kept.get(axis)) {
-        (Some(Edge::List(list)), _) => Edges::List(list.clone()),
-        (None, Some(kept @ Edges::List(_))) => kept.clone(),
-        _ => Edges::Repeat(edge),
-    };
-    let grid = ChunkGrid::rectilinear(source.shape(), stored.iter().enumerate().map(edges).collect::<Vec<_>>())?;
-    Ok((!grid.is_regular()).then_some(grid))
-}
-
-/// Shards that stay must hold the new chunks whole.
-fn check_kept_shards(layout: &Layout) -> Result<()> {
-    let Some(shard) = &layout.shard_shape else { return Ok(()) };
-    // Of a rectilinear grid these are the largest shards; all are looked at when the grid is taken over.
-    match (0..shard.len()).find(|&axis| !shard[axis].is_multiple_of(layout.chunk_shape[axis])) {
-        Some(axis) => Err(Error::invalid(format!(
-            "axis {axis}: chunks of {} do not divide the array's shards of {}; give shards, or `none` to store chunks singly",
-            layout.chunk_shape[axis], shard[axis]
-        ))),
-        None => Ok(()),
-    }
 }

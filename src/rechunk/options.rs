@@ -4,9 +4,13 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::AtomicBool;
 
+use crate::array::Selection;
 use crate::codec::Codecs;
+use crate::dtype::DataType;
 use crate::error::{Error, Result};
+use crate::grid::ChunkKeyEncoding;
 use crate::process::memory_limit_bytes;
+use crate::rechunk::plan::Costs;
 use crate::rechunk::report::Progress;
 use crate::rechunk::spec::ChunkSpec;
 use crate::store::ReadMode;
@@ -45,6 +49,9 @@ pub struct RechunkOptions<'a> {
     pub(crate) shards: Shards,
     pub(crate) codecs: Option<Codecs>,
     pub(crate) fill: Option<String>,
+    pub(crate) data_type: Option<DataType>,
+    pub(crate) selection: Option<Selection>,
+    pub(crate) key_encoding: Option<ChunkKeyEncoding>,
     pub(crate) memory_bytes: u64,
     pub(crate) threads: usize,
     pub(crate) spill_dir: Option<PathBuf>,
@@ -52,6 +59,7 @@ pub struct RechunkOptions<'a> {
     pub(crate) keep_backup: bool,
     pub(crate) sync: bool,
     pub(crate) read_mode: ReadMode,
+    pub(crate) costs: Costs,
     pub(crate) progress: Option<&'a mut dyn FnMut(&Progress)>,
     pub(crate) cancel: Option<&'a AtomicBool>,
 }
@@ -63,6 +71,9 @@ impl Default for RechunkOptions<'_> {
             shards: Shards::Keep,
             codecs: None,
             fill: None,
+            data_type: None,
+            selection: None,
+            key_encoding: None,
             memory_bytes: DEFAULT_MEMORY_BYTES,
             threads: default_threads(),
             spill_dir: None,
@@ -70,6 +81,7 @@ impl Default for RechunkOptions<'_> {
             keep_backup: false,
             sync: true,
             read_mode: ReadMode::Mapped,
+            costs: Costs::default(),
             progress: None,
             cancel: None,
         }
@@ -108,6 +120,25 @@ impl<'a> RechunkOptions<'a> {
     /// The fill value, as text for the data type: `nan`, `-1`, `0x7fc00000`. Elements of missing chunks keep the value that they had.
     pub fn fill(mut self, text: impl Into<String>) -> Self {
         self.fill = Some(text.into());
+        self
+    }
+
+    /// The type of the elements: integers of 8 to 64 bits, or floats of 16 to 64. Each value becomes the nearest that the type has; one
+    /// beyond its range, and what is no number where the type has only numbers, ends the rechunk with an error (RCK-19).
+    pub fn data_type(mut self, data_type: DataType) -> Self {
+        self.data_type = Some(data_type);
+        self
+    }
+
+    /// The part that is taken; in a group, of every array that has one of the named dimensions (RCK-19).
+    pub fn select(mut self, selection: Selection) -> Self {
+        self.selection = Some(selection);
+        self
+    }
+
+    /// How chunks are named.
+    pub fn key_encoding(mut self, key_encoding: ChunkKeyEncoding) -> Self {
+        self.key_encoding = Some(key_encoding);
         self
     }
 
@@ -150,6 +181,12 @@ impl<'a> RechunkOptions<'a> {
     /// How source files are read; see [`ReadMode`].
     pub fn read_mode(mut self, mode: ReadMode) -> Self {
         self.read_mode = mode;
+        self
+    }
+
+    /// What work takes on this machine, as [`Costs::measure`] finds it: the planner's estimates and choices follow from it.
+    pub fn costs(mut self, costs: Costs) -> Self {
+        self.costs = costs;
         self
     }
 

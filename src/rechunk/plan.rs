@@ -10,19 +10,25 @@ use crate::error::{Error, Result};
 use crate::rechunk::gather::{Boxes, Gathered};
 
 mod arithmetic;
+mod boxed;
 mod costs;
 mod direct;
 mod gather;
+mod growth;
 mod levels;
 mod moved;
 mod partition;
 mod shuffle;
 mod streams;
 
-use arithmetic::{counts, target_chunks, total};
+use arithmetic::{counts, scaled, target_chunks, total};
+pub(crate) use boxed::STAGE_BYTES;
+use boxed::{partial_reads, re_decode};
 pub use costs::Costs;
 use direct::direct;
 use gather::gather;
+pub(crate) use growth::growth;
+pub use growth::{GrownCost, Growth};
 use moved::{MOVE_WINDOW_BYTES, moved};
 pub(crate) use shuffle::Sort;
 use shuffle::shuffle;
@@ -43,6 +49,10 @@ pub(crate) struct Side {
     pub(crate) chunk: Vec<u64>,
     /// Size of a decoded unit in bytes.
     pub(crate) unit_bytes: u64,
+    /// Axes from the slowest to the fastest in the memory of a decoded unit.
+    pub(crate) order: Vec<usize>,
+    /// Units are stored as they are, where parts of them can be read.
+    pub(crate) plain: bool,
 }
 
 /// Everything that a plan follows from.
@@ -60,19 +70,37 @@ pub(crate) struct Problem {
     pub(crate) held_shard_bytes: u64,
     /// What a shard that is being written holds, in bytes; 0 where the target is not sharded.
     pub(crate) open_shard_bytes: u64,
-    /// Stored chunks are the same on both sides, and can be moved without being decoded.
-    pub(crate) identical: bool,
+    /// What can be moved without being decoded.
+    pub(crate) moves: Moves,
     /// For what only the gather strategy can do.
     pub(crate) gathered: Option<Gathered>,
+    /// The memory limit of the control group, which counts page cache too.
+    pub(crate) memory_limit_bytes: Option<u64>,
     /// What work takes.
     pub(crate) costs: Costs,
     /// Nanoseconds a byte for decoding a source unit, and for encoding a target unit: no more than a copy where nothing is compressed.
     pub(crate) decode_ns: f64,
     pub(crate) encode_ns: f64,
+    /// Stored bytes, and the decoded bytes that they stand for, by what little is known of them.
+    pub(crate) source_ratio: (u64, u64),
+    pub(crate) target_ratio: (u64, u64),
     /// The smallest segments of a shuffle, and slabs of target units, in bytes: a power of two.
     pub(crate) least_segment_bytes: usize,
     /// What it takes to read or write units slab after slab; none where that is not possible.
     pub(crate) streaming: Option<Streaming>,
+}
+
+/// What is stored alike on both sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moves {
+    Nothing,
+    /// Whole stored chunks.
+    Chunks,
+    /// Units: chunks or inner chunks. So many bytes are taken by each thread to move them, and so many by all together.
+    Units {
+        thread_bytes: u64,
+        shared_bytes: u64,
+    },
 }
 
 /// How the data travel.
@@ -80,10 +108,14 @@ pub(crate) struct Problem {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Strategy {
-    /// Stored chunks are the same in both layouts and are moved as they are.
+    /// Stored chunks, or the inner chunks of shards, are the same in both layouts and are moved as they are.
     PassThrough,
     /// Source chunks are decoded once and copied straight into target chunks, of which a frontier is in memory.
     Direct,
+    /// The target is filled box by box; of source chunks that are stored as they are, each box reads the bytes that it holds.
+    PartialReads,
+    /// The target is filled box by box; a source chunk that several boxes meet is decoded for each of them.
+    ReDecode,
     /// Source chunks are decoded once and their pieces sorted by target through the spill file.
     Shuffle,
     /// The target is filled box by box, each read from the source on its own: for rectilinear grids and elements of variable length. Source
@@ -96,6 +128,8 @@ impl fmt::Display for Strategy {
         f.pad(match self {
             Self::PassThrough => "pass-through",
             Self::Direct => "direct",
+            Self::PartialReads => "partial-reads",
+            Self::ReDecode => "re-decode",
             Self::Shuffle => "shuffle",
             Self::Gather => "gather",
         })
@@ -154,27 +188,38 @@ pub struct Plan {
     pub memory_bytes: u64,
     /// Predicted peak resident set size of a process that does nothing else, in bytes: the shares, and what code and stacks take.
     pub peak_rss_bytes: u64,
-    /// Decoded size of all source chunks that will be decoded, each once, in bytes (missing chunks are not decoded). An upper bound where
-    /// the target is gathered, and an estimate for elements of variable length.
+    /// Decoded size of all source chunks that will be decoded, each as often as that will be (missing chunks are not decoded); of chunks that
+    /// are read in parts, all parts that are wanted. In bytes. An upper bound where the target is gathered, and an estimate for elements of
+    /// variable length.
     pub decoded_bytes: u64,
+    /// How often a source chunk (inner chunk of a shard) will be read, wholly or in part, added up over all of them.
+    pub visits: u64,
+    /// The same for one of them, on average.
+    pub visits_each: f64,
+    /// The ranges of bytes that are read of source chunks or written of target chunks, where these are not taken whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ranges: Option<Ranges>,
     /// Size before encoding of all target chunks, in bytes (chunks that are all fill are not encoded).
     pub encoded_bytes: u64,
     /// Bytes of data that pass through the spill file.
     pub spilled_bytes: u64,
+    /// Estimated stored size of what will be read, in bytes, by the sizes of a few source chunks.
+    pub read_bytes_estimate: u64,
+    /// Estimated stored size of what will be written, in bytes, as if the target compressed as the source does.
+    pub written_bytes_estimate: u64,
     /// Files that will be made at most.
     pub files: u64,
     /// Shape of the blocks at whose faces chunk boundaries of both layouts meet, in elements.
     pub block: Vec<u64>,
-    /// Shape of the partitions of the shuffle, in elements; empty for other strategies.
+    /// Shape of the partitions of the shuffle, or of the boxes that are filled one by one, in elements; empty for other strategies.
     pub partition: Vec<u64>,
-    /// Partitions a block.
+    /// Partitions a block, or boxes.
     pub partition_count: u64,
     /// How many times the shuffle sorts the data, through a spill file each time; 0 for other strategies.
     pub levels: u64,
     /// Estimated time in seconds, by a rough cost model.
     pub estimated_seconds: f64,
     /// The cheapest plan of another strategy that fits the budget too.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub second: Option<Alternative>,
     /// Bytes of work as progress counts them: decoded sizes of all chunks of both sides.
     #[serde(skip)]
@@ -183,10 +228,20 @@ pub struct Plan {
     pub(crate) steps: Steps,
 }
 
+/// Ranges of bytes that are read or written one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Ranges {
+    /// About how many there are.
+    pub count: u64,
+    /// Their mean length in bytes, unwanted bytes between wanted ones included.
+    pub mean_bytes: u64,
+}
+
 /// What the executor needs beside the public figures.
 #[derive(Clone, Debug)]
 pub(crate) enum Steps {
-    Move,
+    Move(Moves),
     Direct {
         walk: Walk,
         /// Target units in memory at most.
@@ -194,6 +249,33 @@ pub(crate) enum Steps {
     },
     Shuffle(Sort),
     Gather(Boxes),
+    Fill(Filling),
+}
+
+/// The boxes that a target is filled by.
+#[derive(Clone, Debug)]
+pub(crate) struct Filling {
+    /// Shape of each, in elements: whole target units.
+    pub(crate) shape: Vec<u64>,
+    /// Size of one.
+    pub(crate) slot_bytes: u64,
+    pub(crate) reads: Reads,
+}
+
+/// What is read of a source unit that a box meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// The bytes that the box holds, of one unit or of several neighbours at a time.
+    Windows(Option<Staging>),
+    /// All of it.
+    Whole,
+}
+
+/// Source units that are neighbours along an axis, where their edge is 1, and are read together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Staging {
+    pub(crate) axis: usize,
+    pub(crate) units: u64,
 }
 
 /// What documents may take without being counted: it is within the constant of the process.
@@ -237,8 +319,13 @@ impl Plan {
             memory_bytes: MOVE_WINDOW_BYTES,
             peak_rss_bytes: MOVE_WINDOW_BYTES + PROCESS_BYTES,
             decoded_bytes: 0,
+            visits: 0,
+            visits_each: 0.0,
+            ranges: None,
             encoded_bytes: 0,
             spilled_bytes: 0,
+            read_bytes_estimate: 0,
+            written_bytes_estimate: 0,
             files,
             block: Vec::new(),
             partition: Vec::new(),
@@ -247,7 +334,7 @@ impl Plan {
             estimated_seconds: 0.0,
             second: None,
             work_bytes: 0,
-            steps: Steps::Move,
+            steps: Steps::Move(Moves::Chunks),
         })
     }
 }
@@ -292,7 +379,7 @@ fn cheapest(problem: &Problem, budget: u64, threads: usize) -> Option<Plan> {
     Some(best)
 }
 
-/// The cheapest plan of each strategy that fits the budget, in the order of their estimated times.
+/// The cheapest plan of each strategy that fits the budget, best first.
 fn candidates(problem: &Problem, budget: u64, threads: usize) -> Vec<Plan> {
     let mut found: Vec<Plan> = Vec::new();
     let mut add = |candidate: Option<Plan>| {
@@ -303,23 +390,33 @@ fn candidates(problem: &Problem, budget: u64, threads: usize) -> Vec<Plan> {
             None => found.push(candidate),
         }
     };
-    add(moved(problem, budget, threads));
+    add(halves(threads).find_map(|n| moved(problem, budget, n)));
     if let Some(gathered) = &problem.gathered {
         add(halves(threads).find_map(|n| gather(problem, gathered, budget, n)));
     } else {
         for n in halves(threads) {
             add(direct(problem, budget, n));
+            add(partial_reads(problem, budget, n));
+            add(re_decode(problem, budget, n));
             halves(n).for_each(|m| add(shuffle(problem, budget, n, m)));
         }
     }
-    found.sort_by(|a, b| a.estimated_seconds.total_cmp(&b.estimated_seconds));
+    // What moves as it is does no work that another plan would not do as well.
+    let rank = |plan: &Plan| plan.strategy != Strategy::PassThrough;
+    found.sort_by(|a, b| rank(a).cmp(&rank(b)).then(a.estimated_seconds.total_cmp(&b.estimated_seconds)));
     found
 }
 
 /// The plan of a shuffle, where one is possible, though another strategy may be cheaper.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn by_shuffle(problem: &Problem, budget_bytes: u64, threads: usize) -> Option<Plan> {
-    if problem.identical || problem.gathered.is_some() { None } else { shuffle(problem, budget_bytes, threads, threads) }
+    if problem.moves != Moves::Nothing || problem.gathered.is_some() { None } else { shuffle(problem, budget_bytes, threads, threads) }
+}
+
+/// The cheapest plan of one strategy, where one is possible, though another may be cheaper.
+#[cfg(test)]
+pub(crate) fn by_strategy(problem: &Problem, budget_bytes: u64, threads: usize, strategy: Strategy) -> Option<Plan> {
+    candidates(problem, budget_bytes, threads).into_iter().find(|plan| plan.strategy == strategy)
 }
 
 /// Numbers of threads that are tried: all, half of them, and so on to one.
@@ -357,8 +454,13 @@ fn assemble(problem: &Problem, strategy: Strategy, budget: u64, threads: (usize,
         memory_bytes,
         peak_rss_bytes: memory_bytes.saturating_add(PROCESS_BYTES),
         decoded_bytes: units(&problem.source),
+        visits: counts(&problem.shape, &problem.source.unit),
+        visits_each: 1.0,
+        ranges: None,
         encoded_bytes: units(&problem.target),
         spilled_bytes: 0,
+        read_bytes_estimate: scaled(units(&problem.source), problem.source_ratio),
+        written_bytes_estimate: scaled(units(&problem.target), problem.target_ratio),
         files: target_chunks(problem).saturating_add(1),
         block: problem.shape.clone(),
         partition: Vec::new(),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::rechunk::plan::Plan;
+use crate::rechunk::plan::{Growth, Plan, Strategy};
 
 /// What a rechunk of one array did.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -41,6 +41,9 @@ pub struct ArrayReport {
     pub unsupported: Option<String>,
     /// What was planned.
     pub plan: Plan,
+    /// What it would take if the array were 1, 10, 100 and 1000 times as long along its longest axis; only of a plan that is not run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub growth: Vec<Growth>,
     /// What was measured; none for a plan that was not run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub measured: Option<Measured>,
@@ -92,9 +95,16 @@ impl fmt::Display for HumanBytes {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "strategy   {} with {} threads", self.strategy, self.threads.max(self.encode_threads))?;
-        if !self.partition.is_empty() {
+        if let Strategy::PartialReads | Strategy::ReDecode = self.strategy {
+            writeln!(f, "boxes      {} of {:?} elements", self.partition_count, self.partition)?;
+            writeln!(f, "visits     {} of source chunks, each {:.1} times on average", self.visits, self.visits_each)?;
+        } else if !self.partition.is_empty() {
             writeln!(f, "partitions {} of {:?} elements in each block of {:?}", self.partition_count, self.partition, self.block)?;
             writeln!(f, "levels     {}", self.levels)?;
+        }
+        if let Some(ranges) = self.ranges {
+            let done = if self.strategy == Strategy::PartialReads { "read" } else { "written" };
+            writeln!(f, "ranges     about {} are {done}, of {} on average", ranges.count, HumanBytes(ranges.mean_bytes))?;
         }
         writeln!(f, "memory     {} of {}", HumanBytes(self.memory_bytes), HumanBytes(self.budget_bytes))?;
         for share in &self.memory {
@@ -110,6 +120,8 @@ impl fmt::Display for Plan {
         writeln!(f, "decoded    {}", HumanBytes(self.decoded_bytes))?;
         writeln!(f, "encoded    {}", HumanBytes(self.encoded_bytes))?;
         writeln!(f, "spilled    {}", HumanBytes(self.spilled_bytes))?;
+        let (read, written) = (HumanBytes(self.read_bytes_estimate), HumanBytes(self.written_bytes_estimate));
+        writeln!(f, "stored     {read} read, {written} written, estimated")?;
         writeln!(f, "files      {}", self.files)?;
         writeln!(f, "peak       {} predicted resident", HumanBytes(self.peak_rss_bytes))?;
         write!(f, "time       {:.1} s estimated", self.estimated_seconds)?;

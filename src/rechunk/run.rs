@@ -1,52 +1,76 @@
 //! One array from one layout to another: the problem that the planner sees, and the sinks that write or move what the plan delivers.
 
+use std::cmp::Reverse;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
-
-use parking_lot::Mutex;
 
 use crate::array::{Array, StreamedUnit, UnitReader, UnitWriter, WriteScratch, Written};
 use crate::dtype::FillValue;
 use crate::error::Result;
 use crate::metadata::{DOCUMENT, NodeMetadata};
+use crate::process::memory_limit_bytes;
+use crate::rechunk::becoming::Taken;
 use crate::rechunk::execute::{Control, Missing, TileSink, TileStream, Transfer, add};
 use crate::rechunk::gather::{self, Gathered};
-use crate::rechunk::plan::{Costs, LEAST_SEGMENT_BYTES, Plan, Problem, Side, Steps, StreamedSide, Streaming};
+use crate::rechunk::moved;
+use crate::rechunk::plan::{Costs, LEAST_SEGMENT_BYTES, Moves, Plan, Problem, Side, Steps, StreamedSide, Streaming};
 use crate::rechunk::report::Measured;
 use crate::rechunk::source::Source;
-use crate::region::Region;
+use crate::rechunk::speeds::{codec_ns, compresses, ratio};
+use crate::region::{Region, element_count, unravel};
 
 /// From what size on the first unit is looked at for what its stream takes, in bytes.
 const STREAMED_BYTES: usize = 1 << 20;
 
-/// What planning needs to know to bring `source` into the layout of `target`.
-pub(crate) fn problem(source: &Array, target: &Array) -> Problem {
-    let costs = Costs::default();
+/// What planning needs to know to bring a region of `source` into the layout of `target`.
+pub(crate) fn problem(source: &Array, target: &Array, region: &Region, costs: &Costs) -> Problem {
+    let (from, to) = (source.unit_pipeline(), target.unit_pipeline());
+    let known = stored_ratio(source);
+    let gathered = Gathered::of(source, target, region);
     Problem {
         reader_bytes: UnitReader::memory_bytes(source),
         writer_bytes: UnitWriter::memory_bytes_per_thread(target),
         held_shard_bytes: UnitReader::held_bytes(source),
         open_shard_bytes: UnitWriter::memory_bytes_per_open_shard(target),
-        identical: can_move(source, target),
-        gathered: Gathered::of(source, target),
-        shape: source.shape().to_vec(),
+        moves: Moves::of(source, target, region),
+        memory_limit_bytes: memory_limit_bytes(),
+        shape: region.shape().to_vec(),
         item_size: source.metadata().data_type().item_size(),
         source: side(source),
         target: side(target),
-        decode_ns: if source.unit_pipeline().decodes_in_place() { costs.read_ns } else { costs.decode_ns },
-        encode_ns: if target.unit_pipeline().decodes_in_place() { costs.copy_ns } else { costs.encode_ns },
-        costs,
+        decode_ns: codec_ns(from, costs).0,
+        encode_ns: codec_ns(to, costs).1,
+        source_ratio: known.unwrap_or_else(|| ratio(from, None)),
+        target_ratio: ratio(to, known.filter(|_| compresses(from))),
+        costs: *costs,
         least_segment_bytes: LEAST_SEGMENT_BYTES,
-        streaming: streaming(source, target, UnitWriter::stream_memory(target), target.unit_pipeline().encode_obstacle()),
+        streaming: if gathered.is_some() {
+            None
+        } else {
+            Some(streaming(source, target, UnitWriter::stream_memory(target), target.unit_pipeline().encode_obstacle()))
+        },
+        gathered,
+    }
+}
+
+impl Moves {
+    fn of(source: &Array, target: &Array, region: &Region) -> Self {
+        if !Source::is_part(source, region) {
+            Self::Nothing
+        } else if moved::chunks_are_alike(source, target) {
+            Self::Chunks
+        } else if moved::units_are_alike(source, target) {
+            let (thread_bytes, shared_bytes) = moved::units_memory(source, target);
+            Self::Units { thread_bytes, shared_bytes }
+        } else {
+            Self::Nothing
+        }
     }
 }
 
 /// What streams of units take, where those of the target take `target_bytes`, unless there is an `obstacle` to them.
-pub(crate) fn streaming(source: &Array, target: &Array, target_bytes: u64, obstacle: Option<String>) -> Option<Streaming> {
-    if Gathered::of(source, target).is_some() {
-        return None;
-    }
+pub(crate) fn streaming(source: &Array, target: &Array, target_bytes: u64, obstacle: Option<String>) -> Streaming {
     let side = |array: &Array, bytes: u64, obstacle: Option<String>| {
         let strides = array.unit_pipeline().strides();
         let mut order: Vec<usize> = (0..strides.len()).collect();
@@ -59,46 +83,62 @@ pub(crate) fn streaming(source: &Array, target: &Array, target_bytes: u64, obsta
     let looked_at = source.unit_pipeline().chunk_bytes() >= STREAMED_BYTES && source.unit_grid().chunk_count() > 0;
     let source_bytes = UnitReader::stream_memory(source).max(if looked_at { first() } else { 0 });
     let source = side(source, source_bytes, source.unit_pipeline().decode_obstacle());
-    Some(Streaming { source, target: side(target, target_bytes, obstacle) })
+    Streaming { source, target: side(target, target_bytes, obstacle) }
+}
+
+/// Stored bytes of a few chunks here and there, and their decoded bytes; none where none of these is stored.
+fn stored_ratio(array: &Array) -> Option<(u64, u64)> {
+    const SAMPLES: u64 = 8;
+    let counts = array.grid().counts();
+    let all = element_count(&counts)?;
+    let (mut stored, mut decoded) = (0_u64, 0_u64);
+    for sample in 0..SAMPLES.min(all) {
+        let chunk = unravel(all / SAMPLES.min(all) * sample, &counts);
+        // What cannot be read will say so when it is.
+        let Ok(Some(bytes)) = array.stored_chunk_bytes(&chunk) else { continue };
+        let elements = element_count(&array.grid().stored_shape(&chunk))?;
+        stored = stored.saturating_add(bytes);
+        decoded = decoded.saturating_add(elements.saturating_mul(array.data_type().item_size() as u64));
+    }
+    (decoded > 0).then_some((stored, decoded))
 }
 
 pub(crate) fn side(array: &Array) -> Side {
+    let (pipeline, strides) = (array.unit_pipeline(), array.unit_pipeline().strides());
+    let mut order: Vec<usize> = (0..strides.len()).collect();
+    order.sort_by_key(|&axis| Reverse(strides[axis]));
     Side {
+        order,
+        // Parts of what a zip file has deflated cost as much as the whole.
+        plain: pipeline.is_identity() && array.store().held_bytes() == 0,
         unit: array.unit_grid().chunk_shape().to_vec(),
         chunk: array.grid().chunk_shape().to_vec(),
-        unit_bytes: array.unit_pipeline().chunk_bytes() as u64,
+        unit_bytes: pipeline.chunk_bytes() as u64,
     }
 }
 
-/// Whether a stored chunk of one array is, as it stands, a stored chunk of the other.
-fn can_move(source: &Array, target: &Array) -> bool {
-    let (a, b) = (source.metadata(), target.metadata());
-    a.grid == b.grid
-        && a.data_type() == b.data_type()
-        && a.fill_value() == b.fill_value()
-        && a.codecs.to_metadata() == b.codecs.to_metadata()
-        && a.codecs.is_in_metadata() == b.codecs.is_in_metadata()
-}
-
 /// Runs a plan: every chunk of `target` is written below its prefix, then its document. Nobody may read there yet.
-pub(crate) fn run(source: &Array, target: &Array, plan: &Plan, spill_dir: &Path, control: &Control<'_>) -> Result<Measured> {
+pub(crate) fn run(taken: &Taken, target: &Array, plan: &Plan, spill_dir: &Path, control: &Control<'_>) -> Result<Measured> {
+    let Taken { source, opened, region } = taken;
     let begun = Instant::now();
     let sink = EncodeSink {
         // Stored chunks that are moved may be shards within shards, which are not written unit by unit; boxes have writers of their own.
-        writer: if let Steps::Move | Steps::Gather(_) = plan.steps { None } else { Some(UnitWriter::new(target)) },
+        writer: if let Steps::Move(_) | Steps::Gather(_) = plan.steps { None } else { Some(UnitWriter::new(target)) },
         target,
         same_fill: source.metadata().fill_value() == target.metadata().fill_value(),
         written_bytes: AtomicU64::new(0),
         files: AtomicU64::new(0),
     };
-    if let Steps::Move = plan.steps {
-        move_chunks(source, target, plan, &sink, control)?;
+    let count = |written: Written| sink.count(written.stored_bytes, written.files);
+    if let Steps::Move(Moves::Units { .. }) = plan.steps {
+        moved::units(&Source::part(source, region)?, target, plan.threads, control, &count)?;
+    } else if let Steps::Move(_) = plan.steps {
+        moved::chunks(source, target, plan.threads, control, &count)?;
     } else if let Steps::Gather(boxes) = &plan.steps {
-        let count = |written: Written| sink.count(written.stored_bytes, written.files);
-        gather::run(source, target, boxes, plan.threads, control, &count)?;
+        gather::run((source, region.start()), target, boxes, plan.threads, control, &count)?;
     } else {
         let transfer = Transfer {
-            source: &Source::whole(source),
+            source: &Source::part(source, region)?,
             grid: target.unit_grid(),
             chunks: target.grid(),
             strides: target.unit_pipeline().strides(),
@@ -110,7 +150,7 @@ pub(crate) fn run(source: &Array, target: &Array, plan: &Plan, spill_dir: &Path,
         transfer.run(plan)?;
     }
     // What was missing is fill only if the source is still the array that was opened.
-    source.check_current()?;
+    opened.check_current()?;
     sink.writer.map_or(Ok(()), UnitWriter::finish)?;
     let document = NodeMetadata::Array(Box::new(target.metadata().clone()));
     let document_bytes = document.stage(&**target.store(), &target.prefix().join(DOCUMENT)?)?;
@@ -206,28 +246,4 @@ impl TileSink for EncodeSink<'_> {
         self.count(written.stored_bytes, written.files);
         Ok(Missing::Done)
     }
-}
-
-/// The pass-through strategy: stored chunks are copied by the store, and nothing is decoded.
-fn move_chunks(source: &Array, target: &Array, plan: &Plan, sink: &EncodeSink<'_>, control: &Control<'_>) -> Result<()> {
-    let chunks = Mutex::new(Region::whole(&source.grid().counts()).indices());
-    let chunk_bytes = target.metadata().codecs.chunk_bytes() as u64;
-    let work = || -> Result<()> {
-        loop {
-            control.check()?;
-            let Some(chunk) = chunks.lock().next() else { return Ok(()) };
-            let (from, to) = (source.chunk_key(&chunk)?, target.chunk_key(&chunk)?);
-            if let Some(bytes) = target.store().copy_from(&**source.store(), &from, &to)? {
-                add(&control.read_bytes, bytes);
-                sink.count(bytes, 1);
-            }
-            add(&control.done_bytes, 2 * chunk_bytes);
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..plan.threads {
-            scope.spawn(|| control.guarded(work));
-        }
-    });
-    control.outcome()
 }

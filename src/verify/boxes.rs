@@ -26,7 +26,8 @@ pub(super) fn compare(a: &Array, b: &Array, boxes: &Boxes, threads: usize, contr
         }
     };
     let pairs = std::iter::repeat_with(Pair::default).take(threads);
-    each_box(b, boxes, pairs, control, (|_| (), Ok), |pair, (), task| {
+    let start = vec![0; b.shape().len()];
+    each_box((b, &start), boxes, pairs, control, (|_| (), Ok), |pair, (), task| {
         let region = task.region()?;
         if a.data_type().is_variable_length() {
             return each_table(a, task, boxes.share_bytes, control, &mut |inside, elements| {

@@ -26,6 +26,8 @@ impl From<Output> for Outcome {
 pub(crate) fn command(at: &Path, arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rezarr"));
     command.args(arguments.split_whitespace()).current_dir(at).stdin(Stdio::null());
+    // What was measured on this machine changes plans; relative paths are passed over.
+    command.env("XDG_CACHE_HOME", "none").env("HOME", "none");
     command
 }
 

@@ -79,7 +79,7 @@ fn around(array: &Array) -> u64 {
 /// Opens the chunk of a unit anew, and finds the unit in it.
 fn find(array: &Array, unit: &[u64]) -> Result<Option<Found>> {
     let mut held = Vec::new();
-    let Some(place) = place(array, &mut held, 1, unit)? else { return Ok(None) };
+    let Some(place) = place(array, &mut held, (1, false), unit)? else { return Ok(None) };
     let (name, (offset, len)) = (place.describe(unit), place.extent());
     let value = held.pop().and_then(|held| held.value);
     Ok(value.map(|value| Found { source: UnitSource { value, offset, len }, name }))

@@ -11,9 +11,11 @@ use std::ops::Range;
 use crate::array::Array;
 use crate::array::units::index::{IndexBytes, open_index};
 use crate::array::units::{boxes_around, levels, stored_limit};
+use crate::array::window::part_ranges;
 use crate::codec::{CodecPipeline, IndexReader, Scratch, ShardIndex, Sharding};
 use crate::error::{Error, Result};
 use crate::ragged::{ENTRY_BYTES, Ragged};
+use crate::region::Region;
 use crate::store::{ByteRange, Key, Value};
 
 /// Reads units one after another; one reader per thread. Keeps the shards that it read last open, with their indexes.
@@ -24,6 +26,8 @@ pub(crate) struct UnitReader {
     /// The one used last comes last.
     held: Vec<Held>,
     most_held: usize,
+    /// Whether chunks are kept as shards are.
+    keep_chunks: bool,
 }
 
 /// A chunk as it was when the reader came to it.
@@ -37,7 +41,7 @@ pub(super) struct Held {
 }
 
 /// Where the encoded bytes of a unit are, in a value that is open.
-pub(in crate::array) struct Place<'r> {
+pub(crate) struct Place<'r> {
     array: &'r Array,
     key: &'r Key,
     value: &'r dyn Value,
@@ -52,7 +56,19 @@ impl UnitReader {
 
     /// A reader that keeps up to `most_held` shards, for walks that come back to them.
     pub(crate) fn holding(array: &Array, most_held: usize) -> Self {
-        Self { array: array.clone(), scratch: Scratch::default(), decoded: Vec::new(), held: Vec::new(), most_held: most_held.max(1) }
+        Self {
+            array: array.clone(),
+            scratch: Scratch::default(),
+            decoded: Vec::new(),
+            held: Vec::new(),
+            most_held: most_held.max(1),
+            keep_chunks: false,
+        }
+    }
+
+    /// A reader that keeps up to `most_held` chunks open, sharded or not, for parts of them to be read in turn.
+    pub(crate) fn alternating(array: &Array, most_held: usize) -> Self {
+        Self { keep_chunks: true, ..Self::holding(array, most_held) }
     }
 
     pub(super) fn array(&self) -> &Array {
@@ -74,6 +90,16 @@ impl UnitReader {
         self.read_parts(unit, None, visit)
     }
 
+    /// As [`UnitReader::read`], but of the bytes that `visit` is shown, only those of the elements in `within`, a box of the unit, need be right.
+    pub(crate) fn read_box(&mut self, unit: &[u64], within: &Region, visit: &mut dyn FnMut(Option<&[u8]>) -> Result<()>) -> Result<u64> {
+        let pipeline = self.array.unit_pipeline();
+        if !pipeline.decodes_parts() || within.shape() == pipeline.chunk_shape() {
+            return self.read(unit, visit);
+        }
+        let parts = part_ranges(within, &pipeline.strides(), self.array.data_type().item_size())?;
+        self.read_parts(unit, Some(&parts), visit)
+    }
+
     /// As [`UnitReader::read`], but of the bytes that `visit` is shown, only those in `parts` need be right, if any are given: for pipelines that
     /// [`CodecPipeline::decodes_parts`].
     pub(in crate::array) fn read_parts(
@@ -82,8 +108,8 @@ impl UnitReader {
         parts: Option<&[Range<usize>]>,
         visit: &mut dyn FnMut(Option<&[u8]>) -> Result<()>,
     ) -> Result<u64> {
-        let Self { array, scratch, decoded, held, most_held } = self;
-        let Some(place) = place(array, held, *most_held, unit)? else {
+        let Self { array, scratch, decoded, held, most_held, keep_chunks } = self;
+        let Some(place) = place(array, held, (*most_held, *keep_chunks), unit)? else {
             visit(None)?;
             return Ok(0);
         };
@@ -104,8 +130,8 @@ impl UnitReader {
 
     /// The elements of variable length of a unit, none if it is missing, and the stored bytes read.
     pub(crate) fn read_ragged(&mut self, unit: &[u64]) -> Result<(Option<Ragged>, u64)> {
-        let Self { array, scratch, held, most_held, .. } = self;
-        let Some(place) = place(array, held, *most_held, unit)? else { return Ok((None, 0)) };
+        let Self { array, scratch, held, most_held, keep_chunks, .. } = self;
+        let Some(place) = place(array, held, (*most_held, *keep_chunks), unit)? else { return Ok((None, 0)) };
         let mut elements = None;
         place.value.read(place.range(0, place.len), &mut |encoded| {
             elements = array.unit_pipeline().decode_ragged(encoded, scratch).map_err(|error| error.at(&place.describe(unit)))?;
@@ -115,8 +141,8 @@ impl UnitReader {
     }
 
     /// Where a unit is stored; none if it is missing. A unit of more bytes than its codecs can make is refused.
-    pub(in crate::array) fn place(&mut self, unit: &[u64]) -> Result<Option<Place<'_>>> {
-        place(&self.array, &mut self.held, self.most_held, unit)
+    pub(crate) fn place(&mut self, unit: &[u64]) -> Result<Option<Place<'_>>> {
+        place(&self.array, &mut self.held, (self.most_held, self.keep_chunks), unit)
     }
 
     /// Upper bound in bytes of what one reader of this array holds at any time (an estimate where elements are of variable length): the mapped encoded unit, the decoded unit unless it is a part
@@ -137,7 +163,12 @@ impl UnitReader {
 }
 
 /// Where a unit is stored, found through its chunk among those in `held`, which takes the place of the one used longest ago if it is not there.
-pub(super) fn place<'r>(array: &'r Array, held: &'r mut Vec<Held>, most_held: usize, unit: &[u64]) -> Result<Option<Place<'r>>> {
+pub(super) fn place<'r>(
+    array: &'r Array,
+    held: &'r mut Vec<Held>,
+    (most_held, keep_chunks): (usize, bool),
+    unit: &[u64],
+) -> Result<Option<Place<'r>>> {
     let boxes = boxes_around(array, unit);
     let Some(chunk) = boxes.first() else { return Ok(None) };
     let found = match held.iter().position(|held| held.chunk == *chunk) {
@@ -149,7 +180,7 @@ pub(super) fn place<'r>(array: &'r Array, held: &'r mut Vec<Held>, most_held: us
         None => None,
     };
     // A chunk without index gains nothing from an older handle; that a shard is missing is worth knowing.
-    let found = match found.filter(|_| levels(array).next().is_some()) {
+    let found = match found.filter(|_| keep_chunks || levels(array).next().is_some()) {
         Some(found) => found,
         None => Held::open(array, chunk)?,
     };
@@ -185,9 +216,24 @@ impl Held {
 }
 
 impl Place<'_> {
+    /// Number of its stored bytes.
+    pub(in crate::array) fn len(&self) -> u64 {
+        self.len
+    }
+
     /// Shows `visit` `len` bytes from `offset` of a unit that is stored as it is.
     pub(in crate::array) fn read_part(&self, offset: usize, len: usize, visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
         self.value.read(self.range(offset as u64, len as u64), visit)
+    }
+
+    /// Fills `out` with the bytes from `offset` of a unit that is stored as it is.
+    pub(crate) fn read_into(&self, offset: usize, out: &mut [u8]) -> Result<()> {
+        self.value.read_into(self.offset.saturating_add(offset as u64), out)
+    }
+
+    /// Says that `len` bytes from `offset` of the stored unit will be read soon.
+    pub(crate) fn expect(&self, offset: usize, len: usize) {
+        self.value.expect(self.offset.saturating_add(offset as u64), len as u64);
     }
 
     fn range(&self, offset: u64, len: u64) -> ByteRange {

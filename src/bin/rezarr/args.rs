@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use rezarr::{ChunkSpec, Codecs, DataType, ReadMode, Shards};
+use rezarr::{ChunkKeyEncoding, ChunkSpec, Codecs, DataType, ReadMode, Selection, Shards};
 
 /// Chunked arrays in Zarr v3, and rechunking within a memory budget.
 #[derive(Debug, Parser)]
@@ -96,6 +96,17 @@ pub(crate) enum ProgressMode {
     None,
 }
 
+/// How chunks are named, with the separator where it is not the usual one.
+fn key_encoding(text: &str) -> Result<ChunkKeyEncoding, String> {
+    match text {
+        "default" | "default/" => Ok(ChunkKeyEncoding::Default { separator: '/' }),
+        "default." => Ok(ChunkKeyEncoding::Default { separator: '.' }),
+        "v2" | "v2." => Ok(ChunkKeyEncoding::V2 { separator: '.' }),
+        "v2/" => Ok(ChunkKeyEncoding::V2 { separator: '/' }),
+        _ => Err(String::from("accepted are default, default., v2 and v2/")),
+    }
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct RechunkArgs {
     /// Array or group to be rechunked
@@ -114,6 +125,15 @@ pub(crate) struct RechunkArgs {
     /// Fill value, for example nan, -1, 0x7fc00000
     #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
     pub(crate) fill: Option<String>,
+    /// Type of the elements, for example float32 or int16; a value beyond its range is an error
+    #[arg(long, value_name = "TYPE", value_parser = DataType::parse)]
+    pub(crate) dtype: Option<DataType>,
+    /// Part that is taken, by dimension name (time=0:100,lat=-90:) or by position (0:10,:,5)
+    #[arg(long, value_name = "SELECTION", allow_hyphen_values = true)]
+    pub(crate) select: Option<Selection>,
+    /// Names of chunks: default (c/0/0), default. (c.0.0), v2 (0.0), or v2/ (0/0)
+    #[arg(long, value_name = "KEYS", value_parser = key_encoding)]
+    pub(crate) keys: Option<ChunkKeyEncoding>,
     #[command(flatten)]
     pub(crate) resources: Resources,
     /// Replace an existing array or group at the target, in one step and once the new one is complete
@@ -128,6 +148,9 @@ pub(crate) struct RechunkArgs {
     /// Plan only
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// First measure what work takes on this machine (two seconds), and keep it for the estimates of later runs
+    #[arg(long)]
+    pub(crate) calibrate: bool,
     #[command(flatten)]
     pub(crate) talk: Talk,
 }

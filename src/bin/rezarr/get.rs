@@ -6,19 +6,20 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-use rezarr::{Array, DataType, Error, Region};
+use rezarr::{Array, DataType, Error, Region, Selection};
 use tempfile::NamedTempFile;
 
 use crate::Answer;
 use crate::args::GetArgs;
-use crate::selection::{resolve, split};
+use crate::selection::split;
 use crate::stop;
 
 /// Reads the box in slabs of whole trailing axes that fit the budget, and writes them one after another.
 pub(crate) fn run(args: &GetArgs) -> Answer {
     let (path, selection) = split(&args.path);
     let array = Array::open(path)?;
-    let region = resolve(selection.unwrap_or(""), array.shape()).map_err(|error| match error {
+    let selected = selection.unwrap_or("").parse::<Selection>().and_then(|selection| selection.resolve(array.metadata()));
+    let region = selected.map_err(|error| match error {
         Error::InvalidArgument { what } => Error::InvalidArgument { what: format!("{path}: {what}") },
         error => error,
     })?;

@@ -2,6 +2,7 @@
 
 mod args;
 mod check;
+mod costs;
 mod create;
 mod demo;
 mod get;

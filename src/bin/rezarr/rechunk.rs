@@ -2,10 +2,11 @@
 
 use std::sync::atomic::AtomicBool;
 
-use rezarr::{ArrayReport, Error, Progress, RechunkOptions, Report};
+use rezarr::{ArrayReport, Error, Growth, Progress, RechunkOptions, Report};
 
 use crate::Answer;
 use crate::args::RechunkArgs;
+use crate::costs;
 use crate::output::{complain, human, json, line};
 use crate::progress::Reporter;
 use crate::stop;
@@ -17,7 +18,8 @@ fn options<'a>(args: &RechunkArgs) -> RechunkOptions<'a> {
         .read_mode(args.resources.reads.into())
         .overwrite(args.overwrite)
         .keep_backup(args.keep_backup)
-        .sync(!args.no_sync);
+        .sync(!args.no_sync)
+        .costs(costs::known());
     if let Some(chunks) = &args.chunks {
         options = options.chunks(chunks.clone());
     }
@@ -30,6 +32,15 @@ fn options<'a>(args: &RechunkArgs) -> RechunkOptions<'a> {
     if let Some(fill) = &args.fill {
         options = options.fill(fill.clone());
     }
+    if let Some(data_type) = &args.dtype {
+        options = options.data_type(data_type.clone());
+    }
+    if let Some(selection) = &args.select {
+        options = options.select(selection.clone());
+    }
+    if let Some(keys) = args.keys {
+        options = options.key_encoding(keys);
+    }
     if let Some(threads) = args.resources.threads {
         options = options.threads(threads.into());
     }
@@ -40,10 +51,28 @@ fn options<'a>(args: &RechunkArgs) -> RechunkOptions<'a> {
 }
 
 fn check(args: &RechunkArgs) -> Result<(), Error> {
-    if args.chunks.is_none() && args.shards.is_none() && args.codec.is_none() && args.fill.is_none() {
+    let layout = args.chunks.is_some() || args.shards.is_some() || args.codec.is_some() || args.keys.is_some();
+    if !(layout || args.fill.is_some() || args.dtype.is_some() || args.select.is_some()) {
         return Err(Error::InvalidArgument {
-            what: format!("{}: nothing to change; give at least one of --chunks, --shards, --codec, --fill", args.source.display()),
+            what: format!(
+                "{}: nothing to change; give at least one of --chunks, --shards, --codec, --fill, --dtype, --select, --keys",
+                args.source.display()
+            ),
         });
+    }
+    Ok(())
+}
+
+/// Measures what work takes on this machine, where that is asked for.
+fn calibrate(args: &RechunkArgs) -> Result<(), Error> {
+    if !args.calibrate {
+        return Ok(());
+    }
+    let directory = args.resources.spill_dir.clone().unwrap_or_else(std::env::temp_dir);
+    let (_, kept) = costs::calibrate(&directory)?;
+    if !args.talk.quiet {
+        let place = kept.map_or_else(|| String::from("nowhere, since there is no home directory"), |path| path.display().to_string());
+        complain(&format!("what work takes on this machine was measured, and is kept in {place}"));
     }
     Ok(())
 }
@@ -51,6 +80,7 @@ fn check(args: &RechunkArgs) -> Result<(), Error> {
 /// `rezarr plan`.
 pub(crate) fn plan(args: &RechunkArgs) -> Answer {
     check(args)?;
+    calibrate(args)?;
     let plans = rezarr::plan_rechunk(&args.source, &options(args))?;
     if args.talk.json {
         json(&plans)?;
@@ -69,7 +99,38 @@ fn print_plan(array: &ArrayReport, verbose: bool) -> Result<(), Error> {
     if array.plan.strategy == rezarr::Strategy::PassThrough && !verbose {
         return line(&format!("{name}: stored chunks are moved as they are, {} files at most", array.plan.files));
     }
-    line(&format!("{name}\n{}", indented(&array.plan.to_string())))
+    line(&format!("{name}\n{}", indented(&array.plan.to_string())))?;
+    print_growth(&array.growth)
+}
+
+/// What the same would take for longer arrays: a table.
+fn print_growth(growth: &[Growth]) -> Result<(), Error> {
+    if growth.is_empty() {
+        return Ok(());
+    }
+    line(&format!("  {:<10} {:>12}{:>12}{:>12}{:>12}  strategy", "grown", "array", "time", "spilled", "memory"))?;
+    for grown in growth {
+        let factor = format!("{}x", grown.factor);
+        let size = human(grown.array_bytes);
+        let Some(cost) = &grown.cost else {
+            let required = grown.required_bytes.map_or_else(|| String::from("more memory than there is"), human);
+            line(&format!("  {factor:<10} {size:>12}  needs a budget of {required}"))?;
+            continue;
+        };
+        let (time, spilled, memory) = (duration(cost.estimated_seconds), human(cost.spilled_bytes), human(cost.memory_bytes));
+        line(&format!("  {factor:<10} {size:>12}{time:>12}{spilled:>12}{memory:>12}  {}", cost.strategy))?;
+    }
+    Ok(())
+}
+
+/// A time as a person would say it.
+fn duration(seconds: f64) -> String {
+    match seconds {
+        seconds if seconds < 120.0 => format!("{seconds:.1} s"),
+        seconds if seconds < 7200.0 => format!("{:.0} min", seconds / 60.0),
+        seconds if seconds < 172_800.0 => format!("{:.1} h", seconds / 3600.0),
+        seconds => format!("{:.1} days", seconds / 86_400.0),
+    }
 }
 
 fn indented(text: &str) -> String {
@@ -82,6 +143,7 @@ pub(crate) fn run(args: &RechunkArgs) -> Answer {
     if args.dry_run {
         return plan(args);
     }
+    calibrate(args)?;
     let stop = stop::flag()?;
     let report = run_reported(args, &stop)?;
     for warning in &report.warnings {

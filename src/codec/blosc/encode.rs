@@ -142,8 +142,7 @@ impl Blocks<'_> {
     /// Writes a stream: compressed if that makes it shorter, otherwise as it is.
     fn write_stream(&mut self, stream: &[u8], scratch: &mut Scratch) -> Result<bool> {
         let Some((size, room)) = self.frame.get_mut(self.end..).and_then(<[u8]>::split_first_chunk_mut) else { return Ok(false) };
-        let most = room.len().min(stream.len().saturating_sub(1));
-        let written = match self.header.format.compress(self.level, stream, &mut room[..most], scratch, self.spare)? {
+        let written = match self.header.format.compress(self.level, stream, room, scratch, self.spare)? {
             Some(written) if written > 0 => written,
             _ => {
                 let Some(room) = room.get_mut(..stream.len()) else { return Ok(false) };

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use flate2::{Compress, Compression, FlushCompress, FlushDecompress, Status};
-use lz4_flex::block::{compress_into, get_maximum_output_size};
+use lz4_flex::block::{compress_into_with_table, get_maximum_output_size};
 use zstd::zstd_safe::zstd_sys::ZSTD_ErrorCode;
 use zstd::zstd_safe::{ErrorCode, get_error_name};
 
@@ -95,26 +95,24 @@ impl Format {
         fault(format!("a stream of {self}: {what}"))
     }
 
-    /// Compresses `input` to the beginning of `out`; returns the size, or none if it does not fit. `level` is that of blosc, from 1 to 9.
+    /// Compresses `input` to fewer bytes at the beginning of `room`; returns the size, or none if they are not fewer, or do not fit. What is behind
+    /// them may change as well. `level` is that of blosc, from 1 to 9.
     pub(super) fn compress(
         self,
         level: u8,
         input: &[u8],
-        out: &mut [u8],
+        room: &mut [u8],
         scratch: &mut Scratch,
         spare: &mut Vec<u8>,
     ) -> Result<Option<usize>> {
+        let most = room.len().min(input.len().saturating_sub(1));
+        if self == Self::Lz4 {
+            return lz4(input, room, most, scratch, spare);
+        }
+        let out = &mut room[..most];
         match self {
             Self::BloscLz => Ok(blosclz::compress(level, input, out)),
-            Self::Lz4 => {
-                resize(spare, self.spare_bytes(input.len()).max(spare.len()))?;
-                let size = compress_into(input, spare).map_err(|error| Error::unsupported(format!("lz4: {error}")))?;
-                Ok(spare.get(..size).zip(out.get_mut(..size)).map(|(from, to)| {
-                    to.copy_from_slice(from);
-                    size
-                }))
-            }
-            Self::Snappy => Err(Error::unsupported("writing blosc with snappy; lz4 and zstd are read by more programs")),
+            Self::Lz4 | Self::Snappy => Err(Error::unsupported("writing blosc with snappy; lz4 and zstd are read by more programs")),
             Self::Zlib => scratch.blosc.deflate(level.into(), input, out),
             Self::Zstd => match scratch.zstd_encoder(zstd_level(level), false)?.compress2(out, input) {
                 Ok(size) => Ok(Some(size)),
@@ -128,6 +126,26 @@ impl Format {
     pub(super) fn spare_bytes(self, len: usize) -> usize {
         if self == Self::Lz4 { get_maximum_output_size(len) } else { 0 }
     }
+}
+
+/// Compresses `input` to at most `most` bytes of `room`, by way of `spare` where there is less room than the encoder asks for.
+fn lz4(input: &[u8], room: &mut [u8], most: usize, scratch: &mut Scratch, spare: &mut Vec<u8>) -> Result<Option<usize>> {
+    let asked = Format::Lz4.spare_bytes(input.len());
+    let direct = room.len() >= asked;
+    let out = if direct {
+        &mut *room
+    } else {
+        resize(spare, asked.max(spare.len()))?;
+        spare.as_mut_slice()
+    };
+    let size = compress_into_with_table(input, out, scratch.lz4_table()).map_err(|error| Error::unsupported(format!("lz4: {error}")))?;
+    if size > most {
+        return Ok(None);
+    }
+    if !direct {
+        room[..size].copy_from_slice(&spare[..size]);
+    }
+    Ok(Some(size))
 }
 
 impl fmt::Display for Format {

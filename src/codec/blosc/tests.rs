@@ -243,7 +243,10 @@ fn memory_is_within_the_bounds() {
                 };
                 let got = buffers(&mut scratch) + context as u64;
                 assert!(got <= codec.encode_memory(len as u64), "{name} {level} {len}: {got} > {}", codec.encode_memory(len as u64));
-                assert!(name == "zstd" || codec.encode_memory(len as u64) <= got + (1 << 20), "{name} {level} {len}: not far from it");
+                // Working space that only streams near the end of the frame need.
+                let header = encode::plan(&codec, len);
+                let most = got + header.format.spare_bytes(header.block_len) as u64 + (1 << 20);
+                assert!(name == "zstd" || codec.encode_memory(len as u64) <= most, "{name} {level} {len}: not far from it");
                 let mut out = Vec::new();
                 Blosc::decode(&encoded, len, &mut scratch, &mut out).unwrap();
                 assert!(out.capacity() == len && buffers(&mut scratch) <= len as u64);

@@ -1,32 +1,5 @@
 //! Checksums that no crate of ours has. All of them go through the bytes in lanes that the compiler can keep in vector registers.
 
-/// Adler-32 (RFC 1950) of bytes that follow others of the checksum `before`; 1 is that of nothing.
-pub(super) fn adler32(before: u32, input: &[u8]) -> u32 {
-    const LANES: usize = 16;
-    const MODULUS: u64 = 65_521;
-    /// Blocks of 4096 bytes a lane: 255 * 4096^2 / 2 is below 2^32.
-    const BLOCK: usize = LANES * 4096;
-    let (mut sum, mut sum_of_sums) = (u64::from(before & 0xffff), u64::from(before >> 16));
-    for block in input.chunks(BLOCK) {
-        let (groups, rest) = block.as_chunks::<LANES>();
-        let (mut lanes, mut weighted) = ([0_u32; LANES], [0_u32; LANES]);
-        for group in groups {
-            for ((lane, weight), &byte) in lanes.iter_mut().zip(&mut weighted).zip(group) {
-                *weight += *lane;
-                *lane += u32::from(byte);
-            }
-        }
-        add_lanes((&mut sum, &mut sum_of_sums), groups.len(), &lanes, &weighted);
-        for &byte in rest {
-            sum += u64::from(byte);
-            sum_of_sums += sum;
-        }
-        sum %= MODULUS;
-        sum_of_sums %= MODULUS;
-    }
-    join(sum, sum_of_sums)
-}
-
 /// The Fletcher checksum of HDF5: 16-bit words, big endian, the last one filled with a zero; sums that wrap by adding the carry, so that 0
 /// means that all words are 0, and 65535 any other multiple of 65535.
 pub(super) fn fletcher32(input: &[u8]) -> u32 {

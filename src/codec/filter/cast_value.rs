@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::number::{Cells, Number, NumberType, Wide, with_number};
+use super::cells::Cells;
+use super::number::{Number, NumberType, Wide, with_number};
 use crate::dtype::{DataType, FillValue};
 use crate::error::{Error, Result};
 use crate::json::{NamedConfig, brief};
@@ -37,6 +38,8 @@ pub(super) struct CastValue {
     out_of_range: OutOfRange,
     encode_map: ScalarMap,
     decode_map: ScalarMap,
+    /// Whether the decoded type is not that of the array, but one that was asked for.
+    asked: bool,
 }
 
 const ROUNDINGS: &[(&str, Rounding)] = &[
@@ -71,8 +74,13 @@ impl CastValue {
             out_of_range,
             encode_map: scalar_map(config, "encode", data_type, &encoded_type)?,
             decode_map: scalar_map(config, "decode", &encoded_type, data_type)?,
+            asked: false,
         };
         Ok((codec, encoded_type))
+    }
+
+    pub(super) fn ask(&mut self) {
+        self.asked = true;
     }
 
     pub(super) fn sizes(&self) -> (usize, usize) {
@@ -97,7 +105,10 @@ impl CastValue {
     }
 
     pub(super) fn decode(&self, cells: Cells<'_>) -> Result<()> {
-        let fault = |number: Wide| Error::corrupt(format!("{}: {number:?} has no place in {:?}", Self::NAME, self.decoded));
+        let fault = |number: Wide| {
+            let what = format!("{}: {number:?} has no place in {:?}", Self::NAME, self.decoded);
+            if self.asked { Error::invalid(what) } else { Error::corrupt(what) }
+        };
         with_number!(self.encoded, A => with_number!(self.decoded, B => self.cast_all::<A, B>(cells, &self.decode_map, fault)))
     }
 

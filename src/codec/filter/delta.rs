@@ -1,7 +1,8 @@
 //! The `numcodecs.delta` codec: each number becomes its difference to the one before it.
 
+use super::cells::Cells;
 use super::dtype::Numpy;
-use super::number::{Cells, Number, NumberType, with_number};
+use super::number::{Number, NumberType, with_number};
 use crate::error::{Error, Result};
 
 /// The codec between two types of numbers.
@@ -33,41 +34,57 @@ impl Delta {
 
     /// Differences are made in the decoded type, and then cast.
     pub(super) fn encode(&self, cells: Cells<'_>) {
-        with_number!(self.decoded, A => with_number!(self.encoded, B => {
-            let mut before: [Option<A>; 2] = [None; 2];
-            let mut component = 0;
-            cells.map(|number: A| {
-                let difference = before[component].map_or(number, |before| number.sub(before));
-                before[component] = Some(number);
-                component = (component + 1) % self.components;
-                B::narrow(difference.widen())
-            });
-        }));
+        with_number!(self.decoded, A => self.differences::<A>(cells));
+    }
+
+    fn differences<A: Number>(&self, cells: Cells<'_>) {
+        // The first numbers stay as they are.
+        let (first, rest) = cells.split_at(self.components, self.sizes());
+        let mut before = [A::ZERO; 2];
+        first.map(self.encoded, |number: A| {
+            before = [before[1], number];
+            number
+        });
+        let [mut older, mut last] = before;
+        if self.components == 1 {
+            rest.map(self.encoded, |number: A| number.sub(std::mem::replace(&mut last, number)));
+        } else {
+            rest.map(self.encoded, |number: A| number.sub(std::mem::replace(&mut older, std::mem::replace(&mut last, number))));
+        }
     }
 
     /// Sums are made in a type that both fit in, and then cast.
     pub(super) fn decode(&self, cells: Cells<'_>) {
         let sum = self.encoded.promote(self.decoded);
-        with_number!(self.encoded, A => with_number!(self.decoded, B => {
-            match sum {
-                // Integers wrap around, so that their sum can be made in the decoded type.
-                _ if !sum.is_float() => self.sum::<A, B, B>(cells),
-                NumberType::F16 => self.sum::<A, half::f16, B>(cells),
-                NumberType::F32 => self.sum::<A, f32, B>(cells),
-                _ => self.sum::<A, f64, B>(cells),
-            }
-        }));
+        with_number!(self.encoded, A => match sum {
+            NumberType::F16 => self.sum::<A, half::f16>(cells),
+            NumberType::F32 => self.sum::<A, f32>(cells),
+            NumberType::F64 => self.sum::<A, f64>(cells),
+            // Integers wrap around, so that it does not matter how wide their sum is.
+            _ => self.sum::<A, u64>(cells),
+        });
     }
 
-    fn sum<A: Number, W: Number, B: Number>(&self, cells: Cells<'_>) {
-        let mut sums: [Option<W>; 2] = [None; 2];
-        let mut component = 0;
-        cells.map(|number: A| {
-            let number = W::narrow(number.widen());
-            let sum = sums[component].map_or(number, |sum| sum.add(number));
-            sums[component] = Some(sum);
-            component = (component + 1) % self.components;
-            B::narrow(sum.widen())
+    fn sum<A: Number, W: Number>(&self, cells: Cells<'_>) {
+        let sizes = (self.encoded.size(), self.decoded.size());
+        let (first, rest) = cells.split_at(self.components, sizes);
+        let mut before = [W::ZERO; 2];
+        first.map(self.decoded, |number: A| {
+            before = [before[1], W::narrow(number.widen())];
+            before[1]
         });
+        let [mut older, mut last] = before;
+        if self.components == 1 {
+            rest.map(self.decoded, |number: A| {
+                last = last.add(W::narrow(number.widen()));
+                last
+            });
+        } else {
+            rest.map(self.decoded, |number: A| {
+                let sum = older.add(W::narrow(number.widen()));
+                older = std::mem::replace(&mut last, sum);
+                sum
+            });
+        }
     }
 }

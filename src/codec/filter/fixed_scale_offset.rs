@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
+use super::cells::Cells;
 use super::dtype::Numpy;
-use super::number::{Bool, Cells, Number, NumberType, Wide, with_number};
+use super::number::{Bool, Number, NumberType, Wide, with_number};
 use crate::error::{Error, Result};
 use crate::json::{NamedConfig, brief};
 
@@ -40,53 +41,53 @@ impl FixedScaleOffset {
     }
 
     pub(super) fn encode(&self, cells: Cells<'_>) -> Result<()> {
-        with_number!(self.encoded, B => with_number!(self.decoded, A => self.encode_as::<A, B>(cells)))
+        with_number!(self.decoded, A => self.encode_as::<A>(cells))
     }
 
-    fn encode_as<A: Number, B: Number>(&self, cells: Cells<'_>) -> Result<()> {
+    fn encode_as<A: Number>(&self, cells: Cells<'_>) -> Result<()> {
         if self.decoded.is_float() {
             let (offset, scale) = (A::narrow(self.offset.wide()), A::narrow(self.scale.wide()));
-            cells.map(|number: A| B::narrow(number.sub(offset).mul(scale).rint().widen()));
+            cells.map_rounded(self.encoded, |number: A| number.sub(offset).mul(scale));
             return Ok(());
         }
         match (self.offset, self.scale) {
             (Scalar::Float(offset), scale) => {
                 let scale = scale.float();
-                cells.map(|number: A| B::narrow(Wide::F64(((f64::narrow(number.widen()) - offset) * scale).round_ties_even())));
+                cells.map_rounded(self.encoded, |number: A| (f64::narrow(number.widen()) - offset) * scale);
             }
             // Booleans are computed with as integers of 64 bits.
-            _ if self.decoded == NumberType::Bool => self.encode_integers::<Bool, i64, B>(cells)?,
-            _ => self.encode_integers::<A, A, B>(cells)?,
+            _ if self.decoded == NumberType::Bool => self.encode_integers::<Bool, i64>(cells)?,
+            _ => self.encode_integers::<A, A>(cells)?,
         }
         Ok(())
     }
 
     /// Integers `A`, computed with as `W`, at least as far as the offset.
-    fn encode_integers<A: Number, W: Number, B: Number>(&self, cells: Cells<'_>) -> Result<()> {
+    fn encode_integers<A: Number, W: Number>(&self, cells: Cells<'_>) -> Result<()> {
         let offset = self.offset.within::<W>("offset")?;
         let shifted = |number: A| W::narrow(number.widen()).sub(offset);
         match self.scale {
             Scalar::Float(scale) => {
-                cells.map(|number: A| B::narrow(Wide::F64((f64::narrow(shifted(number).widen()) * scale).round_ties_even())));
+                cells.map_rounded(self.encoded, |number: A| f64::narrow(shifted(number).widen()) * scale);
             }
             Scalar::Int(_) => {
                 let scale = self.scale.within::<W>("scale")?;
-                cells.map(|number: A| B::narrow(shifted(number).mul(scale).widen()));
+                cells.map(self.encoded, |number: A| shifted(number).mul(scale));
             }
         }
         Ok(())
     }
 
     pub(super) fn decode(&self, cells: Cells<'_>) {
-        with_number!(self.encoded, A => with_number!(self.decoded, B => {
+        with_number!(self.encoded, A => {
             if self.encoded.is_float() {
                 let (offset, scale) = (A::narrow(self.offset.wide()), A::narrow(self.scale.wide()));
-                cells.map(|number: A| B::narrow(number.div(scale).add(offset).widen()));
+                cells.map(self.decoded, |number: A| number.div(scale).add(offset));
             } else {
                 let (offset, scale) = (self.offset.float(), self.scale.float());
-                cells.map(|number: A| B::narrow(Wide::F64(f64::narrow(number.widen()) / scale + offset)));
+                cells.map(self.decoded, |number: A| f64::narrow(number.widen()) / scale + offset);
             }
-        }));
+        });
     }
 }
 

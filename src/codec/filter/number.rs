@@ -7,7 +7,6 @@
 use half::f16;
 
 use crate::dtype::DataType;
-use crate::error::Result;
 
 /// The types of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,11 +170,27 @@ pub(super) enum Wide {
 }
 
 /// One number.
+///
+/// All of its functions are inlined wherever they are used: loops over them become vector code.
 pub(super) trait Number: Copy + PartialEq {
-    const SIZE: usize;
-    /// The number in the first bytes of `bytes`, in the byte order of the machine.
-    fn read(bytes: &[u8]) -> Self;
-    fn write(self, bytes: &mut [u8]);
+    /// The bytes of a number.
+    type Bytes: bytemuck::Pod;
+    const SIZE: usize = size_of::<Self::Bytes>();
+    const ZERO: Self;
+    const KIND: Kind;
+    /// The number that these bytes are in the byte order of the machine.
+    fn load(bytes: Self::Bytes) -> Self;
+    fn store(self) -> Self::Bytes;
+    /// The number in the first bytes of `bytes`; zero where there are fewer.
+    #[inline(always)]
+    fn read(bytes: &[u8]) -> Self {
+        bytes.get(..Self::SIZE).and_then(|bytes| bytemuck::try_pod_read_unaligned(bytes).ok()).map_or(Self::ZERO, Self::load)
+    }
+    /// Writes the number to `bytes`, which are as many as it has.
+    #[inline(always)]
+    fn write(self, bytes: &mut [u8]) {
+        bytes.copy_from_slice(bytemuck::bytes_of(&self.store()));
+    }
     fn widen(self) -> Wide;
     /// NumPy's cast.
     fn narrow(wide: Wide) -> Self;
@@ -186,6 +201,28 @@ pub(super) trait Number: Copy + PartialEq {
     fn div(self, other: Self) -> Self;
     /// The nearest integer, ties to even.
     fn rint(self) -> Self;
+    /// Whether this is a float so near to 0 that [`Number::trunc_near`] knows what it is as an integer.
+    #[inline(always)]
+    fn is_near(self) -> bool {
+        false
+    }
+    /// The integer that a float is without its fraction, where [`Number::is_near`]: what every cast to integers makes of it before it wraps.
+    #[inline(always)]
+    fn trunc_near(self) -> i64 {
+        0
+    }
+    /// The same of [`Number::rint`].
+    fn rint_near(self) -> i64 {
+        0
+    }
+}
+
+/// What kind of number a type has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Bool,
+    Integer,
+    Float,
 }
 
 /// A boolean: one byte, of which NumPy only asks whether it is 0.
@@ -195,20 +232,26 @@ pub(super) struct Bool(u8);
 macro_rules! integer {
     ($T:ty, $Wide:ident, $wide:ty, $from_f64:expr) => {
         impl Number for $T {
-            const SIZE: usize = size_of::<$T>();
+            type Bytes = [u8; size_of::<$T>()];
+            const ZERO: Self = 0;
+            const KIND: Kind = Kind::Integer;
 
-            fn read(bytes: &[u8]) -> Self {
-                bytes.first_chunk().map_or(0, |bytes| Self::from_ne_bytes(*bytes))
+            #[inline(always)]
+            fn load(bytes: Self::Bytes) -> Self {
+                Self::from_ne_bytes(bytes)
             }
 
-            fn write(self, bytes: &mut [u8]) {
-                bytes.copy_from_slice(&self.to_ne_bytes());
+            #[inline(always)]
+            fn store(self) -> Self::Bytes {
+                self.to_ne_bytes()
             }
 
+            #[inline(always)]
             fn widen(self) -> Wide {
                 Wide::$Wide(<$wide>::from(self))
             }
 
+            #[inline(always)]
             fn narrow(wide: Wide) -> Self {
                 match wide {
                     Wide::Int(number) => number as Self,
@@ -218,18 +261,22 @@ macro_rules! integer {
                 }
             }
 
+            #[inline(always)]
             fn add(self, other: Self) -> Self {
                 self.wrapping_add(other)
             }
 
+            #[inline(always)]
             fn sub(self, other: Self) -> Self {
                 self.wrapping_sub(other)
             }
 
+            #[inline(always)]
             fn mul(self, other: Self) -> Self {
                 self.wrapping_mul(other)
             }
 
+            #[inline(always)]
             fn div(self, other: Self) -> Self {
                 if other == 0 {
                     return 0;
@@ -239,6 +286,7 @@ macro_rules! integer {
                 if down { quotient.wrapping_sub(1) } else { quotient }
             }
 
+            #[inline(always)]
             fn rint(self) -> Self {
                 self
             }
@@ -248,7 +296,7 @@ macro_rules! integer {
 
 #[allow(unused_comparisons, reason = "the same text for signed and unsigned integers")]
 mod integers {
-    use super::{Number, Wide, to_i32, to_i64, to_u64};
+    use super::{Kind, Number, Wide, to_i32, to_i64, to_u64};
 
     integer!(i8, Int, i64, to_i32);
     integer!(i16, Int, i64, to_i32);
@@ -261,82 +309,156 @@ mod integers {
 }
 
 macro_rules! float {
-    ($T:ty, $from_wide:expr, $to_wide:expr, |$a:ident, $b:ident| $add:expr, $sub:expr, $mul:expr, $div:expr, $round:expr) => {
+    ($T:ty, $zero:expr, $from_wide:expr, $to_wide:expr, |$a:ident, $b:ident| $add:expr, $sub:expr, $mul:expr, $div:expr, $round:expr, $near:expr, $trunc:expr, $rint:expr) => {
         impl Number for $T {
-            const SIZE: usize = size_of::<$T>();
+            type Bytes = [u8; size_of::<$T>()];
+            const ZERO: Self = $zero;
+            const KIND: Kind = Kind::Float;
 
-            fn read(bytes: &[u8]) -> Self {
-                bytes.first_chunk().map_or(Self::NAN, |bytes| Self::from_ne_bytes(*bytes))
+            #[inline(always)]
+            fn load(bytes: Self::Bytes) -> Self {
+                Self::from_ne_bytes(bytes)
             }
 
-            fn write(self, bytes: &mut [u8]) {
-                bytes.copy_from_slice(&self.to_ne_bytes());
+            #[inline(always)]
+            fn store(self) -> Self::Bytes {
+                self.to_ne_bytes()
             }
 
+            #[inline(always)]
             fn widen(self) -> Wide {
                 $to_wide(self)
             }
 
+            #[inline(always)]
             fn narrow(wide: Wide) -> Self {
                 $from_wide(wide)
             }
 
+            #[inline(always)]
             fn add(self, $b: Self) -> Self {
                 let $a = self;
                 $add
             }
 
+            #[inline(always)]
             fn sub(self, $b: Self) -> Self {
                 let $a = self;
                 $sub
             }
 
+            #[inline(always)]
             fn mul(self, $b: Self) -> Self {
                 let $a = self;
                 $mul
             }
 
+            #[inline(always)]
             fn div(self, $b: Self) -> Self {
                 let $a = self;
                 $div
             }
 
+            #[inline(always)]
             fn rint(self) -> Self {
                 let $a = self;
                 $round
+            }
+
+            #[inline(always)]
+            fn is_near(self) -> bool {
+                let $a = self;
+                $near
+            }
+
+            #[inline(always)]
+            fn trunc_near(self) -> i64 {
+                let $a = self;
+                $trunc
+            }
+
+            #[inline(always)]
+            fn rint_near(self) -> i64 {
+                let $a = self;
+                $rint
             }
         }
     };
 }
 
-float!(f64, wide_to_f64, Wide::F64, |a, b| a + b, a - b, a * b, a / b, a.round_ties_even());
-float!(f32, wide_to_f32, Wide::F32, |a, b| a + b, a - b, a * b, a / b, a.round_ties_even());
+float!(f64, 0.0, wide_to_f64, Wide::F64, |a, b| a + b, a - b, a * b, a / b, rint_f64(a), a.abs() < NEAR_F64, trunc_f64(a), to_int_f64(a));
+float!(f32, 0.0, wide_to_f32, Wide::F32, |a, b| a + b, a - b, a * b, a / b, rint_f32(a), a.abs() < NEAR_F32, trunc_f32(a), to_int_f32(a));
 float!(
     f16,
+    f16::ZERO,
     wide_to_f16,
     |half: f16| Wide::F32(half.to_f32()),
     |a, b| f16::from_f32(a.to_f32() + b.to_f32()),
     f16::from_f32(a.to_f32() - b.to_f32()),
     f16::from_f32(a.to_f32() * b.to_f32()),
     f16::from_f32(a.to_f32() / b.to_f32()),
-    f16::from_f32(a.to_f32().round_ties_even())
+    f16::from_f32(rint_f32(a.to_f32())),
+    a.to_f32().abs() < NEAR_F32,
+    trunc_f32(a.to_f32()),
+    to_int_f32(a.to_f32())
 );
 
+/// Rounding without the instruction for it, which not every x86-64 has: from here on floats are integers, and a sum with this number rounds
+/// all below it.
+macro_rules! nearest {
+    ($rint:ident, $trunc:ident, $to_int:ident, $T:ty, $INTEGERS:ident, $NEAR:ident, $integers:expr, $near:expr) => {
+        const $INTEGERS: $T = $integers;
+        /// Casts to all integers agree below this: it is at most 2^31.
+        const $NEAR: $T = $near;
+
+        #[inline(always)]
+        fn $rint(number: $T) -> $T {
+            let magnitude = number.abs();
+            let rounded = ((magnitude + $INTEGERS) - $INTEGERS).copysign(number);
+            if magnitude < $INTEGERS { rounded } else { number }
+        }
+
+        #[inline(always)]
+        fn $trunc(number: $T) -> i64 {
+            let magnitude = number.abs();
+            let rounded = (magnitude + $INTEGERS) - $INTEGERS;
+            let down = rounded - if rounded > magnitude { 1.0 } else { 0.0 };
+            $to_int(down.copysign(number))
+        }
+
+        #[inline(always)]
+        fn $to_int(number: $T) -> i64 {
+            // The sum is rounded, and its bits count up with it, also below 1.5 times the number.
+            let zero = 1.5 * $INTEGERS;
+            i64::from((zero + number).to_bits().wrapping_sub(zero.to_bits()).cast_signed())
+        }
+    };
+}
+
+nearest!(rint_f32, trunc_f32, to_int_f32, f32, INTEGERS_F32, NEAR_F32, 8_388_608.0, 4_194_304.0);
+nearest!(rint_f64, trunc_f64, to_int_f64, f64, INTEGERS_F64, NEAR_F64, 4_503_599_627_370_496.0, 2_147_483_648.0);
+
 impl Number for Bool {
-    const SIZE: usize = 1;
+    type Bytes = [u8; 1];
+    const ZERO: Self = Self(0);
+    const KIND: Kind = Kind::Bool;
 
-    fn read(bytes: &[u8]) -> Self {
-        Self(u8::from(bytes.first().is_some_and(|&byte| byte != 0)))
+    #[inline(always)]
+    fn load([byte]: [u8; 1]) -> Self {
+        Self(u8::from(byte != 0))
     }
 
-    fn write(self, bytes: &mut [u8]) {
-        bytes.copy_from_slice(&[self.0]);
+    #[inline(always)]
+    fn store(self) -> [u8; 1] {
+        [self.0]
     }
 
+    #[inline(always)]
     fn widen(self) -> Wide {
         Wide::UInt(u64::from(self.0))
     }
 
+    #[inline(always)]
     fn narrow(wide: Wide) -> Self {
         Self(u8::from(match wide {
             Wide::Int(number) => number != 0,
@@ -346,27 +468,33 @@ impl Number for Bool {
         }))
     }
 
+    #[inline(always)]
     fn add(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
+    #[inline(always)]
     fn sub(self, other: Self) -> Self {
         Self(self.0 ^ other.0)
     }
 
+    #[inline(always)]
     fn mul(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
+    #[inline(always)]
     fn div(self, other: Self) -> Self {
         self.mul(other)
     }
 
+    #[inline(always)]
     fn rint(self) -> Self {
         self
     }
 }
 
+#[inline(always)]
 fn wide_to_f64(wide: Wide) -> f64 {
     match wide {
         Wide::Int(number) => number as f64,
@@ -376,6 +504,7 @@ fn wide_to_f64(wide: Wide) -> f64 {
     }
 }
 
+#[inline(always)]
 fn wide_to_f32(wide: Wide) -> f32 {
     match wide {
         Wide::Int(number) => number as f32,
@@ -386,6 +515,7 @@ fn wide_to_f32(wide: Wide) -> f32 {
 }
 
 /// Integers are rounded to float32 on the way, as NumPy does it.
+#[inline(always)]
 fn wide_to_f16(wide: Wide) -> f16 {
     match wide {
         Wide::F64(number) => f16::from_f32(round_to_odd(number)),
@@ -394,6 +524,7 @@ fn wide_to_f16(wide: Wide) -> f16 {
 }
 
 /// Rounds so that rounding the result once more to fewer bits gives what rounding the number itself would.
+#[inline(always)]
 fn round_to_odd(number: f64) -> f32 {
     let nearest = number as f32;
     if number.is_nan() || f64::from(nearest) == number {
@@ -404,53 +535,19 @@ fn round_to_odd(number: f64) -> f32 {
 }
 
 /// What x86-64 gives for a number that does not fit: the smallest integer.
+#[inline(always)]
 fn to_i32(number: f64) -> i32 {
     if number > -2_147_483_649.0 && number < 2_147_483_648.0 { number as i32 } else { i32::MIN }
 }
 
+#[inline(always)]
 fn to_i64(number: f64) -> i64 {
     if (-TWO_63..TWO_63).contains(&number) { number as i64 } else { i64::MIN }
 }
 
+#[inline(always)]
 fn to_u64(number: f64) -> u64 {
     if number >= TWO_63 { (to_i64(number - TWO_63) as u64) ^ 1 << 63 } else { to_i64(number) as u64 }
 }
 
 const TWO_63: f64 = 9_223_372_036_854_775_808.0;
-
-/// Elements to be changed: where they lie, or from one buffer to another.
-pub(in crate::codec) enum Cells<'a> {
-    InPlace(&'a mut [u8]),
-    Apart(&'a [u8], &'a mut [u8]),
-}
-
-impl Cells<'_> {
-    /// Puts the result of `change` in the place of each number. In place both types must be of one size.
-    pub(super) fn try_map<A: Number, B: Number>(self, mut change: impl FnMut(A) -> Result<B>) -> Result<()> {
-        match self {
-            Self::InPlace(bytes) => {
-                debug_assert_eq!(A::SIZE, B::SIZE, "elements that are changed where they lie");
-                for cell in bytes.chunks_exact_mut(A::SIZE) {
-                    change(A::read(cell))?.write(cell);
-                }
-            }
-            Self::Apart(from, to) => {
-                for (from, to) in from.chunks_exact(A::SIZE).zip(to.chunks_exact_mut(B::SIZE)) {
-                    change(A::read(from))?.write(to);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// As [`Cells::try_map`].
-    pub(super) fn map<A: Number, B: Number>(self, mut change: impl FnMut(A) -> B) {
-        // This cannot fail.
-        let _ = self.try_map(|number| Ok(change(number)));
-    }
-
-    /// NumPy's cast of each number.
-    pub(super) fn cast(self, from: NumberType, to: NumberType) {
-        with_number!(from, A => with_number!(to, B => self.map(|number: A| B::narrow(number.widen()))));
-    }
-}

@@ -1,5 +1,6 @@
 //! The `numcodecs.packbits` codec: eight booleans a byte, the first in the highest bit, behind a byte with the number of bits that are left over.
 
+use crate::codec::bits::{self, First};
 use crate::error::{Error, Result};
 
 /// The codec for so many booleans.
@@ -28,8 +29,14 @@ impl PackBits {
     pub(super) fn encode(self, from: &[u8], to: &mut [u8]) {
         let Some((first, packed)) = to.split_first_mut() else { return };
         *first = self.padding();
-        for (byte, bools) in packed.iter_mut().zip(from.chunks(8)) {
-            *byte = bools.iter().enumerate().fold(0, |byte, (i, &value)| byte | u8::from(value != 0) << (7 - i));
+        // Whatever is not 0 is true.
+        let mut bools = [0; 1024];
+        for (from, packed) in from.chunks(bools.len()).zip(packed.chunks_mut(bools.len() / 8)) {
+            let bools = &mut bools[..from.len()];
+            for (bool, &value) in bools.iter_mut().zip(from) {
+                *bool = u8::from(value != 0);
+            }
+            bits::pack(First::Highest, bools, packed);
         }
     }
 
@@ -38,11 +45,7 @@ impl PackBits {
         if first != self.padding() {
             return Err(Error::corrupt(format!("packed booleans: {first} bits are left over, expected {}", self.padding())));
         }
-        for (bools, byte) in to.chunks_mut(8).zip(packed) {
-            for (i, value) in bools.iter_mut().enumerate() {
-                *value = byte >> (7 - i) & 1;
-            }
-        }
+        bits::unpack(First::Highest, packed, to);
         Ok(())
     }
 }

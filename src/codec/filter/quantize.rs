@@ -1,7 +1,8 @@
 //! The `numcodecs.quantize` codec: floats rounded to a number of decimal digits, to the next power of two.
 
+use super::cells::Cells;
 use super::dtype::Numpy;
-use super::number::{Cells, Number, NumberType, Wide, with_number};
+use super::number::{Number, NumberType, Wide, with_number};
 use crate::codec::configuration;
 use crate::error::{Error, Result};
 use crate::json::NamedConfig;
@@ -39,11 +40,16 @@ impl Quantize {
         (self.decoded.size(), self.encoded.size())
     }
 
+    /// Whether decoding changes nothing.
+    pub(super) fn keeps_type(&self) -> bool {
+        self.decoded == self.encoded
+    }
+
     pub(super) fn encode(&self, cells: Cells<'_>) {
-        with_number!(self.decoded, A => with_number!(self.encoded, B => {
+        with_number!(self.decoded, A => {
             let scale = A::narrow(Wide::F64(self.scale));
-            cells.map(|number: A| B::narrow(scale.mul(number).rint().div(scale).widen()));
-        }));
+            cells.map(self.encoded, |number: A| scale.mul(number).rint().div(scale));
+        });
     }
 
     pub(super) fn decode(&self, cells: Cells<'_>) {

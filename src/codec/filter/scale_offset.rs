@@ -1,6 +1,7 @@
 //! The `scale_offset` codec: an offset is subtracted and a factor multiplied, in the type of the elements.
 
-use super::number::{Cells, Number, NumberType, with_number};
+use super::cells::Cells;
+use super::number::{Number, NumberType, with_number};
 use crate::dtype::{DataType, FillValue};
 use crate::error::{Error, Result};
 use crate::json::NamedConfig;
@@ -39,14 +40,14 @@ impl ScaleOffset {
     pub(super) fn encode(&self, cells: Cells<'_>) {
         with_number!(self.number, T => {
             let (offset, scale) = self.read::<T>();
-            cells.map(|number: T| scale.map_or(number.sub(offset), |scale| number.sub(offset).mul(scale)));
+            cells.map(self.number, |number: T| scale.map_or(number.sub(offset), |scale| number.sub(offset).mul(scale)));
         });
     }
 
     pub(super) fn decode(&self, cells: Cells<'_>) {
         with_number!(self.number, T => {
             let (offset, scale) = self.read::<T>();
-            cells.map(|number: T| scale.map_or(number, |scale| number.div(scale)).add(offset));
+            cells.map(self.number, |number: T| scale.map_or(number, |scale| number.div(scale)).add(offset));
         });
     }
 

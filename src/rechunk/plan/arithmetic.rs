@@ -5,6 +5,11 @@ use crate::grid::ChunkGrid;
 use crate::rechunk::gather::Gathered;
 use crate::region::element_count;
 
+/// An estimate: so many bytes, of which `part` of `whole` are left.
+pub(super) fn scaled(bytes: u64, (part, whole): (u64, u64)) -> u64 {
+    u64::try_from(u128::from(bytes) * u128::from(part) / u128::from(whole.max(1))).unwrap_or(u64::MAX)
+}
+
 pub(super) fn seconds(bytes: u64, ns: f64, threads: usize) -> f64 {
     bytes as f64 * ns * 1e-9 / threads as f64
 }
@@ -43,9 +48,34 @@ pub(super) fn blocks(shape: &[u64], a: &[u64], b: &[u64]) -> Vec<u64> {
         .collect()
 }
 
+/// Number of pairs of a box of edge `a` and one of edge `b` that meet along an axis of `len`.
+pub(super) fn meetings(len: u64, a: u64, b: u64) -> u64 {
+    if len == 0 {
+        return 0;
+    }
+    let lcm = u128::from(a / gcd(a, b)) * u128::from(b);
+    let common = u64::try_from(u128::from(len - 1) / lcm).unwrap_or(u64::MAX);
+    (len.div_ceil(a) - 1).saturating_add(len.div_ceil(b)) - common
+}
+
 pub(super) fn gcd(mut a: u64, mut b: u64) -> u64 {
     while b != 0 {
         (a, b) = (b, a % b);
     }
     a
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn boxes_that_meet_are_counted() {
+        for (len, a, b) in [(10, 3, 4), (12, 3, 4), (12, 4, 4), (1, 7, 9), (13, 4, 2), (100, 7, 100), (0, 3, 3), (24, 6, 4)] {
+            let mut pairs: Vec<_> = (0..len).map(|i| (i / a, i / b)).collect();
+            pairs.dedup();
+            assert_eq!(meetings(len, a, b), pairs.len() as u64, "{len} {a} {b}");
+        }
+        assert_eq!(meetings(u64::MAX, u64::MAX, 1 << 63), 2);
+    }
 }

@@ -22,8 +22,14 @@ pub struct Costs {
     pub write_ns: f64,
     /// Each call that reads or writes a range of a file.
     pub call_ns: f64,
-    /// Each file that is made or opened.
+    /// Each file that is made.
     pub file_ns: f64,
+    /// Each file that is opened for reading.
+    pub open_ns: f64,
+    /// Reading from the disk what was in the page cache before, a byte.
+    pub disk_ns: f64,
+    /// Each range of a file that is read from the disk by itself.
+    pub seek_ns: f64,
     /// Reading a shard's index again, a byte.
     pub index_ns: f64,
 }
@@ -41,12 +47,37 @@ impl Default for Costs {
             write_ns: 0.3,
             call_ns: 400.0,
             file_ns: 20_000.0,
+            open_ns: 5000.0,
+            disk_ns: 1.0,
+            seek_ns: 50_000.0,
             index_ns: 0.5,
         }
     }
 }
 
 impl Costs {
+    /// Whether all are numbers that a machine can have.
+    pub fn is_sound(&self) -> bool {
+        let Self {
+            decode_ns,
+            encode_ns,
+            copy_ns,
+            run_ns,
+            record_ns,
+            read_ns,
+            write_ns,
+            call_ns,
+            open_ns,
+            file_ns,
+            index_ns,
+            disk_ns,
+            seek_ns,
+        } = *self;
+        [decode_ns, encode_ns, copy_ns, run_ns, record_ns, read_ns, write_ns, call_ns, open_ns, file_ns, index_ns, disk_ns, seek_ns]
+            .iter()
+            .all(|ns| (0.0..1e9).contains(ns))
+    }
+
     /// Copying a byte in contiguous runs of so many bytes.
     pub(super) fn copy(&self, run_bytes: f64) -> f64 {
         self.copy_ns + self.run_ns / run_bytes.max(1.0)

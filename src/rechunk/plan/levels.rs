@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     fn side(unit: &[u64], chunk: &[u64]) -> Side {
-        Side { unit: unit.to_vec(), chunk: chunk.to_vec(), unit_bytes: 1 }
+        Side { unit: unit.to_vec(), chunk: chunk.to_vec(), unit_bytes: 1, order: (0..unit.len()).collect(), plain: false }
     }
 
     /// RCK-20.

@@ -41,7 +41,7 @@ pub(super) fn partition_bytes(problem: &Problem, units: &[u64]) -> Option<u64> {
 }
 
 /// The next larger number of units along an axis: a divisor of the shard, then multiples of it, about doubling, up to the block.
-fn next_count(current: u64, across: u64, shard: u64) -> u64 {
+pub(super) fn next_count(current: u64, across: u64, shard: u64) -> u64 {
     if current < shard {
         if across <= current {
             return current;

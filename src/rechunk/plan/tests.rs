@@ -7,8 +7,14 @@ use super::{Strategy, *};
 use crate::region::element_count;
 
 /// A problem with compressed chunks of 4-byte items.
-fn problem(shape: &[u64], source: &[u64], target: &[u64]) -> Problem {
-    let side = |unit: &[u64]| Side { unit: unit.to_vec(), chunk: unit.to_vec(), unit_bytes: element_count(unit).unwrap() * 4 };
+pub(super) fn problem(shape: &[u64], source: &[u64], target: &[u64]) -> Problem {
+    let side = |unit: &[u64]| Side {
+        unit: unit.to_vec(),
+        chunk: unit.to_vec(),
+        unit_bytes: element_count(unit).unwrap() * 4,
+        order: (0..unit.len()).collect(),
+        plain: false,
+    };
     let (source, target) = (side(source), side(target));
     Problem {
         shape: shape.to_vec(),
@@ -19,11 +25,14 @@ fn problem(shape: &[u64], source: &[u64], target: &[u64]) -> Problem {
         target,
         held_shard_bytes: 0,
         open_shard_bytes: 0,
-        identical: false,
+        moves: Moves::Nothing,
         gathered: None,
+        memory_limit_bytes: None,
         costs: Costs::default(),
         decode_ns: 0.7,
         encode_ns: 2.4,
+        source_ratio: (1, 2),
+        target_ratio: (1, 2),
         least_segment_bytes: LEAST_SEGMENT_BYTES,
         streaming: None,
     }
@@ -121,4 +130,22 @@ fn ten_billion_chunks_are_planned_by_arithmetic() {
 fn empty_and_scalar_arrays_have_plans() {
     assert!(plan(&problem(&[], &[], &[]), 32 << 20, 2).is_ok());
     assert!(plan(&problem(&[0, 5], &[1, 5], &[1, 2]), 32 << 20, 2).is_ok());
+}
+
+/// RCK-18: where the budget does not do for the array ten times as long, the one that would is named.
+#[test]
+fn growth_is_planned_and_not_extrapolated() {
+    let problem = problem(&[140_000, 256, 4], &[140_000, 1, 4], &[1000, 256, 4]);
+    let grown = growth(&problem, 64 << 20, 0, 2).unwrap();
+    assert_eq!(grown.iter().map(|g| (g.factor, g.array_bytes)).collect::<Vec<_>>()[..2], [(1, 573_440_000), (10, 5_734_400_000)]);
+    let now = grown[0].cost.as_ref().unwrap();
+    let plan = plan(&problem, 64 << 20, 2).unwrap();
+    assert_eq!((now.spilled_bytes, now.memory_bytes), (plan.spilled_bytes, plan.memory_bytes));
+    for (grown, larger) in grown.iter().zip(&grown[1..]) {
+        assert!(grown.cost.is_some() != grown.required_bytes.is_some());
+        if let (Some(cost), Some(more)) = (&grown.cost, &larger.cost) {
+            assert!(cost.estimated_seconds < more.estimated_seconds && more.memory_bytes <= 64 << 20);
+        }
+    }
+    assert_eq!(growth(&super::tests::problem(&[], &[], &[]), 64 << 20, 0, 2).unwrap(), []);
 }

@@ -8,8 +8,9 @@ use crate::array::Array;
 use crate::codec::Codecs;
 use crate::dtype::DataType;
 use crate::metadata::{ArrayMetadata, Layout};
+use crate::rechunk::becoming::Taken;
 use crate::rechunk::execute::Control;
-use crate::rechunk::plan::{Plan, Problem, Steps, by_shuffle};
+use crate::rechunk::plan::{Costs, Moves, Plan, Problem, Steps, by_shuffle};
 use crate::rechunk::report::Measured;
 use crate::rechunk::run::{problem, run};
 use crate::region::{Region, element_count};
@@ -53,7 +54,8 @@ fn shuffle(from: ArrayMetadata, to: &ArrayMetadata, spare: u64, threads: usize, 
     let (source, data) = source(from);
     let store = Arc::new(MemoryStore::new());
     let target = Array::with_metadata(store.clone(), Key::root(), to.clone()).unwrap();
-    let mut problem = Problem { least_segment_bytes: SEGMENT_BYTES, identical: false, ..problem(&source, &target) };
+    let problem = problem(&source, &target, &Region::whole(source.shape()), &Costs::default());
+    let mut problem = Problem { least_segment_bytes: SEGMENT_BYTES, moves: Moves::Nothing, ..problem };
     let giant = |bytes: u64| bytes > SEGMENT_BYTES as u64;
     let giants =
         Giants { source: giants.source && giant(problem.source.unit_bytes), target: giants.target && giant(problem.target.unit_bytes) };
@@ -67,7 +69,7 @@ fn shuffle(from: ArrayMetadata, to: &ArrayMetadata, spare: u64, threads: usize, 
     assert!((sort.granule.is_some() || !giants.source) && (sort.streamed || !giants.target), "{giants:?}: {plan:?}");
     let directory = tempfile::tempdir().unwrap();
     let control = Control::new(None);
-    let measured = run(&source, &target, &plan, directory.path(), &control).unwrap();
+    let measured = run(&Taken::whole(&source), &target, &plan, directory.path(), &control).unwrap();
     let written = Array::open_in(store, Key::root()).unwrap();
     assert!(written.read::<u16>(&Region::whole(written.shape())).unwrap() == data, "elements differ");
     assert_eq!((measured.decoded_bytes, measured.encoded_bytes), (plan.decoded_bytes, plan.encoded_bytes));

@@ -27,6 +27,20 @@ pub(in crate::store) fn read_at(file: &OwnedFd, offset: u64, len: usize) -> SysR
     Ok(bytes)
 }
 
+/// Fills `out` from `offset` of `file`; returns how many bytes there were, fewer only at the end of the file.
+pub(super) fn read_into(file: &OwnedFd, offset: u64, out: &mut [u8]) -> SysResult<usize> {
+    let mut done = 0;
+    while done < out.len() {
+        let at = offset.checked_add(done as u64).ok_or(Errno::OVERFLOW)?;
+        let got = retry_on_intr(|| rustix::io::pread(file, &mut out[done..], at))?;
+        if got == 0 {
+            break;
+        }
+        done += got;
+    }
+    Ok(done)
+}
+
 /// Writes all of `bytes` at `offset`.
 pub(in crate::store) fn write_at(file: &OwnedFd, mut offset: u64, mut bytes: &[u8]) -> SysResult<()> {
     while !bytes.is_empty() {
@@ -76,6 +90,12 @@ fn copy_through_memory(source: &OwnedFd, target: &OwnedFd, mut done: u64, size: 
     Ok(done)
 }
 
+/// Tells the system to fetch these bytes of `file`, and nothing around them. Only advice.
+pub(super) fn expect(file: &OwnedFd, offset: u64, len: u64) {
+    let _ = rustix::fs::fadvise(file, 0, None, Advice::Random);
+    let _ = rustix::fs::fadvise(file, offset, std::num::NonZeroU64::new(len), Advice::WillNeed);
+}
+
 /// Tells the system that these bytes of `file` will not be read again soon. Only advice: whether it is taken makes no difference to the data.
 pub(super) fn drop_behind(file: &OwnedFd, offset: u64, len: usize) {
     let _ = rustix::fs::fadvise(file, offset, std::num::NonZeroU64::new(len as u64), Advice::DontNeed);
@@ -100,6 +120,11 @@ mod tests {
         assert_eq!(read_at(&f, 8, 5).unwrap(), b"89");
         assert_eq!(read_at(&f, 10, 5).unwrap(), b"");
         assert_eq!(read_at(&f, 0, usize::MAX >> 1), Err(Errno::NOMEM), "an allocation that cannot be had is an error");
+        let mut out = [b'-'; 4];
+        expect(&f, 4, 4);
+        assert_eq!((read_into(&f, 4, &mut out), &out), (Ok(4), b"4567"));
+        assert_eq!((read_into(&f, 8, &mut out), &out), (Ok(2), b"8967"));
+        assert_eq!(read_into(&f, 12, &mut out), Ok(0));
     }
 
     #[test]

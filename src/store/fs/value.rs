@@ -40,6 +40,20 @@ impl Value for FileValue {
         let (offset, len) = resolve(range, self.size).map_err(|error| error.at(&self.path))?;
         self.reads.show(&self.file, offset, len, visit).map_err(|error| error.at(&self.path))
     }
+
+    fn read_into(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        let len = out.len();
+        resolve(ByteRange::From { offset, len: len as u64 }, self.size).map_err(|error| error.at(&self.path))?;
+        let got = transfer::read_into(&self.file, offset, out).map_err(|errno| Error::io("read", &*self.path, errno.into()))?;
+        if got < len {
+            return Err(truncated(offset, len, offset.saturating_add(got as u64)).at(&self.path));
+        }
+        Ok(())
+    }
+
+    fn expect(&self, offset: u64, len: u64) {
+        transfer::expect(&self.file, offset, len);
+    }
 }
 
 impl Reads {
