@@ -84,7 +84,9 @@ pub fn rechunk(source: impl AsRef<Path>, target: Option<&Path>, mut options: Rec
     let job = Job::prepare(source, &options, budget)?;
     warnings.extend(job.warnings());
     let (parent, name) = place(source, target)?;
-    let (store, name): (Arc<dyn Store>, _) = (Arc::new(FilesystemStore::open(&parent)?.with_drop_behind(true)), Key::new(name)?);
+    let limited = process::memory_limit_bytes().is_some();
+    let store = FilesystemStore::open(&parent)?.with_drop_behind(true).with_write_behind(limited);
+    let (store, name): (Arc<dyn Store>, _) = (Arc::new(store), Key::new(name)?);
     if options.overwrite {
         check_replaceable(&*store, &name)?;
     }

@@ -74,9 +74,10 @@ impl Sizes {
         (self.segment_bytes / 128).min(512)
     }
 
-    /// What a partition should have of the slab, in bytes, so that segments are worth a call that reads them.
+    /// What a partition should have of the slab, in bytes, so that segments are worth a call that reads them: since the fullest are spilled, they are
+    /// up to twice as long.
     pub(crate) fn share_bytes(self) -> usize {
-        self.segment_bytes / 4
+        self.segment_bytes / 8
     }
 
     /// What threads reserve of the slab while they push, in bytes.

@@ -134,7 +134,7 @@ fn rechunk_prints_what_was_planned_beside_what_was_measured() {
     assert_eq!(names(root.path()), ["g", "h", "i"]);
 }
 
-const PLAN: [&str; 18] = [
+const PLAN: [&str; 19] = [
     "strategy",
     "threads",
     "encode_threads",
@@ -151,6 +151,7 @@ const PLAN: [&str; 18] = [
     "block",
     "partition",
     "partition_count",
+    "levels",
     "estimated_seconds",
     "second",
 ];

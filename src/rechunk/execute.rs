@@ -241,10 +241,15 @@ impl<S: TileSink> Transfer<'_, S> {
     /// Runs `work` on as many threads as there are workers, and returns the first error of any.
     pub(crate) fn on_threads<W: Send>(&self, workers: impl IntoIterator<Item = W>, work: impl Fn(W) -> Result<()> + Sync) -> Result<()> {
         std::thread::scope(|scope| {
-            for worker in workers {
-                let work = &work;
-                scope.spawn(move || self.control.guarded(|| work(worker)));
-            }
+            let work = &work;
+            let spawn = |worker| scope.spawn(move || self.control.guarded(|| work(worker)));
+            let threads: Vec<_> = workers.into_iter().map(spawn).collect();
+            // The scope would not wait until a thread has gone, and what its allocator keeps is there for the next one only then.
+            threads.into_iter().for_each(|thread| {
+                if let Err(panic) = thread.join() {
+                    std::panic::resume_unwind(panic);
+                }
+            });
         });
         self.control.outcome()
     }

@@ -40,6 +40,9 @@ pub enum ReadMode {
     Positioned,
 }
 
+/// How far behind the end of what is written the page cache is emptied, in bytes.
+const WRITE_BEHIND_BYTES: usize = 8 << 20;
+
 /// A directory tree. Values are its regular files; symbolic links below its root are never followed.
 #[derive(Debug)]
 pub struct FilesystemStore {
@@ -47,6 +50,7 @@ pub struct FilesystemStore {
     /// Where the root was when it was opened, whatever becomes of the working directory; none where the system does not say.
     place: Option<PathBuf>,
     reads: Reads,
+    write_behind: bool,
     /// Whether a sync has failed: the system reports a failure once, and may have given up the data.
     sync_failed: AtomicBool,
 }
@@ -59,7 +63,7 @@ impl FilesystemStore {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let root = Root::open(path.as_ref())?;
         let place = path.as_ref().canonicalize().ok();
-        Ok(Self { root, place, reads: Reads::default(), sync_failed: AtomicBool::new(false) })
+        Ok(Self { root, place, reads: Reads::default(), write_behind: false, sync_failed: AtomicBool::new(false) })
     }
 
     /// Opens the directory at `path`, making it and its parents if there is nothing.
@@ -100,6 +104,12 @@ impl FilesystemStore {
     #[must_use]
     pub fn with_drop_behind(mut self, drop_behind: bool) -> Self {
         self.reads.drop_behind = drop_behind;
+        self
+    }
+
+    /// Whether what is written in place is sent to the disk at once, and leaves the page cache: for programs under a limit that counts it.
+    pub(crate) fn with_write_behind(mut self, write_behind: bool) -> Self {
+        self.write_behind = write_behind;
         self
     }
 
@@ -198,7 +208,13 @@ impl Store for FilesystemStore {
             let what = format!("the file has {} names (hard links), and writing to it in place would change it under all", stat.st_nlink);
             return Err(Error::corrupt(what).at(&self.root.locate(key)));
         }
-        transfer::write_at(&file, offset, bytes).map_err(|errno| self.root.fault("write", key, "a value", errno))
+        transfer::write_at(&file, offset, bytes).map_err(|errno| self.root.fault("write", key, "a value", errno))?;
+        if self.write_behind {
+            // Of what was written just now, the writing begins; what was written before has reached the disk, as a rule, and is dropped.
+            let from = offset.saturating_sub(WRITE_BEHIND_BYTES as u64);
+            transfer::drop_behind(&file, from, bytes.len().saturating_add(WRITE_BEHIND_BYTES));
+        }
+        Ok(())
     }
 
     fn copy_from(&self, source: &dyn Store, from: &Key, to: &Key) -> Result<Option<u64>> {

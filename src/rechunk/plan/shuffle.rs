@@ -106,8 +106,9 @@ impl Base<'_> {
         let slots = slot_bytes.saturating_mul(m as u64);
         let by_share = room.min(most).checked_sub(sizes.reserved_bytes(n))? / (sizes.share_bytes() as u64 + PARTITION_OVERHEAD_BYTES);
         // The chains of all levels above are kept while the lowest is sorted; they must not take what target units need.
-        let by_chains = room.checked_sub(slots)? / (MOST_LEVELS as u64 * PARTITION_OVERHEAD_BYTES);
-        let levels = levels(chain, block, target, by_share.min(by_chains)).filter(|levels| levels.len() <= MOST_LEVELS)?;
+        let beside = room.checked_sub(slots)? / PARTITION_OVERHEAD_BYTES;
+        let within = |most: usize| levels(chain, block, target, by_share.min(beside / most as u64)).filter(|levels| levels.len() <= most);
+        let levels = (1..=MOST_LEVELS).find_map(within)?;
         let fans = fans(&levels, block, target);
         let widest = fans.iter().copied().max().unwrap_or(1);
         let count = fans.iter().copied().fold(0, u64::saturating_add);

@@ -3,6 +3,9 @@
 use super::Problem;
 use crate::rechunk::pieces::part_shape;
 
+/// Chunks from this size on are said to be taken as streams where they do not fit, in bytes.
+const LARGE_BYTES: u64 = 1 << 20;
+
 /// What streams of either side take.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Streaming {
@@ -69,7 +72,7 @@ impl Problem {
             Some(Side { obstacle: Some(codec), .. }) => {
                 format!("{what} chunks of {bytes} bytes (`{codec}` must have all of a chunk at once)")
             }
-            Some(Side { stream_bytes: Some(stream), codecs, .. }) if *stream < bytes => {
+            Some(Side { stream_bytes: Some(stream), codecs, .. }) if bytes >= LARGE_BYTES => {
                 format!("{what} chunks of {bytes} bytes (as streams of {codecs}, which take {stream} bytes)")
             }
             _ => format!("{what} chunks of {bytes} bytes"),
