@@ -71,26 +71,6 @@ impl CodecPipeline {
         })
     }
 
-    /// Whether chunks can be decoded slab after slab.
-    pub(crate) fn decodes_stream(&self) -> bool {
-        self.decode_obstacle().is_none()
-    }
-
-    /// Whether chunks can be encoded slab after slab.
-    pub(crate) fn encodes_stream(&self) -> bool {
-        self.encode_obstacle().is_none()
-    }
-
-    /// Whether streams go to any byte for no more than a block: chunks without codecs, and blosc.
-    pub(crate) fn seeks_stream(&self) -> bool {
-        let seeks = match self.bytes_to_bytes.as_slice() {
-            [] => true,
-            [BytesToBytes::Compressor(Compressor::Blosc(_)), behind @ ..] => chain::only_checksums(behind),
-            _ => false,
-        };
-        seeks && self.decodes_stream()
-    }
-
     fn array_obstacle(&self) -> Option<String> {
         match &self.array_to_bytes {
             ArrayToBytes::Bytes(_) if self.steps.is_empty() => None,

@@ -109,11 +109,8 @@ impl Cells {
 
 /// The position of an index in a box of indices.
 pub(crate) fn position_in(indices: &Region, index: &[u64]) -> usize {
-    let mut position = 0;
-    for axis in 0..index.len() {
-        position = position * indices.shape()[axis] + (index[axis] - indices.start()[axis]);
-    }
-    to_usize(position)
+    let axes = index.iter().zip(indices.start()).zip(indices.shape());
+    to_usize(axes.fold(0, |position, ((index, start), len)| position * len + (index - start)))
 }
 
 #[cfg(test)]

@@ -123,14 +123,6 @@ impl UnitStream {
         self.decoder.skip(bytes).map_err(|error| error.at(&self.name))
     }
 
-    /// Goes to byte `to` of the unit, forwards or backwards, where its pipeline [seeks](crate::codec::CodecPipeline::seeks_stream).
-    ///
-    /// # Errors
-    /// As [`UnitStream::next`]; [`Error::InvalidArgument`] for other pipelines, and beyond the end.
-    pub(crate) fn seek(&mut self, to: u64) -> Result<()> {
-        self.decoder.seek(to).map_err(|error| error.at(&self.name))
-    }
-
     /// Checks what stands behind the last byte, all checksums among it; returns the stored bytes of the unit.
     ///
     /// # Errors
@@ -138,10 +130,5 @@ impl UnitStream {
     pub(crate) fn finish(self) -> Result<u64> {
         self.decoder.finish().map_err(|error| error.at(&self.name))?;
         Ok(self.stored_bytes)
-    }
-
-    /// Stored size of the unit in bytes.
-    pub(crate) fn stored_bytes(&self) -> u64 {
-        self.stored_bytes
     }
 }

@@ -60,7 +60,7 @@ impl StreamedUnit<'_> {
     /// Takes the next bytes of the unit: whole elements, any number of them.
     ///
     /// # Errors
-    /// Those of the store; [`Error::InvalidArgument`] for more bytes than a unit has. The unit can then only be abandoned.
+    /// Those of the store; [`Error::InvalidArgument`] for more bytes than a unit has. The unit can then only be dropped.
     ///
     /// # Panics
     /// For parts of elements, and for the first slab that is not fill, if another unit of the same shard is in the making.
@@ -115,20 +115,6 @@ impl StreamedUnit<'_> {
         }
         self.release(end);
         self.writer.complete_streamed(&self.unit, begun.start, end)
-    }
-
-    /// Gives the unit up: it counts as not given, and may be given again.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub(crate) fn abandon(mut self) -> Result<()> {
-        let Some(begun) = self.begun.take() else { return Ok(()) };
-        // In a shard its bytes stay, without an entry that leads to them.
-        self.release(begun.offset);
-        if self.writer.array().sharding().is_none() {
-            self.writer.array().store().erase(&begun.key)?;
-        }
-        Ok(())
     }
 
     /// Lets the shard go on at `end`.

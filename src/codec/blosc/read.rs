@@ -1,7 +1,7 @@
 //! Frames read block after block, from wherever their blocks are.
 //!
 //! Invariants of a [`BlockReader`]
-//! 1. From one [`BlockReader::go_to`] to the next, blocks are decoded in order, each once; `budget` is what is left for those that follow.
+//! 1. Blocks are decoded in order, each once; `budget` is what is left for those that follow.
 //! 2. Of a frame there are in memory its header, some block starts, and one block: encoded, shuffled, and decoded.
 
 use std::ops::Range;
@@ -123,26 +123,6 @@ impl<S: Source> BlockReader<S> {
         }
         self.at += len;
         Ok(len)
-    }
-
-    /// Goes to byte `to` of the content, for which its block is decoded unless it begins there.
-    pub(in crate::codec) fn go_to(&mut self, to: u64) -> Result<()> {
-        let to = usize::try_from(to).unwrap_or(usize::MAX).min(self.header.len);
-        if self.header.stored {
-            self.at = to;
-            return Ok(());
-        }
-        // What was decoded before does not count again.
-        self.budget = self.header.budget(self.frame_len);
-        (self.next, self.at, self.end) = (to / self.header.block_len, 0, 0);
-        let within = to % self.header.block_len;
-        if to == self.header.len {
-            self.next = self.header.blocks();
-        } else if within > 0 {
-            self.decode_held()?;
-            self.at = within.min(self.end);
-        }
-        Ok(())
     }
 
     /// Decodes the next block to where it is given from.

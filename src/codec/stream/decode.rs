@@ -39,7 +39,7 @@ impl<'a> StreamDecoder<'a> {
     /// Begins to decode the chunk in `source` with at most `memory` bytes beside the slabs.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] where not [`CodecPipeline::decodes_stream`]; [`Error::BudgetTooSmall`], in numbers of this stream alone, where the head
+    /// [`Error::Unsupported`] where there is a [`CodecPipeline::decode_obstacle`]; [`Error::BudgetTooSmall`], in numbers of this stream alone, where the head
     /// of the chunk asks for more than `memory`, and always where that is less than [`CodecPipeline::stream_decode_memory`] of the smallest frames;
     /// those of the source; [`Error::Corrupt`] and [`Error::ChecksumMismatch`] as far as they are seen at once.
     pub(crate) fn new(pipeline: &CodecPipeline, mut source: impl Source + Send + 'a, memory: u64) -> Result<Self> {
@@ -101,23 +101,6 @@ impl<'a> StreamDecoder<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Goes to byte `to` of the decoded chunk, forwards or backwards: without codecs for nothing, in blosc for the block that it lies in.
-    ///
-    /// # Errors
-    /// As [`StreamDecoder::next`]; [`Error::InvalidArgument`] where not [`CodecPipeline::seeks_stream`], and beyond the end.
-    pub(crate) fn seek(&mut self, to: u64) -> Result<()> {
-        let Some(left) = self.chunk_bytes.checked_sub(to) else {
-            return Err(Error::invalid(format!("byte {to} of a chunk of {}", self.chunk_bytes)));
-        };
-        let begun = self.elements.as_ref().map_or(0, |elements| to % elements.element.len() as u64);
-        self.pull.seek(to - begun)?;
-        if let Some(elements) = &mut self.elements {
-            elements.at = elements.element.len();
-        }
-        self.left = left + begun;
-        self.skip(begun)
     }
 
     /// Checks that the encoded bytes end where the decoded ones do, and all checksums.
@@ -238,9 +221,5 @@ impl<S: Source> Pull for BlockReader<S> {
 
     fn skip(&mut self, bytes: u64, unit: u64) -> Result<u64> {
         Ok(self.skip_blocks(bytes, unit))
-    }
-
-    fn seek(&mut self, to: u64) -> Result<()> {
-        self.go_to(to)
     }
 }

@@ -62,7 +62,7 @@ impl StreamEncoder {
     /// Begins a chunk, of exactly [`CodecPipeline::chunk_bytes`] bytes.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] where not [`CodecPipeline::encodes_stream`]; [`Error::Io`] where memory is wanting.
+    /// [`Error::Unsupported`] where there is a [`CodecPipeline::encode_obstacle`]; [`Error::Io`] where memory is wanting.
     pub(crate) fn new(pipeline: &CodecPipeline) -> Result<Self> {
         pipeline.check_encodes_stream()?;
         let elements = match &pipeline.array_to_bytes {

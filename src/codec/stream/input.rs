@@ -26,10 +26,6 @@ impl<P: Pull + ?Sized> Pull for Box<P> {
     fn skip(&mut self, bytes: u64, unit: u64) -> Result<u64> {
         (**self).skip(bytes, unit)
     }
-
-    fn seek(&mut self, to: u64) -> Result<()> {
-        (**self).seek(to)
-    }
 }
 
 impl<S: Source + ?Sized> Source for &mut S {
@@ -52,11 +48,6 @@ pub(in crate::codec) trait Pull {
     fn skip(&mut self, bytes: u64, unit: u64) -> Result<u64> {
         let _ = (bytes, unit);
         Ok(0)
-    }
-
-    /// Goes to byte `to`, wherever that is. Only where [`CodecPipeline::seeks_stream`](crate::codec::CodecPipeline::seeks_stream).
-    fn seek(&mut self, to: u64) -> Result<()> {
-        Err(Error::invalid(format!("byte {to} of a stream that can only be read in order")))
     }
 }
 
@@ -88,11 +79,6 @@ impl<S: Source> Pull for Window<S> {
         let len = len - len % unit.max(1);
         self.at += len;
         Ok(len)
-    }
-
-    fn seek(&mut self, to: u64) -> Result<()> {
-        self.at = to.min(self.end);
-        Ok(())
     }
 }
 
