@@ -42,7 +42,7 @@ pub(crate) use open::{
     reserve_prefix,
 };
 pub(crate) use read::ReadCounts;
-pub(crate) use units::{UnitReader, UnitWriter, WriteScratch, Written};
+pub(crate) use units::{Piece, PlacedWriter, UnitReader, UnitWriter, WriteScratch, Written};
 
 /// Number of locks that the chunks of one array share; more than threads that write one array.
 const LOCK_COUNT: usize = 64;

@@ -28,6 +28,7 @@ mod job;
 mod options;
 mod order;
 mod pieces;
+mod placed;
 pub(crate) mod plan;
 mod report;
 mod run;

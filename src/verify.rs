@@ -293,6 +293,7 @@ fn comparison_plan(a: &Array, b: &Array, document_bytes: u64, options: &VerifyOp
         writer_bytes: UnitReader::memory_bytes(b),
         held_shard_bytes: UnitReader::held_bytes(a),
         open_shard_bytes: 0,
+        in_place: false,
         identical: false,
         gathered: Gathered::of_both(a, b),
         memory_limit_bytes: memory_limit_bytes(),

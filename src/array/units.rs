@@ -6,11 +6,13 @@
 use crate::array::Array;
 use crate::codec::{CodecPipeline, Sharding};
 
+mod placed;
 mod reader;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+pub(crate) use placed::{Piece, PlacedWriter};
 pub(crate) use reader::UnitReader;
 pub(super) use reader::{check_stored_len, read_index};
 pub(crate) use writer::{UnitWriter, WriteScratch, Written};

@@ -18,7 +18,6 @@ use crate::array::UnitReader;
 use crate::dtype::FillValue;
 use crate::error::{Error, Result};
 use crate::grid::ChunkGrid;
-use crate::rechunk::budget::MemoryBudget;
 use crate::rechunk::plan::{Plan, Steps};
 use crate::rechunk::source::Source;
 use crate::rechunk::{boxed, direct, shuffled};
@@ -145,9 +144,7 @@ impl<S: TileSink> Transfer<'_, S> {
         if self.grid.chunk_count() == 0 {
             return Ok(());
         }
-        let budget = MemoryBudget::new(plan.budget_bytes);
-        let leases: Result<Vec<_>> = plan.memory.iter().map(|share| budget.lease(share.what, share.bytes())).collect();
-        let _leases = leases?;
+        let _leases = plan.lease()?;
         match &plan.steps {
             Steps::Direct { walk, slots } => {
                 let slab_bytes =
@@ -163,7 +160,7 @@ impl<S: TileSink> Transfer<'_, S> {
                 let slab_bytes = to_usize(filling.slot_bytes.saturating_mul(plan.threads as u64));
                 boxed::run(self, plan, filling, &mut slab(slab_bytes)?[..slab_bytes])
             }
-            Steps::Move | Steps::Gather { .. } => unreachable!("not what a transfer does"),
+            Steps::Move | Steps::Gather { .. } | Steps::Place(_) => unreachable!("not what a transfer does"),
         }
     }
 
@@ -229,7 +226,7 @@ impl<S: TileSink> Transfer<'_, S> {
 
 /// Zeroed memory, or a typed error where the system has none. Pages are only taken when they are touched, and all are given back when it is
 /// dropped, which an allocator need not do.
-fn slab(bytes: usize) -> Result<MmapMut> {
+pub(super) fn slab(bytes: usize) -> Result<MmapMut> {
     MmapMut::map_anon(bytes.max(1)).map_err(|_| Error::BudgetTooSmall {
         required_bytes: bytes as u64,
         budget_bytes: 0,

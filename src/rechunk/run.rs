@@ -7,13 +7,14 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use crate::array::{Array, UnitReader, UnitWriter, WriteScratch, Written};
+use crate::array::{Array, PlacedWriter, UnitReader, UnitWriter, WriteScratch, Written};
 use crate::dtype::FillValue;
 use crate::error::Result;
 use crate::metadata::{DOCUMENT, NodeMetadata};
 use crate::process::memory_limit_bytes;
 use crate::rechunk::execute::{Control, Missing, TileSink, Transfer, add};
 use crate::rechunk::gather::{self, Gathered};
+use crate::rechunk::placed;
 use crate::rechunk::plan::{Costs, Plan, Problem, Side, Steps};
 use crate::rechunk::report::Measured;
 use crate::rechunk::source::Source;
@@ -27,6 +28,7 @@ pub(crate) fn problem(source: &Array, target: &Array) -> Problem {
         writer_bytes: UnitWriter::memory_bytes_per_thread(target),
         held_shard_bytes: UnitReader::held_bytes(source),
         open_shard_bytes: UnitWriter::memory_bytes_per_open_shard(target),
+        in_place: PlacedWriter::fits(target),
         identical: can_move(source, target),
         gathered: Gathered::of(source, target),
         memory_limit_bytes: memory_limit_bytes(),
@@ -68,8 +70,8 @@ fn can_move(source: &Array, target: &Array) -> bool {
 pub(crate) fn run(source: &Array, target: &Array, plan: &Plan, spill_dir: &Path, control: &Control<'_>) -> Result<Measured> {
     let begun = Instant::now();
     let sink = EncodeSink {
-        // Stored chunks that are moved may be shards within shards, which are not written unit by unit; boxes have writers of their own.
-        writer: if let Steps::Move | Steps::Gather(_) = plan.steps { None } else { Some(UnitWriter::new(target)) },
+        // Stored chunks that are moved may be shards within shards, which are not written unit by unit; others have writers of their own.
+        writer: if let Steps::Move | Steps::Gather(_) | Steps::Place(_) = plan.steps { None } else { Some(UnitWriter::new(target)) },
         target,
         same_fill: source.metadata().fill_value() == target.metadata().fill_value(),
         written_bytes: AtomicU64::new(0),
@@ -91,7 +93,13 @@ pub(crate) fn run(source: &Array, target: &Array, plan: &Plan, spill_dir: &Path,
             control,
             spill_dir,
         };
-        transfer.run(plan)?;
+        if let Steps::Place(placing) = &plan.steps {
+            let writer = PlacedWriter::new(target);
+            placed::run(&transfer, plan, placing, &writer, &|written| sink.count(written.stored_bytes, written.files))?;
+            writer.finish()?;
+        } else {
+            transfer.run(plan)?;
+        }
     }
     // What was missing is fill only if the source is still the array that was opened.
     source.check_current()?;
@@ -114,7 +122,7 @@ pub(crate) fn run(source: &Array, target: &Array, plan: &Plan, spill_dir: &Path,
 
 /// Encodes and writes target units.
 struct EncodeSink<'a> {
-    /// None where stored chunks are moved, and where boxes are gathered.
+    /// None where stored chunks are moved, where boxes are gathered, and where pieces are placed.
     writer: Option<UnitWriter>,
     target: &'a Array,
     /// What is missing in the source may be missing in the target (RCK-2).
