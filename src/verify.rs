@@ -1,4 +1,4 @@
-//! Comparing two arrays or groups bit by bit, within a memory budget, whatever their two chunkings: each side is decoded once.
+//! Comparing two arrays or groups bit by bit, within a memory budget, whatever their two chunkings: each side is decoded once where the budget allows it.
 //!
 //! A comparison is a rechunk whose sink compares instead of writing: the first side is brought into the chunks of the second.
 
@@ -108,7 +108,7 @@ pub struct Verdict {
     pub undecoded: u64,
     /// Elements that were compared.
     pub elements: u64,
-    /// Decoded bytes of the chunks of the first side: each chunk once.
+    /// Decoded bytes of the chunks of the first side: each chunk once, where the budget is not so small that some are decoded again.
     pub decoded_bytes: u64,
 }
 

@@ -1,11 +1,11 @@
 //! Running a plan: what the strategies share.
 //!
-//! A transfer takes every unit of a source array once, and gives every unit of the target's grid once, assembled, to a [`TileSink`]: one that
+//! A transfer takes every unit of a source array, and gives every unit of the target's grid once, assembled, to a [`TileSink`]: one that
 //! encodes and writes for a rechunk, one that compares for `verify`. All memory for data is one slab and what readers and sinks hold,
 //! leased from the budget before the first byte moves.
 //!
 //! Invariants
-//! 1. A source unit is decoded exactly once, a target unit is given to the sink exactly once (RCK-1).
+//! 1. A source unit is decoded exactly once where the plan does not say otherwise; a target unit is given to the sink exactly once (RCK-1).
 //! 2. The first error stops all threads, and is the one that is returned.
 
 use std::path::Path;
@@ -224,14 +224,17 @@ impl<S: TileSink> Transfer<'_, S> {
     }
 }
 
-/// Zeroed memory, or a typed error where the system has none. Pages are only taken when they are touched, and all are given back when it is
+/// Zeroed memory, or a typed error where the system has none. Pages, huge ones where the system has them, are only taken when they are touched, and all are given back when it is
 /// dropped, which an allocator need not do.
 pub(super) fn slab(bytes: usize) -> Result<MmapMut> {
-    MmapMut::map_anon(bytes.max(1)).map_err(|_| Error::BudgetTooSmall {
+    let slab = MmapMut::map_anon(bytes.max(1)).map_err(|_| Error::BudgetTooSmall {
         required_bytes: bytes as u64,
         budget_bytes: 0,
         what: String::from("the system has not so much memory"),
-    })
+    })?;
+    #[cfg(target_os = "linux")]
+    let _ = slab.advise(memmap2::Advice::HugePage);
+    Ok(slab)
 }
 
 /// A region in the index space of a grid of boxes of `edges`, which begins at a box.
