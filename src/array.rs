@@ -44,7 +44,9 @@ pub(crate) use open::{
 };
 pub(crate) use read::ReadCounts;
 pub use selection::Selection;
-pub(crate) use units::{ChunkPacker, Given, StreamedUnit, UnitReader, UnitStream, UnitWriter, WINDOW_BYTES, WriteScratch, Written};
+pub(crate) use units::{
+    ChunkPacker, Given, Piece, PlacedWriter, StreamedUnit, UnitReader, UnitStream, UnitWriter, WINDOW_BYTES, WriteScratch, Written,
+};
 
 /// Number of locks that the chunks of one array share; more than threads that write one array.
 const LOCK_COUNT: usize = 64;

@@ -77,7 +77,7 @@ pub use rechunk::{
 pub use region::{MAX_RANK, Region};
 pub use store::{
     ByteRange, Entry, EntryKind, FilesystemStore, Key, Lock, MappedValue, MemoryStore, PackOptions, PackReport, ReadMode, Store, Value,
-    ZipStore, pack,
+    ValueWriter, ZipStore, pack,
 };
 pub use verify::{Verdict, VerifyOptions, verify};
 

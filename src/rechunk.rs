@@ -31,6 +31,7 @@ mod moved;
 mod options;
 mod order;
 mod pieces;
+mod placed;
 pub(crate) mod plan;
 mod report;
 mod run;

@@ -179,6 +179,25 @@ pub trait Value: Send + fmt::Debug {
     }
 }
 
+/// A value that is open for writing in place, in a tree that nobody reads yet.
+pub trait ValueWriter: Send + Sync + fmt::Debug {
+    /// As [`Store::write_at`], for this value.
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()>;
+}
+
+/// A value that is found by its key for every write.
+#[derive(Debug)]
+struct AtKey<'s, S: ?Sized> {
+    store: &'s S,
+    key: Key,
+}
+
+impl<S: Store + ?Sized> ValueWriter for AtKey<'_, S> {
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.store.write_at(&self.key, offset, bytes)
+    }
+}
+
 /// Storage for a hierarchy: values under keys.
 ///
 /// A missing value is `None` or `false`, and only that: whatever else stands in the way (a directory at the key of a value, a
@@ -224,6 +243,13 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Writes `bytes` at `offset` of the value at `key`, creating or extending it; what lies between the old end and `offset` reads as
     /// zeros. Not atomic: for trees that nobody reads yet. Writing no bytes makes the value exist, and does not extend it.
     fn write_at(&self, key: &Key, offset: u64, bytes: &[u8]) -> Result<()>;
+
+    /// The value at `key`, to be written to many times. It exists, with its parents, when something is written at the latest.
+    ///
+    /// This implementation looks for the key at every write; a store that can keep it open should.
+    fn writer<'s>(&'s self, key: &Key) -> Result<Box<dyn ValueWriter + 's>> {
+        Ok(Box::new(AtKey { store: self, key: key.clone() }))
+    }
 
     /// Copies the value at `from` in the store `source` to `to` here, without it passing through the caller's memory; returns its size,
     /// or none if there is no value. What stood at `to` is replaced whole.

@@ -1,4 +1,4 @@
-//! Comparing two arrays or groups bit by bit, within a memory budget, whatever their two chunkings: each side is decoded once.
+//! Comparing two arrays or groups bit by bit, within a memory budget, whatever their two chunkings: each side is decoded once where the budget allows it.
 //!
 //! A comparison is a rechunk whose sink compares instead of writing: the first side is brought into the chunks of the second.
 
@@ -110,7 +110,7 @@ pub struct Verdict {
     pub undecoded: u64,
     /// Elements that were compared.
     pub elements: u64,
-    /// Decoded bytes of the chunks of the first side: each chunk once.
+    /// Decoded bytes of the chunks of the first side: each chunk once, where the budget is not so small that some are decoded again.
     pub decoded_bytes: u64,
 }
 
@@ -296,6 +296,7 @@ fn comparison_plan(a: &Array, b: &Array, document_bytes: u64, options: &VerifyOp
         writer_bytes: UnitReader::memory_bytes(b),
         held_shard_bytes: UnitReader::held_bytes(a),
         open_shard_bytes: 0,
+        in_place: false,
         moves: Moves::Nothing,
         memory_limit_bytes: memory_limit_bytes(),
         decode_ns: codec_ns(a.unit_pipeline(), &costs).0,

@@ -200,6 +200,18 @@ fn smallest_budget(source: &Path, layout: &Layout) -> u64 {
     }
 }
 
+/// The smallest budget; for arrays of some MiB one in which chunks are not decoded again and again.
+fn budget_for(source: &Path, layout: &Layout, seed: u64) -> u64 {
+    let strategy = |budget: u64| plan_rechunk(source, &options(layout).memory(budget)).unwrap()[0].plan.strategy;
+    let smallest = smallest_budget(source, layout);
+    let large = Array::open(source).unwrap().shape().iter().product::<u64>() > 100_000;
+    if !large && seed.is_multiple_of(2) {
+        return smallest;
+    }
+    let budgets = std::iter::successors(Some(smallest), |budget| Some(budget + budget / 2));
+    budgets.take(12).find(|&budget| strategy(budget) != Way::ReDecode).unwrap_or(smallest)
+}
+
 /// What a rechunk should report, found element by element.
 struct Expected {
     decoded_bytes: u64,
@@ -245,8 +257,14 @@ fn check_report(report: &Report, expected: &Expected, source: &Array, target: &P
         return;
     }
     let unit_bytes = source.unit_grid().chunk_shape().iter().product::<u64>() * source.data_type().item_size() as u64;
-    assert_eq!(measured.decoded_bytes, expected.decoded_bytes, "every stored unit once");
-    assert_eq!(measured.decoded_chunks * unit_bytes, measured.decoded_bytes);
+    match plan.strategy {
+        Way::PartialReads => assert_eq!(measured.decoded_bytes, expected.element_bytes, "every stored element once"),
+        Way::ReDecode => assert!(measured.decoded_bytes >= expected.decoded_bytes, "every stored unit at least once"),
+        _ => assert_eq!(measured.decoded_bytes, expected.decoded_bytes, "every stored unit once"),
+    }
+    if plan.strategy != Way::PartialReads {
+        assert_eq!(measured.decoded_chunks * unit_bytes, measured.decoded_bytes);
+    }
     assert_eq!(measured.spilled_bytes, expected.element_bytes * plan.levels);
     if expected.whole {
         assert_eq!((measured.decoded_bytes, measured.encoded_bytes), (plan.decoded_bytes, plan.encoded_bytes));
@@ -268,7 +286,7 @@ fn run(case: &Case, root: &Path) -> Way {
     let source = create(&path("a"), metadata.with_dimension_names(Some(vec![None; case.shape.len()])).unwrap(), &data);
     let expected = expected(&source, &data);
 
-    let budget = smallest_budget(&path("a"), &case.target.layout);
+    let budget = budget_for(&path("a"), &case.target.layout, case.seed);
     let forth = options(&case.target.layout).threads(case.threads).memory(budget.saturating_add(case.spare));
     let report = rechunk(path("a"), Some(&path("b")), forth).unwrap();
     check_report(&report, &expected, &source, &path("b"));
@@ -280,7 +298,7 @@ fn run(case: &Case, root: &Path) -> Way {
     assert!(got.codecs == wanted.codecs || case.data_type.swap_size() == 1, "{} for {}", got.codecs, wanted.codecs);
     assert_eq!(target.metadata().fill_value(), source.metadata().fill_value());
 
-    let back = options(&case.source.layout).threads(case.threads).memory(smallest_budget(&path("b"), &case.source.layout));
+    let back = options(&case.source.layout).threads(case.threads).memory(budget_for(&path("b"), &case.source.layout, case.seed));
     rechunk(path("b"), Some(&path("c")), back).unwrap();
     assert_eq!(read(&path("c")), data);
     if case.source.layout.shard_shape.is_none() || case.source.form > 2 {
@@ -288,9 +306,9 @@ fn run(case: &Case, root: &Path) -> Way {
     }
     let options = || VerifyOptions::new().threads(case.threads).spill_dir(root);
     let Err(Error::BudgetTooSmall { required_bytes, .. }) = verify(path("a"), path("b"), options().memory(1)) else { panic!("one byte") };
-    let verdict = verify(path("a"), path("b"), options().memory(required_bytes)).unwrap();
+    let verdict = verify(path("a"), path("b"), options().memory(required_bytes.max(budget + (4 << 20)))).unwrap();
     assert!(verdict.equal, "{verdict:?}");
-    assert_eq!(verdict.decoded_bytes, expected.decoded_bytes);
+    assert!(verdict.decoded_bytes >= expected.element_bytes);
     assert_eq!(names(root), ["a", "b", "c"]);
     report.arrays[0].plan.strategy
 }

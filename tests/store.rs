@@ -177,6 +177,33 @@ fn write_at_extends_with_zeros(store: &dyn Store) {
     assert_eq!(all(store, "p/v"), b"newer");
 }
 
+fn a_writer_writes_as_the_store_does(store: &dyn Store) {
+    let writer = store.writer(&key("p/q/v")).unwrap();
+    writer.write_at(5, b"abc").unwrap();
+    assert_eq!(all(store, "p/q/v"), b"\0\0\0\0\0abc");
+    let other = store.writer(&key("p/q/v")).unwrap();
+    other.write_at(1, b"xy").unwrap();
+    writer.write_at(7, b"tail").unwrap();
+    drop(writer);
+    assert_eq!(all(store, "p/q/v"), b"\0xy\0\0abtail");
+    store.set(&key("file"), b"1").unwrap();
+    assert!(store.writer(&key("file/v")).and_then(|writer| writer.write_at(0, b"x")).is_err());
+    assert!(store.writer(&key("p/q")).and_then(|writer| writer.write_at(0, b"x")).is_err());
+}
+
+fn values_are_read_into_memory(store: &dyn Store) {
+    store.set(&key("v"), b"0123456789").unwrap();
+    let value = store.open(&key("v")).unwrap().unwrap();
+    let mut out = [0; 4];
+    value.expect(3, 4);
+    value.read_into(3, &mut out).unwrap();
+    assert_eq!(&out, b"3456");
+    value.read_into(10, &mut []).unwrap();
+    for offset in [7, 11, u64::MAX] {
+        refused(value.read_into(offset, &mut out), "Corrupt", &["v"]);
+    }
+}
+
 fn erase_says_whether_there_was_a_value(store: &dyn Store) {
     assert!(!store.erase(&key("v")).unwrap());
     assert!(!store.erase(&key("no/such/v")).unwrap());
@@ -376,6 +403,8 @@ const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("an_open_value_stays_what_it_was", an_open_value_stays_what_it_was),
     ("set_replaces_whole_values", set_replaces_whole_values),
     ("write_at_extends_with_zeros", write_at_extends_with_zeros),
+    ("a_writer_writes_as_the_store_does", a_writer_writes_as_the_store_does),
+    ("values_are_read_into_memory", values_are_read_into_memory),
     ("erase_says_whether_there_was_a_value", erase_says_whether_there_was_a_value),
     ("list_shows_what_is_directly_below", list_shows_what_is_directly_below),
     ("list_lets_the_visitor_erase", list_lets_the_visitor_erase),

@@ -7,6 +7,7 @@ use crate::array::Array;
 use crate::codec::{CodecPipeline, Sharding};
 
 mod index;
+mod placed;
 mod pull;
 mod push;
 mod reader;
@@ -15,6 +16,7 @@ mod stored;
 mod tests;
 mod writer;
 
+pub(crate) use placed::{Piece, PlacedWriter};
 pub(crate) use pull::UnitStream;
 pub(crate) use push::StreamedUnit;
 pub(crate) use reader::UnitReader;

@@ -1,11 +1,11 @@
 //! Running a plan: what the strategies share.
 //!
-//! A transfer takes every unit of a source array once, and gives every unit of the target's grid once, assembled, to a [`TileSink`]: one that
+//! A transfer takes every unit of a source array, and gives every unit of the target's grid once, assembled, to a [`TileSink`]: one that
 //! encodes and writes for a rechunk, one that compares for `verify`. All memory for data is one slab and what readers and sinks hold,
 //! leased from the budget before the first byte moves.
 //!
 //! Invariants
-//! 1. A source unit is decoded exactly once, a target unit is given to the sink exactly once (RCK-1).
+//! 1. A source unit is decoded exactly once where the plan does not say otherwise; a target unit is given to the sink exactly once (RCK-1).
 //! 2. The first error stops all threads, and is the one that is returned.
 
 use std::path::Path;
@@ -18,7 +18,6 @@ use crate::array::UnitReader;
 use crate::dtype::FillValue;
 use crate::error::{Error, Result};
 use crate::grid::ChunkGrid;
-use crate::rechunk::budget::MemoryBudget;
 use crate::rechunk::plan::{Plan, Steps};
 use crate::rechunk::source::Source;
 use crate::rechunk::{boxed, direct, shuffled};
@@ -163,9 +162,7 @@ impl<S: TileSink> Transfer<'_, S> {
         if self.grid.chunk_count() == 0 {
             return Ok(());
         }
-        let budget = MemoryBudget::new(plan.budget_bytes);
-        let leases: Result<Vec<_>> = plan.memory.iter().map(|share| budget.lease(share.what, share.bytes())).collect();
-        let _leases = leases?;
+        let _leases = plan.lease()?;
         match &plan.steps {
             Steps::Direct { walk, slots } => {
                 let slab_bytes =
@@ -181,7 +178,7 @@ impl<S: TileSink> Transfer<'_, S> {
                 let slab_bytes = to_usize(filling.slot_bytes.saturating_mul(plan.threads as u64));
                 boxed::run(self, plan, filling, &mut slab(slab_bytes)?[..slab_bytes])
             }
-            Steps::Move(_) | Steps::Gather { .. } => unreachable!("not what a transfer does"),
+            Steps::Move(_) | Steps::Gather { .. } | Steps::Place(_) => unreachable!("not what a transfer does"),
         }
     }
 
@@ -255,14 +252,17 @@ impl<S: TileSink> Transfer<'_, S> {
     }
 }
 
-/// Zeroed memory, or a typed error where the system has none. Pages are only taken when they are touched, and all are given back when it is
+/// Zeroed memory, or a typed error where the system has none. Pages, huge ones where the system has them, are only taken when they are touched, and all are given back when it is
 /// dropped, which an allocator need not do.
-fn slab(bytes: usize) -> Result<MmapMut> {
-    MmapMut::map_anon(bytes.max(1)).map_err(|_| Error::BudgetTooSmall {
+pub(super) fn slab(bytes: usize) -> Result<MmapMut> {
+    let slab = MmapMut::map_anon(bytes.max(1)).map_err(|_| Error::BudgetTooSmall {
         required_bytes: bytes as u64,
         budget_bytes: 0,
         what: String::from("the system has not so much memory"),
-    })
+    })?;
+    #[cfg(target_os = "linux")]
+    let _ = slab.advise(memmap2::Advice::HugePage);
+    Ok(slab)
 }
 
 /// A region in the index space of a grid of boxes of `edges`, which begins at a box.

@@ -7,6 +7,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::rechunk::budget::{Lease, MemoryBudget};
 use crate::rechunk::gather::{Boxes, Gathered};
 
 mod arithmetic;
@@ -18,6 +19,7 @@ mod growth;
 mod levels;
 mod moved;
 mod partition;
+mod placed;
 mod shuffle;
 mod streams;
 
@@ -30,6 +32,7 @@ use gather::gather;
 pub(crate) use growth::growth;
 pub use growth::{GrownCost, Growth};
 use moved::{MOVE_WINDOW_BYTES, moved};
+use placed::partial_writes;
 pub(crate) use shuffle::Sort;
 use shuffle::shuffle;
 pub(crate) use streams::{Side as StreamedSide, Streaming};
@@ -70,6 +73,8 @@ pub(crate) struct Problem {
     pub(crate) held_shard_bytes: u64,
     /// What a shard that is being written holds, in bytes; 0 where the target is not sharded.
     pub(crate) open_shard_bytes: u64,
+    /// Target units can be written piece by piece.
+    pub(crate) in_place: bool,
     /// What can be moved without being decoded.
     pub(crate) moves: Moves,
     /// For what only the gather strategy can do.
@@ -116,6 +121,8 @@ pub enum Strategy {
     PartialReads,
     /// The target is filled box by box; a source chunk that several boxes meet is decoded for each of them.
     ReDecode,
+    /// Source chunks are decoded once, and their pieces written to their final places in target chunks that are stored as they are.
+    PartialWrites,
     /// Source chunks are decoded once and their pieces sorted by target through the spill file.
     Shuffle,
     /// The target is filled box by box, each read from the source on its own: for rectilinear grids and elements of variable length. Source
@@ -130,6 +137,7 @@ impl fmt::Display for Strategy {
             Self::Direct => "direct",
             Self::PartialReads => "partial-reads",
             Self::ReDecode => "re-decode",
+            Self::PartialWrites => "partial-writes",
             Self::Shuffle => "shuffle",
             Self::Gather => "gather",
         })
@@ -250,6 +258,17 @@ pub(crate) enum Steps {
     Shuffle(Sort),
     Gather(Boxes),
     Fill(Filling),
+    Place(Placing),
+}
+
+/// The boxes of source units whose pieces are written to their places.
+#[derive(Clone, Debug)]
+pub(crate) struct Placing {
+    /// Shape of each, in elements: whole source units.
+    pub(crate) shape: Vec<u64>,
+    /// Room for the pieces of one.
+    pub(crate) slot_bytes: u64,
+    pub(crate) walk: Walk,
 }
 
 /// The boxes that a target is filled by.
@@ -304,6 +323,12 @@ pub(crate) fn plan_beside(problem: &Problem, budget_bytes: u64, document_bytes: 
 }
 
 impl Plan {
+    /// Takes the shares of the memory equation, for as long as the leases live.
+    pub(crate) fn lease(&self) -> Result<Vec<Lease>> {
+        let budget = MemoryBudget::new(self.budget_bytes);
+        self.memory.iter().map(|share| budget.lease(share.what, share.bytes())).collect()
+    }
+
     /// The plan of a node that travels along unread: `files` stored values are copied (RCK-15).
     pub(crate) fn carried(files: u64, budget_bytes: u64) -> Result<Self> {
         if budget_bytes < MOVE_WINDOW_BYTES {
@@ -398,6 +423,7 @@ fn candidates(problem: &Problem, budget: u64, threads: usize) -> Vec<Plan> {
             add(direct(problem, budget, n));
             add(partial_reads(problem, budget, n));
             add(re_decode(problem, budget, n));
+            add(partial_writes(problem, budget, n));
             halves(n).for_each(|m| add(shuffle(problem, budget, n, m)));
         }
     }

@@ -95,7 +95,7 @@ impl fmt::Display for HumanBytes {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "strategy   {} with {} threads", self.strategy, self.threads.max(self.encode_threads))?;
-        if let Strategy::PartialReads | Strategy::ReDecode = self.strategy {
+        if let Strategy::PartialReads | Strategy::ReDecode | Strategy::PartialWrites = self.strategy {
             writeln!(f, "boxes      {} of {:?} elements", self.partition_count, self.partition)?;
             writeln!(f, "visits     {} of source chunks, each {:.1} times on average", self.visits, self.visits_each)?;
         } else if !self.partition.is_empty() {

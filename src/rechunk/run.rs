@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use crate::array::{Array, StreamedUnit, UnitReader, UnitWriter, WriteScratch, Written};
+use crate::array::{Array, PlacedWriter, StreamedUnit, UnitReader, UnitWriter, WriteScratch, Written};
 use crate::dtype::FillValue;
 use crate::error::Result;
 use crate::metadata::{DOCUMENT, NodeMetadata};
@@ -13,11 +13,11 @@ use crate::process::memory_limit_bytes;
 use crate::rechunk::becoming::Taken;
 use crate::rechunk::execute::{Control, Missing, TileSink, TileStream, Transfer, add};
 use crate::rechunk::gather::{self, Gathered};
-use crate::rechunk::moved;
 use crate::rechunk::plan::{Costs, LEAST_SEGMENT_BYTES, Moves, Plan, Problem, Side, Steps, StreamedSide, Streaming};
 use crate::rechunk::report::Measured;
 use crate::rechunk::source::Source;
 use crate::rechunk::speeds::{codec_ns, compresses, ratio};
+use crate::rechunk::{moved, placed};
 use crate::region::{Region, element_count, unravel};
 
 /// From what size on the first unit is looked at for what its stream takes, in bytes.
@@ -33,6 +33,7 @@ pub(crate) fn problem(source: &Array, target: &Array, region: &Region, costs: &C
         writer_bytes: UnitWriter::memory_bytes_per_thread(target),
         held_shard_bytes: UnitReader::held_bytes(source),
         open_shard_bytes: UnitWriter::memory_bytes_per_open_shard(target),
+        in_place: PlacedWriter::fits(target),
         moves: Moves::of(source, target, region),
         memory_limit_bytes: memory_limit_bytes(),
         shape: region.shape().to_vec(),
@@ -122,8 +123,8 @@ pub(crate) fn run(taken: &Taken, target: &Array, plan: &Plan, spill_dir: &Path, 
     let Taken { source, opened, region } = taken;
     let begun = Instant::now();
     let sink = EncodeSink {
-        // Stored chunks that are moved may be shards within shards, which are not written unit by unit; boxes have writers of their own.
-        writer: if let Steps::Move(_) | Steps::Gather(_) = plan.steps { None } else { Some(UnitWriter::new(target)) },
+        // Stored chunks that are moved may be shards within shards, which are not written unit by unit; others have writers of their own.
+        writer: if let Steps::Move(_) | Steps::Gather(_) | Steps::Place(_) = plan.steps { None } else { Some(UnitWriter::new(target)) },
         target,
         same_fill: source.metadata().fill_value() == target.metadata().fill_value(),
         written_bytes: AtomicU64::new(0),
@@ -147,7 +148,13 @@ pub(crate) fn run(taken: &Taken, target: &Array, plan: &Plan, spill_dir: &Path, 
             control,
             spill_dir,
         };
-        transfer.run(plan)?;
+        if let Steps::Place(placing) = &plan.steps {
+            let writer = PlacedWriter::new(target);
+            placed::run(&transfer, plan, placing, &writer, &|written| sink.count(written.stored_bytes, written.files))?;
+            writer.finish()?;
+        } else {
+            transfer.run(plan)?;
+        }
     }
     // What was missing is fill only if the source is still the array that was opened.
     opened.check_current()?;
@@ -170,7 +177,7 @@ pub(crate) fn run(taken: &Taken, target: &Array, plan: &Plan, spill_dir: &Path, 
 
 /// Encodes and writes target units.
 struct EncodeSink<'a> {
-    /// None where stored chunks are moved, and where boxes are gathered.
+    /// None where stored chunks are moved, where boxes are gathered, and where pieces are placed.
     writer: Option<UnitWriter>,
     target: &'a Array,
     /// What is missing in the source may be missing in the target (RCK-2).

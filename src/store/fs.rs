@@ -16,7 +16,7 @@ use rustix::io::{Errno, retry_on_intr};
 use self::root::{Root, kind_of, kind_of_type, name_of, stat_in};
 use self::value::FileValue;
 pub(crate) use self::value::Reads;
-use super::{ByteRange, Entry, EntryKind, Key, Lock, Store, Value, check_move, obstructed};
+use super::{ByteRange, Entry, EntryKind, Key, Lock, Store, Value, ValueWriter, check_move, obstructed};
 use crate::error::{Error, Result};
 
 mod remove;
@@ -138,6 +138,16 @@ impl FilesystemStore {
         filled
     }
 
+    /// The file at `key`, made if there is none, to be written to in place.
+    fn open_in_place(&self, key: &Key) -> Result<OwnedFd> {
+        let (file, stat) = self.root.create_value(key)?;
+        if stat.st_nlink > 1 {
+            let what = format!("the file has {} names (hard links), and writing to it in place would change it under all", stat.st_nlink);
+            return Err(Error::corrupt(what).at(&self.root.locate(key)));
+        }
+        Ok(file)
+    }
+
     fn check_value_or_nothing(&self, parent: &OwnedFd, key: &Key) -> Result<bool> {
         match stat_in(parent, key.name()) {
             Ok(stat) if kind_of(&stat) == EntryKind::Value => Ok(true),
@@ -203,11 +213,7 @@ impl Store for FilesystemStore {
     }
 
     fn write_at(&self, key: &Key, offset: u64, bytes: &[u8]) -> Result<()> {
-        let (file, stat) = self.root.create_value(key)?;
-        if stat.st_nlink > 1 {
-            let what = format!("the file has {} names (hard links), and writing to it in place would change it under all", stat.st_nlink);
-            return Err(Error::corrupt(what).at(&self.root.locate(key)));
-        }
+        let file = self.open_in_place(key)?;
         transfer::write_at(&file, offset, bytes).map_err(|errno| self.root.fault("write", key, "a value", errno))?;
         if self.write_behind {
             // Of what was written just now, the writing begins; what was written before has reached the disk, as a rule, and is dropped.
@@ -215,6 +221,10 @@ impl Store for FilesystemStore {
             transfer::drop_behind(&file, from, bytes.len().saturating_add(WRITE_BEHIND_BYTES));
         }
         Ok(())
+    }
+
+    fn writer<'s>(&'s self, key: &Key) -> Result<Box<dyn ValueWriter + 's>> {
+        Ok(Box::new(FileWriter { root: &self.root, file: self.open_in_place(key)?, key: key.clone() }))
     }
 
     fn copy_from(&self, source: &dyn Store, from: &Key, to: &Key) -> Result<Option<u64>> {
@@ -377,6 +387,20 @@ impl Store for FilesystemStore {
 
     fn as_any(&self) -> &dyn Any {
         self
+    }
+}
+
+/// A file that is open for writing in place.
+#[derive(Debug)]
+struct FileWriter<'s> {
+    root: &'s Root,
+    file: OwnedFd,
+    key: Key,
+}
+
+impl ValueWriter for FileWriter<'_> {
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        transfer::write_at(&self.file, offset, bytes).map_err(|errno| self.root.fault("write", &self.key, "a value", errno))
     }
 }
 

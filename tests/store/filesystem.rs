@@ -179,6 +179,7 @@ fn writing_in_place_spares_other_names_of_the_file() {
     store.set(&key("v"), b"shared").unwrap();
     fs::hard_link(dir.path().join("v"), dir.path().join("other")).unwrap();
     refused(store.write_at(&key("v"), 0, b"x"), "Corrupt", &["v", "hard links"]);
+    refused(store.writer(&key("v")).map(|_| ()), "Corrupt", &["v", "hard links"]);
     store.set(&key("v"), b"own").unwrap();
     assert_eq!(fs::read(dir.path().join("other")).unwrap(), b"shared");
 }

@@ -1,7 +1,7 @@
 //! Where encoded bytes come from: a source that is read in windows, and the stages behind it that each pull bytes from the one before.
 
 use crate::buffer::resize;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// How many encoded bytes are read at once.
 pub(crate) const WINDOW_BYTES: usize = 256 << 10;

@@ -19,7 +19,7 @@ const STAGED_UNITS: u64 = 32;
 const LINE_BYTES: u64 = 64;
 
 /// Pages of files are read whole.
-const PAGE_BYTES: u64 = 4096;
+pub(super) const PAGE_BYTES: u64 = 4096;
 
 /// What a reader holds of a source unit beside the staging buffer: names, handles, what the allocator adds.
 const HANDLE_BYTES: u64 = 2 << 10;
@@ -177,7 +177,7 @@ fn figures(problem: &Problem, read: &Read, (budget, n): (u64, usize), shape: &[u
 }
 
 /// Nanoseconds a byte for copying pieces of source units to their places.
-fn scatter(problem: &Problem, staging: Option<Staging>) -> f64 {
+pub(super) fn scatter(problem: &Problem, staging: Option<Staging>) -> f64 {
     let (costs, run) = (&problem.costs, run_bytes(problem, true));
     if staging.is_some() || run_bytes(problem, false) >= LINE_BYTES as f64 {
         return costs.copy(run);

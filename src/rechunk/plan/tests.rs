@@ -25,6 +25,7 @@ pub(super) fn problem(shape: &[u64], source: &[u64], target: &[u64]) -> Problem 
         target,
         held_shard_bytes: 0,
         open_shard_bytes: 0,
+        in_place: false,
         moves: Moves::Nothing,
         gathered: None,
         memory_limit_bytes: None,

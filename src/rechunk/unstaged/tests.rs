@@ -196,4 +196,12 @@ proptest! {
             prop_assert_eq!(measured.decoded_chunks, plan.visits);
         }
     }
+
+    /// RCK-33.
+    #[test]
+    fn partial_writes(case in cases(&["none", "zstd:1", "blosc:lz4", "crc32c"], &["none"])) {
+        let (plan, measured) = run_by(&case, Way::PartialWrites).expect("any piece can be written");
+        prop_assert_eq!(plan.spilled_bytes, 0);
+        prop_assert!(measured.decoded_chunks <= plan.visits && plan.ranges.is_some());
+    }
 }

@@ -1,0 +1,120 @@
+//! The strategy of targets that are stored as they are: source units are decoded once, and their pieces written to their final places.
+//!
+//! A box is whole source units. A worker brings them into its slot, cut by target unit, so that what lies together in the target lies together there,
+//! and then writes every piece: no target unit is ever in memory, and nothing passes through a spill file.
+//!
+//! Invariants
+//! 1. Every source unit is in exactly one box, and a box belongs to one thread.
+//! 2. Boxes are taken in the order of the plan, which has room for the state of all target units that are begun and not complete then.
+
+use parking_lot::Mutex;
+
+use crate::array::{Piece, PlacedWriter, UnitReader, Written};
+use crate::error::Result;
+use crate::grid::ChunkGrid;
+use crate::rechunk::execute::{TileSink, Transfer, add, slab, spans};
+use crate::rechunk::order::TiledIndices;
+use crate::rechunk::plan::{Placing, Plan};
+use crate::rechunk::slots::Slots;
+use crate::region::{BoxLayout, MAX_RANK, Region, element_count, to_usize};
+
+/// Runs a plan; `count` is told what was written.
+pub(super) fn run<S: TileSink>(
+    transfer: &Transfer<'_, S>,
+    plan: &Plan,
+    placing: &Placing,
+    writer: &PlacedWriter<'_>,
+    count: &(dyn Fn(Written) + Sync),
+) -> Result<()> {
+    if transfer.grid.chunk_count() == 0 {
+        return Ok(());
+    }
+    let _leases = plan.lease()?;
+    let boxes = ChunkGrid::regular(transfer.grid.array_shape(), &*placing.shape)?;
+    let tiles = [spans(&placing.walk.super_block, &placing.shape), spans(&plan.block, &placing.shape)];
+    let order = Mutex::new(TiledIndices::new(&Region::whole(&boxes.counts()), &tiles, &placing.walk.axes));
+    let slot_bytes = to_usize(placing.slot_bytes);
+    let mut slab = slab(slot_bytes.saturating_mul(plan.threads))?;
+    let cell = Cell::new(transfer, placing);
+    let job = Job { transfer, cell: &cell, writer, count };
+    transfer.on_threads(slab.chunks_exact_mut(slot_bytes).take(plan.threads), |slot| {
+        let mut reader = transfer.source.reader(placing.walk.shards_held);
+        loop {
+            transfer.control.check()?;
+            let Some(index) = order.lock().next() else { return Ok(()) };
+            job.place(&boxes.region(&index), &mut reader, slot)?;
+        }
+    })
+}
+
+/// The place of a piece in a slot: as much of a target unit as a box can hold, in the order of the target's memory.
+struct Cell {
+    strides: Vec<usize>,
+    bytes: usize,
+}
+
+impl Cell {
+    fn new<S: TileSink>(transfer: &Transfer<'_, S>, placing: &Placing) -> Self {
+        let edges = transfer.grid.chunk_shape();
+        let mut order: Vec<usize> = (0..edges.len()).collect();
+        order.sort_by_key(|&axis| std::cmp::Reverse(transfer.strides[axis]));
+        let mut strides = vec![0; edges.len()];
+        let mut step = transfer.item_size();
+        for &axis in order.iter().rev() {
+            strides[axis] = step;
+            step = step.saturating_mul(to_usize(edges[axis].min(placing.shape[axis])));
+        }
+        Self { strides, bytes: step }
+    }
+}
+
+struct Job<'t, 'w, S> {
+    transfer: &'t Transfer<'t, S>,
+    cell: &'t Cell,
+    writer: &'t PlacedWriter<'w>,
+    count: &'t (dyn Fn(Written) + Sync),
+}
+
+impl<S: TileSink> Job<'_, '_, S> {
+    /// Reads the source units of the box `region` and writes their pieces.
+    fn place(&self, region: &Region, reader: &mut UnitReader, slot: &mut [u8]) -> Result<()> {
+        let transfer = self.transfer;
+        let source = transfer.source;
+        let cells = Slots::new(region, transfer.grid.chunk_shape(), (&self.cell.strides, self.cell.bytes), transfer.item_size());
+        let mut touched = vec![false; cells.len()];
+        let strides = source.strides();
+        let shard = spans(source.array().metadata().chunk_shape(), source.grid().chunk_shape());
+        let axes: Vec<usize> = (0..region.rank()).collect();
+        for unit in TiledIndices::new(&source.grid().chunks_over(region), &[shard], &axes) {
+            transfer.control.check()?;
+            let inside = source.grid().region(&unit);
+            transfer.read(reader, &unit, &mut |bytes| {
+                if let Some(bytes) = bytes {
+                    cells.touched(inside.start(), inside.shape(), |position| touched[position] = true)?;
+                    cells.copy(inside.start(), inside.shape(), bytes, BoxLayout { offset: 0, strides: &strides }, slot);
+                } else {
+                    let still = [0; MAX_RANK];
+                    let from = BoxLayout { offset: 0, strides: &still[..inside.rank()] };
+                    cells.copy(inside.start(), inside.shape(), transfer.source_fill().as_bytes(), from, slot);
+                }
+                Ok(())
+            })?;
+        }
+        let same_fill = transfer.source_fill() == transfer.sink.padding();
+        for ((unit, touched), data) in cells.indices().zip(touched).zip(slot.chunks_exact(self.cell.bytes)) {
+            transfer.control.check()?;
+            let within = transfer.grid.region(&unit);
+            let Some(piece) = within.intersect(region) else { continue };
+            let to = piece.relative_to(&transfer.grid.origin(&unit));
+            let to = BoxLayout::at(to.start(), &transfer.strides);
+            let from = BoxLayout { offset: 0, strides: &self.cell.strides };
+            let piece = Piece { shape: piece.shape(), data, from, to };
+            let placed = self.writer.write(&unit, &piece, !touched && same_fill)?;
+            (self.count)(placed.written);
+            add(&transfer.control.delivered_bytes, placed.unit_bytes);
+            let elements = element_count(piece.shape).unwrap_or(u64::MAX);
+            add(&transfer.control.done_bytes, elements.saturating_mul(transfer.item_size() as u64));
+        }
+        Ok(())
+    }
+}
