@@ -18,7 +18,7 @@ use crate::rechunk::order::TiledIndices;
 use crate::rechunk::pieces::for_each_piece;
 use crate::rechunk::plan::{Filling, Plan, Reads, STAGE_BYTES, Staging};
 use crate::rechunk::slots::Slots;
-use crate::rechunk::windows::{Windows, span, windows};
+use crate::rechunk::windows::{Windows, slowest_first, span, windows};
 use crate::region::{BoxLayout, MAX_RANK, Region, to_usize};
 
 /// Runs a plan of boxes in `slab`, a slot a thread.
@@ -54,8 +54,7 @@ struct Geometry {
 impl Geometry {
     fn new<S: TileSink>(transfer: &Transfer<'_, S>, filling: &Filling) -> Self {
         let (source, strides) = (transfer.source, transfer.source.strides());
-        let mut order: Vec<usize> = (0..strides.len()).collect();
-        order.sort_by_key(|&axis| std::cmp::Reverse(strides[axis]));
+        let order = slowest_first(&strides);
         let shard = spans(source.array().metadata().chunk_shape(), source.grid().chunk_shape());
         Self { reads: filling.reads, strides, order, shard }
     }

@@ -133,12 +133,15 @@ mod tests {
         assert_eq!(Axis::new(u64::MAX, 1 << 40, 7, 7).count(u64::MAX), 1 << 24);
     }
 
+    /// Length of the block, unit, units a chunk, and the steps from there to a smaller and to a larger edge.
+    type Drawn = (u64, u64, u64, usize, usize);
+
     proptest! {
         /// RCK-21: cells tile the block, and those of one level nest in those above.
         #[test]
         fn cells_nest(axes in prop::collection::vec((1_u64..60, 1_u64..7, 1_u64..5, 0_usize..8, 0_usize..4), 1..4)) {
-            let pick = |f: &dyn Fn(&(u64, u64, u64, usize, usize)) -> u64| axes.iter().map(f).collect::<Vec<u64>>();
-            let edge = |axis: &(u64, u64, u64, usize, usize), steps: usize| {
+            let pick = |pick: &dyn Fn(&Drawn) -> u64| axes.iter().map(pick).collect::<Vec<u64>>();
+            let edge = |axis: &Drawn, steps: usize| {
                 let (unit, chunk) = (axis.1, axis.1 * axis.2);
                 (0..steps).fold(1, |edge, _| match edge {
                     edge if edge < unit => unit.min(2 * edge),

@@ -10,12 +10,15 @@
 use parking_lot::Mutex;
 
 use crate::array::{Piece, PlacedWriter, UnitReader, Written};
+use crate::buffer::resize;
 use crate::error::Result;
 use crate::grid::ChunkGrid;
 use crate::rechunk::execute::{TileSink, Transfer, add, slab, spans};
 use crate::rechunk::order::TiledIndices;
-use crate::rechunk::plan::{Placing, Plan};
+use crate::rechunk::pieces::for_each_piece;
+use crate::rechunk::plan::{Placing, Plan, STAGE_BYTES};
 use crate::rechunk::slots::Slots;
+use crate::rechunk::windows::{slowest_first, span, windows};
 use crate::region::{BoxLayout, MAX_RANK, Region, element_count, to_usize};
 
 /// Runs a plan; `count` is told what was written.
@@ -39,10 +42,11 @@ pub(super) fn run<S: TileSink>(
     let job = Job { transfer, cell: &cell, writer, count };
     transfer.on_threads(slab.chunks_exact_mut(slot_bytes).take(plan.threads), |slot| {
         let mut reader = transfer.source.reader(placing.walk.shards_held);
+        let mut stage = Vec::new();
         loop {
             transfer.control.check()?;
             let Some(index) = order.lock().next() else { return Ok(()) };
-            job.place(&boxes.region(&index), &mut reader, slot)?;
+            job.place(&boxes.region(&index), &mut reader, placing.in_parts.then_some(&mut stage), slot)?;
         }
     })
 }
@@ -56,11 +60,9 @@ struct Cell {
 impl Cell {
     fn new<S: TileSink>(transfer: &Transfer<'_, S>, placing: &Placing) -> Self {
         let edges = transfer.grid.chunk_shape();
-        let mut order: Vec<usize> = (0..edges.len()).collect();
-        order.sort_by_key(|&axis| std::cmp::Reverse(transfer.strides[axis]));
         let mut strides = vec![0; edges.len()];
         let mut step = transfer.item_size();
-        for &axis in order.iter().rev() {
+        for &axis in slowest_first(&transfer.strides).iter().rev() {
             strides[axis] = step;
             step = step.saturating_mul(to_usize(edges[axis].min(placing.shape[axis])));
         }
@@ -77,7 +79,7 @@ struct Job<'t, 'w, S> {
 
 impl<S: TileSink> Job<'_, '_, S> {
     /// Reads the source units of the box `region` and writes their pieces.
-    fn place(&self, region: &Region, reader: &mut UnitReader, slot: &mut [u8]) -> Result<()> {
+    fn place(&self, region: &Region, reader: &mut UnitReader, mut stage: Option<&mut Vec<u8>>, slot: &mut [u8]) -> Result<()> {
         let transfer = self.transfer;
         let source = transfer.source;
         let cells = Slots::new(region, transfer.grid.chunk_shape(), (&self.cell.strides, self.cell.bytes), transfer.item_size());
@@ -88,17 +90,23 @@ impl<S: TileSink> Job<'_, '_, S> {
         for unit in TiledIndices::new(&source.grid().chunks_over(region), &[shard], &axes) {
             transfer.control.check()?;
             let inside = source.grid().region(&unit);
-            transfer.read(reader, &unit, &mut |bytes| {
-                if let Some(bytes) = bytes {
+            let mut take = |inside: &Region, bytes: Option<(&[u8], BoxLayout<'_>)>| {
+                let still = [0; MAX_RANK];
+                let missing = (transfer.source_fill().as_bytes(), BoxLayout { offset: 0, strides: &still[..inside.rank()] });
+                if bytes.is_some() {
                     cells.touched(inside.start(), inside.shape(), |position| touched[position] = true)?;
-                    cells.copy(inside.start(), inside.shape(), bytes, BoxLayout { offset: 0, strides: &strides }, slot);
-                } else {
-                    let still = [0; MAX_RANK];
-                    let from = BoxLayout { offset: 0, strides: &still[..inside.rank()] };
-                    cells.copy(inside.start(), inside.shape(), transfer.source_fill().as_bytes(), from, slot);
                 }
+                let (bytes, from) = bytes.unwrap_or(missing);
+                cells.copy(inside.start(), inside.shape(), bytes, from, slot);
                 Ok(())
-            })?;
+            };
+            if let Some(stage) = stage.as_mut() {
+                read_in_parts(transfer, reader, &unit, stage, &mut take)?;
+            } else {
+                transfer.read(reader, &unit, &mut |bytes| {
+                    take(&inside, bytes.map(|bytes| (bytes, BoxLayout { offset: 0, strides: &strides })))
+                })?;
+            }
         }
         let same_fill = transfer.source_fill() == transfer.sink.padding();
         for ((unit, touched), data) in cells.indices().zip(touched).zip(slot.chunks_exact(self.cell.bytes)) {
@@ -117,4 +125,36 @@ impl<S: TileSink> Job<'_, '_, S> {
         }
         Ok(())
     }
+}
+
+/// What is shown of a unit: a part of it, in the coordinates of the target, with its elements and where they lie; none if it is missing.
+type Taken<'v> = dyn FnMut(&Region, Option<(&[u8], BoxLayout<'_>)>) -> Result<()> + 'v;
+
+/// Reads a unit that is stored as it is through a small buffer, which stays in the processor's caches.
+fn read_in_parts<S: TileSink>(
+    transfer: &Transfer<'_, S>,
+    reader: &mut UnitReader,
+    unit: &[u64],
+    stage: &mut Vec<u8>,
+    take: &mut Taken<'_>,
+) -> Result<()> {
+    let (source, control) = (transfer.source, transfer.control);
+    let (inside, strides, item) = (source.grid().region(unit), source.strides(), transfer.item_size());
+    if let Some(place) = reader.place(&source.in_array(unit))? {
+        let parts = windows(inside.shape(), &strides, &slowest_first(&strides), item, to_usize(STAGE_BYTES));
+        resize(stage, parts.span)?;
+        for_each_piece(&[0; MAX_RANK][..inside.rank()], inside.shape(), &parts.shape[..inside.rank()], |_, start, shape| {
+            let len = span(shape, &strides, item);
+            place.read_into(BoxLayout::at(start, &strides).offset, &mut stage[..len])?;
+            add(&control.read_bytes, len as u64);
+            let start: Vec<u64> = start.iter().zip(inside.start()).map(|(start, first)| start + first).collect();
+            take(&Region::new(start, shape)?, Some((stage, BoxLayout { offset: 0, strides: &strides })))
+        })?;
+        add(&control.decoded_units, 1);
+        add(&control.decoded_bytes, source.unit_bytes());
+    } else {
+        take(&inside, None)?;
+    }
+    add(&control.done_bytes, source.unit_bytes());
+    Ok(())
 }

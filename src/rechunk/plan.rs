@@ -268,6 +268,8 @@ pub(crate) struct Placing {
     pub(crate) shape: Vec<u64>,
     /// Room for the pieces of one.
     pub(crate) slot_bytes: u64,
+    /// Source units are read part by part.
+    pub(crate) in_parts: bool,
     pub(crate) walk: Walk,
 }
 

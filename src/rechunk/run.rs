@@ -1,6 +1,5 @@
 //! One array from one layout to another: the problem that the planner sees, and the sinks that write or move what the plan delivers.
 
-use std::cmp::Reverse;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -17,6 +16,7 @@ use crate::rechunk::plan::{Costs, LEAST_SEGMENT_BYTES, Moves, Plan, Problem, Sid
 use crate::rechunk::report::Measured;
 use crate::rechunk::source::Source;
 use crate::rechunk::speeds::{codec_ns, compresses, ratio};
+use crate::rechunk::windows::slowest_first;
 use crate::rechunk::{moved, placed};
 use crate::region::{Region, element_count, unravel};
 
@@ -106,10 +106,8 @@ fn stored_ratio(array: &Array) -> Option<(u64, u64)> {
 
 pub(crate) fn side(array: &Array) -> Side {
     let (pipeline, strides) = (array.unit_pipeline(), array.unit_pipeline().strides());
-    let mut order: Vec<usize> = (0..strides.len()).collect();
-    order.sort_by_key(|&axis| Reverse(strides[axis]));
     Side {
-        order,
+        order: slowest_first(&strides),
         // Parts of what a zip file has deflated cost as much as the whole.
         plain: pipeline.is_identity() && array.store().held_bytes() == 0,
         unit: array.unit_grid().chunk_shape().to_vec(),

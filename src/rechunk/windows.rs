@@ -1,5 +1,7 @@
 //! Which parts of a source unit that is stored as it is are read at once.
 
+use std::cmp::Reverse;
+
 use crate::region::{MAX_RANK, to_usize};
 
 /// The most unwanted bytes that are read rather than skipped: about what a call costs, and no more than a page, which comes with its neighbours.
@@ -39,6 +41,13 @@ pub(crate) fn windows(shape: &[u64], strides: &[usize], order: &[usize], item: u
         }
     }
     out
+}
+
+/// The axes of a layout from the slowest to the fastest.
+pub(crate) fn slowest_first(strides: &[usize]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..strides.len()).collect();
+    order.sort_by_key(|&axis| Reverse(strides[axis]));
+    order
 }
 
 /// The bytes from the first to behind the last element of a box of `shape`.

@@ -30,11 +30,11 @@ pub(super) fn partial_reads(problem: &Problem, budget: u64, n: usize) -> Option<
         return None;
     }
     let staging = staging(problem);
-    let reader = STAGE_BYTES + staging.map_or(1, |staging| staging.units).saturating_mul(problem.held_shard_bytes + HANDLE_BYTES);
+    let reader = parts_bytes(problem, staging.map_or(1, |staging| staging.units));
     let read = Read { windows: true, staging, share: ("reading parts of source chunks", reader) };
     let (mut plan, figures) = filled(problem, &read, Strategy::PartialReads, budget, n)?;
     plan.decoded_bytes = array_bytes(problem);
-    plan.ranges = Some(Ranges { count: figures.windows as u64, mean_bytes: (figures.read_bytes / figures.windows.max(1.0)) as u64 });
+    plan.ranges = Some(Ranges { count: figures.windows, mean_bytes: figures.read_bytes / figures.windows.max(1) });
     Some(plan)
 }
 
@@ -44,6 +44,11 @@ pub(super) fn re_decode(problem: &Problem, budget: u64, n: usize) -> Option<Plan
     let (mut plan, figures) = filled(problem, &read, Strategy::ReDecode, budget, n)?;
     plan.decoded_bytes = figures.visits.saturating_mul(problem.source.unit_bytes);
     Some(plan)
+}
+
+/// What a thread needs that reads parts of up to so many source units in turn.
+pub(super) fn parts_bytes(problem: &Problem, units: u64) -> u64 {
+    STAGE_BYTES.saturating_add(units.saturating_mul(problem.held_shard_bytes.saturating_add(HANDLE_BYTES)))
 }
 
 /// How source units are read.
@@ -59,8 +64,8 @@ struct Figures {
     /// Pairs of a box and a source unit that meet.
     visits: u64,
     /// Reads, and the bytes that they read, gaps included.
-    windows: f64,
-    read_bytes: f64,
+    windows: u64,
+    read_bytes: u64,
     seconds: f64,
 }
 
@@ -140,32 +145,32 @@ fn figures(problem: &Problem, read: &Read, (budget, n): (u64, usize), shape: &[u
     let (costs, source, bytes) = (&problem.costs, &problem.source, array_bytes(problem));
     let mut visits = 1_u64;
     let mut piece = Vec::with_capacity(shape.len());
-    for axis in 0..shape.len() {
-        let met = meetings(problem.shape[axis], shape[axis], source.unit[axis]).max(1);
+    for (axis, &edge) in shape.iter().enumerate() {
+        let met = meetings(problem.shape[axis], edge, source.unit[axis]).max(1);
         visits = visits.saturating_mul(met);
         // About what a box and a unit that meet have in common.
         piece.push(problem.shape[axis].div_ceil(met).max(1));
     }
-    let mut figures = Figures { visits, windows: visits as f64, read_bytes: 0.0, seconds: 0.0 };
+    let mut figures = Figures { visits, windows: visits, read_bytes: 0, seconds: 0.0 };
     let opened = visits as f64 * costs.open_ns;
     let reading = if read.windows {
         let strides = strides(source, problem.item_size);
         let limit = to_usize(STAGE_BYTES / read.staging.map_or(1, |staging| staging.units));
         let found = windows(&piece, &strides, &source.order, problem.item_size, limit);
-        let per_visit = piece.iter().zip(&found.shape).map(|(len, part)| len.div_ceil(*part) as f64).product::<f64>();
-        figures.windows = visits as f64 * per_visit;
-        figures.read_bytes = (figures.windows * found.span as f64).max(bytes as f64);
-        let ranges = figures.windows / found.together as f64;
-        let page_bytes = figures.read_bytes + ranges * PAGE_BYTES as f64;
-        let cold =
-            if problem.is_cold(budget) { (page_bytes - bytes as f64) * costs.disk_ns * n as f64 + ranges * costs.seek_ns } else { 0.0 };
-        figures.windows * costs.call_ns + figures.read_bytes * costs.read_ns + cold
+        let per_visit = piece.iter().zip(&found.shape).map(|(len, part)| len.div_ceil(*part)).fold(1, u64::saturating_mul);
+        figures.windows = visits.saturating_mul(per_visit);
+        figures.read_bytes = figures.windows.saturating_mul(found.span as u64).max(bytes);
+        let (read, ranges) = (figures.read_bytes as f64, figures.windows as f64 / found.together as f64);
+        let unwanted = read + ranges * PAGE_BYTES as f64 - bytes as f64;
+        let cold = if problem.is_cold(budget) { unwanted * costs.disk_ns * n as f64 + ranges * costs.seek_ns } else { 0.0 };
+        figures.windows as f64 * costs.call_ns + read * costs.read_ns + cold
     } else {
-        figures.read_bytes = visits as f64 * source.unit_bytes as f64;
+        figures.read_bytes = visits.saturating_mul(source.unit_bytes);
+        let read = figures.read_bytes as f64;
         // Compressed bytes are taken to be half of what they hold.
-        let again = figures.read_bytes - source.unit_bytes as f64 * counts(&problem.shape, &source.unit) as f64;
+        let again = read - source.unit_bytes as f64 * counts(&problem.shape, &source.unit) as f64;
         let cold = if problem.is_cold(budget) { again / 2.0 * costs.disk_ns * n as f64 } else { 0.0 };
-        figures.read_bytes * (problem.decode_ns + costs.read_ns) + cold
+        read * (problem.decode_ns + costs.read_ns) + cold
     };
     let encoded = counts(&problem.shape, &problem.target.unit) as f64 * problem.target.unit_bytes as f64;
     let ns = opened + reading + bytes as f64 * scatter(problem, read.staging) + encoded * (problem.encode_ns + costs.write_ns);
@@ -178,30 +183,30 @@ fn figures(problem: &Problem, read: &Read, (budget, n): (u64, usize), shape: &[u
 
 /// Nanoseconds a byte for copying pieces of source units to their places.
 pub(super) fn scatter(problem: &Problem, staging: Option<Staging>) -> f64 {
-    let (costs, run) = (&problem.costs, run_bytes(problem, true));
-    if staging.is_some() || run_bytes(problem, false) >= LINE_BYTES as f64 {
+    let (costs, run) = (&problem.costs, run_bytes(problem, true) as f64);
+    if staging.is_some() || run_bytes(problem, false) >= LINE_BYTES {
         return costs.copy(run);
     }
     // Each run brings a cache line into memory and out again.
     costs.copy(run) + costs.run_ns / run
 }
 
-/// Elements that a source unit and a target unit that meet have in common along an axis, on average.
-fn common(problem: &Problem, axis: usize) -> f64 {
+/// Elements that a source unit and a target unit that meet have in common along an axis: about the mean.
+fn common(problem: &Problem, axis: usize) -> u64 {
     let met = meetings(problem.shape[axis], problem.source.unit[axis], problem.target.unit[axis]).max(1);
-    problem.shape[axis] as f64 / met as f64
+    problem.shape[axis].div_ceil(met).max(1)
 }
 
 /// Bytes that a source unit gives to one place of a target unit; if `from_one` those that lie together in the source, too.
-fn run_bytes(problem: &Problem, from_one: bool) -> f64 {
-    let mut run = problem.item_size as f64;
+fn run_bytes(problem: &Problem, from_one: bool) -> u64 {
+    let mut run = problem.item_size as u64;
     for (&axis, &other) in problem.target.order.iter().rev().zip(problem.source.order.iter().rev()) {
         let (extent, len) = (common(problem, axis), problem.shape[axis]);
         if from_one && axis != other {
             break;
         }
-        run *= extent.max(1.0);
-        if extent < problem.target.unit[axis].min(len) as f64 || (from_one && extent < problem.source.unit[axis].min(len) as f64) {
+        run = run.saturating_mul(extent);
+        if extent < problem.target.unit[axis].min(len) || (from_one && extent < problem.source.unit[axis].min(len)) {
             break;
         }
     }
@@ -212,12 +217,12 @@ fn run_bytes(problem: &Problem, from_one: bool) -> f64 {
 /// give what follows.
 fn staging(problem: &Problem) -> Option<Staging> {
     let run = run_bytes(problem, false);
-    if run >= LINE_BYTES as f64 {
+    if run >= LINE_BYTES {
         return None;
     }
-    let broken = |&&axis: &&usize| common(problem, axis) < problem.target.unit[axis].min(problem.shape[axis]) as f64;
+    let broken = |&&axis: &&usize| common(problem, axis) < problem.target.unit[axis].min(problem.shape[axis]);
     let axis = *problem.target.order.iter().rev().find(broken)?;
-    let units = (STAGED_RUN_BYTES / (run as u64).max(1)).clamp(2, STAGED_UNITS).min(problem.target.unit[axis].min(problem.shape[axis]));
+    let units = (STAGED_RUN_BYTES / run.max(1)).clamp(2, STAGED_UNITS).min(problem.target.unit[axis].min(problem.shape[axis]));
     (problem.source.unit[axis] == 1 && units > 1).then_some(Staging { axis, units })
 }
 
@@ -263,6 +268,19 @@ mod tests {
         let plan = partial_reads(&maps, 256 << 20, 2).unwrap();
         assert_eq!(plan.partition[2], 360, "{:?}", plan.partition);
         assert!(plan.ranges.is_some_and(|ranges| ranges.mean_bytes >= 14_400), "{:?}", plan.ranges);
+    }
+
+    /// RCK-32.
+    #[test]
+    fn what_the_page_cache_cannot_hold_is_read_from_the_disk() {
+        let warm = plain(&[16384, 16384], &[64, 16384], &[16384, 64]);
+        let limited = |bytes| Problem { memory_limit_bytes: Some(bytes), ..warm.clone() };
+        let seconds = |problem: &Problem| partial_reads(problem, 64 << 20, 2).unwrap().estimated_seconds;
+        assert!(seconds(&limited(256 << 20)) > 2.0 * seconds(&warm));
+        assert!(seconds(&limited(4 << 30)) <= seconds(&warm));
+        let nested = problem(&[4000, 4000], &[4000, 40], &[40, 4000]);
+        let again = |limit| re_decode(&Problem { memory_limit_bytes: limit, ..nested.clone() }, 16 << 20, 1).unwrap().estimated_seconds;
+        assert!(again(Some(32 << 20)) > again(None));
     }
 
     /// RCK-31.

@@ -1,7 +1,7 @@
 //! Plans in which boxes of source units are read once, and their pieces written to their final places in the target.
 
 use super::arithmetic::{array_bytes, blocks, counts, meetings, seconds, total};
-use super::boxed::{PAGE_BYTES, scatter};
+use super::boxed::{PAGE_BYTES, parts_bytes, scatter};
 use super::direct::{frontier, held_shards};
 use super::partition::next_count;
 use super::{Placing, Plan, Problem, Ranges, Share, Steps, Strategy, Walk, assemble};
@@ -67,8 +67,9 @@ fn plan_of(problem: &Problem, (budget, n): (u64, usize), shape: &[u64]) -> Optio
     let touched = near.iter().copied().fold(1, u64::saturating_mul).saturating_mul(n as u64);
     let live = slow.map_or(1, live_along).saturating_add(touched).min(counts(&problem.shape, &target.unit).max(1));
     let slot_bytes = slot_bytes(problem, shape)?;
+    let reader_bytes = if problem.source.plain { parts_bytes(problem, 1) } else { problem.reader_bytes };
     let mut shares = vec![
-        Share { what: "decoding source chunks", count: n as u64, each_bytes: problem.reader_bytes },
+        Share { what: "decoding source chunks", count: n as u64, each_bytes: reader_bytes },
         Share { what: "pieces of target chunks", count: n as u64, each_bytes: slot_bytes },
         Share { what: "state of target chunks in the making", count: live, each_bytes: STATE_BYTES },
     ];
@@ -89,7 +90,7 @@ fn plan_of(problem: &Problem, (budget, n): (u64, usize), shape: &[u64]) -> Optio
     let mut axes: Vec<usize> = slow.into_iter().collect();
     axes.extend((0..rank).filter(|axis| Some(*axis) != slow));
     let walk = Walk { super_block, axes, shards_held };
-    let steps = Steps::Place(Placing { shape: shape.to_vec(), slot_bytes, walk });
+    let steps = Steps::Place(Placing { shape: shape.to_vec(), slot_bytes, in_parts: problem.source.plain, walk });
     let mut plan = assemble(problem, Strategy::PartialWrites, budget, (n, n), shares, steps)?;
     (plan.block, plan.partition, plan.partition_count) = (block, shape.to_vec(), counts(&problem.shape, shape));
     plan.ranges = Some(ranges);
@@ -101,27 +102,27 @@ fn plan_of(problem: &Problem, (budget, n): (u64, usize), shape: &[u64]) -> Optio
 /// The ranges that are written, and the time in seconds.
 fn estimate(problem: &Problem, (budget, n): (u64, usize), shape: &[u64]) -> (Ranges, f64) {
     let (costs, bytes) = (&problem.costs, array_bytes(problem));
-    let (mut run, mut whole) = (problem.item_size as f64, true);
+    let (mut run_bytes, mut whole) = (problem.item_size as u64, true);
     for &axis in problem.target.order.iter().rev() {
         let met = meetings(problem.shape[axis], shape[axis], problem.target.unit[axis]).max(1);
         if whole {
-            let extent = problem.shape[axis] as f64 / met as f64;
-            run *= extent.max(1.0);
-            whole = extent >= problem.target.unit[axis] as f64;
+            let extent = problem.shape[axis].div_ceil(met).max(1);
+            run_bytes = run_bytes.saturating_mul(extent);
+            whole = extent >= problem.target.unit[axis];
         }
     }
-    let ranges = (bytes as f64 / run).max(1.0);
+    let found = Ranges { count: (bytes / run_bytes).max(1), mean_bytes: run_bytes };
+    let ranges = found.count as f64;
     // Pages that are written in parts may have left the cache in between.
     let cold = if problem.is_cold(budget) { ranges * PAGE_BYTES as f64 * costs.disk_ns * n as f64 } else { 0.0 };
-    let page_bytes = ranges * run.max(PAGE_BYTES as f64);
+    let page_bytes = ranges * run_bytes.max(PAGE_BYTES) as f64;
     let units = counts(&problem.shape, &problem.source.unit) as f64;
     let written = counts(&problem.shape, &problem.target.chunk) as f64 * costs.open_ns + ranges * 2.0 * costs.call_ns + cold;
     let read = units * (costs.open_ns + problem.source.unit_bytes as f64 * problem.decode_ns);
     let moved = bytes as f64 * scatter(problem, None) + page_bytes * costs.write_ns;
     let boxes = counts(&problem.shape, shape).max(1);
     let idle = boxes.div_ceil(n as u64).saturating_mul(n as u64) as f64 / boxes as f64;
-    let ranges = Ranges { count: ranges as u64, mean_bytes: run as u64 };
-    (ranges, seconds(1, (read + moved + written) * idle, n))
+    (found, seconds(1, (read + moved + written) * idle, n))
 }
 
 #[cfg(test)]
