@@ -91,11 +91,11 @@ proptest! {
         spare in prop_oneof![Just(0_u64), 0_u64..5000, 0_u64..100_000],
         threads in 1_usize..4,
     ) {
-        let pick = |f: &dyn Fn(&(u64, u64, u64, u64)) -> u64| axes.iter().map(f).collect::<Vec<u64>>();
-        let (shape, unit, shard) = (pick(&|a| a.0), pick(&|a| a.2), pick(&|a| a.2 * a.3));
+        let [shape, source_unit, unit, shard] =
+            [0, 1, 2, 3].map(|i| axes.iter().map(|a| [a.0, a.1, a.2, a.2 * a.3][i]).collect::<Vec<u64>>());
         let reverse = (0..axes.len()).rev().map(|axis| axis.to_string()).collect::<Vec<_>>().join("-");
         let codecs = codecs.replace("reverse", &reverse);
-        let from = document(&shape, &pick(&|a| a.1), None, "none");
+        let from = document(&shape, &source_unit, None, "none");
         shuffle(from, &document(&shape, &unit, sharded.then_some(shard), &codecs), spare, threads, Giants::default());
     }
 }
@@ -113,11 +113,11 @@ proptest! {
         threads in 1_usize..4,
         giants in (any::<bool>(), any::<bool>()),
     ) {
-        let pick = |f: &dyn Fn(&(u64, u64, u64, u64)) -> u64| axes.iter().map(f).collect::<Vec<u64>>();
-        let (shape, unit, shard) = (pick(&|a| a.0), pick(&|a| a.2), pick(&|a| a.2 * a.3));
+        let [shape, source_unit, unit, shard] =
+            [0, 1, 2, 3].map(|i| axes.iter().map(|a| [a.0, a.1, a.2, a.2 * a.3][i]).collect::<Vec<u64>>());
         let reverse = (0..axes.len()).rev().map(|axis| axis.to_string()).collect::<Vec<_>>().join("-");
         let named = |codecs: &str| codecs.replace("transpose", &format!("transpose:{reverse}"));
-        let from = document(&shape, &pick(&|a| a.1), None, &named(codecs.0));
+        let from = document(&shape, &source_unit, None, &named(codecs.0));
         let to = document(&shape, &unit, sharded.then_some(shard), &named(codecs.1));
         shuffle(from, &to, spare, threads, Giants { source: giants.0, target: giants.1 });
     }
