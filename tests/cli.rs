@@ -134,7 +134,7 @@ fn rechunk_prints_what_was_planned_beside_what_was_measured() {
     assert_eq!(names(root.path()), ["g", "h", "i"]);
 }
 
-const PLAN: [&str; 19] = [
+const PLAN: [&str; 21] = [
     "strategy",
     "threads",
     "encode_threads",
@@ -143,6 +143,8 @@ const PLAN: [&str; 19] = [
     "memory_bytes",
     "peak_rss_bytes",
     "decoded_bytes",
+    "visits",
+    "visits_each",
     "encoded_bytes",
     "spilled_bytes",
     "read_bytes_estimate",
@@ -237,7 +239,12 @@ fn a_part_is_cast_and_named_otherwise() {
         text.lines().map(number).collect::<Vec<_>>()
     };
     assert_eq!(numbers(&prints(root.path(), "get b")), numbers(&whole));
-    refuses(root.path(), "rechunk g/tas c --keys dots", 2, "--keys dots: accepted are default, default., v2 and v2/");
+    refuses(
+        root.path(),
+        "rechunk g/tas c --keys dots",
+        2,
+        "invalid value 'dots' for '--keys <KEYS>': accepted are default, default., v2 and v2/; see --help",
+    );
 }
 
 /// The growth of a plan: four lines of a table, and the same in JSON.
@@ -463,7 +470,7 @@ fn help_and_version_go_to_standard_output() {
 fn spilled_runs_leave_nothing_beside_the_target_and_in_the_spill_directory() {
     let root = directory();
     let at = root.path();
-    let metadata = metadata(&[2000, 2000], "float32", "nan", &layout(&[20, 2000], None, "none"));
+    let metadata = metadata(&[2000, 2000], "float32", "nan", &layout(&[20, 2000], None, "zstd:1"));
     let data = elements(&metadata, 1);
     create(&at.join("a"), metadata, &data);
     fs::create_dir(at.join("spill")).unwrap();
