@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use rezarr::{Array, Error, RechunkOptions, Region, Report, Result, Strategy};
+use rezarr::{Array, Error, RechunkOptions, Region, Report, Result};
 
 use arrays::{elements, layout, metadata};
 use trees::{directory, tree};
