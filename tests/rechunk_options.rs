@@ -161,3 +161,59 @@ fn chunks_get_other_names() {
         assert_eq!(Array::open(&target).unwrap().read_bytes(&Region::whole(&[6, 4])).unwrap(), data);
     }
 }
+
+#[test]
+fn dimensions_that_an_array_does_not_have_are_not_selected() {
+    let root = tempfile::tempdir().unwrap();
+    let document = metadata(&[20, 10], "int32", "0", &layout(&[3, 3], None, "none"));
+    let named = document.clone().with_dimension_names(Some(vec![Some("time".into()), Some("lat".into())])).unwrap();
+    for (name, document, text) in [("a", named, "time=0:5,lta=1"), ("b", document, "time=0:5")] {
+        let data = elements(&document, 1);
+        create(&root.path().join(name), document, &data);
+        let target = root.path().join("target");
+        let error = rechunk(root.path().join(name), Some(&target), options().select(select(text))).unwrap_err();
+        assert!(matches!(&error, Error::InvalidArgument { what } if what.contains("no dimension")), "{error}");
+        assert!(!target.exists());
+    }
+}
+
+/// Elements of a chunk that lie behind the end of the part are not in the result, where nobody would look for them until it grows.
+#[test]
+fn a_part_that_ends_inside_a_chunk_is_not_moved() {
+    let root = tempfile::tempdir().unwrap();
+    let array = Array::create(root.path().join("a"), metadata(&[12], "int32", "-1", &layout(&[4], None, "none"))).unwrap();
+    array.write(&Region::whole(&[12]), &(0..12).collect::<Vec<i32>>()).unwrap();
+    let strategy = |text: &str, name: &str| {
+        let report = rechunk(root.path().join("a"), Some(&root.path().join(name)), options().select(select(text))).unwrap();
+        report.arrays[0].plan.strategy
+    };
+    assert_eq!(strategy("4:8", "b"), rezarr::Strategy::PassThrough);
+    assert_ne!(strategy("4:10", "c"), rezarr::Strategy::PassThrough);
+    let stored = std::fs::read(root.path().join("c/c/1")).unwrap();
+    assert_eq!(stored, [8_i32, 9, -1, -1].map(i32::to_le_bytes).concat());
+}
+
+/// Coordinates that travel along through a selection, in shards within shards as other programs write them.
+#[test]
+fn nested_shards_that_are_cut_become_plain_ones() {
+    let root = tempfile::tempdir().unwrap();
+    let at = |name: &str| root.path().join(name);
+    Group::create(at("g"), rezarr::Attributes::default()).unwrap();
+    let names = |name: &str| Some(vec![Some(name.to_owned())]);
+    let plain = metadata(&[40], "int16", "0", &layout(&[8], Some(&[16]), "none"));
+    let bytes = serde_json::json!({"name": "bytes", "configuration": {"endian": "little"}});
+    let shards = |chunk: u64, codecs: serde_json::Value| {
+        let index = serde_json::json!([bytes, {"name": "crc32c"}]);
+        let configuration = serde_json::json!({"chunk_shape": [chunk], "codecs": codecs, "index_codecs": index});
+        serde_json::json!([{"name": "sharding_indexed", "configuration": configuration}])
+    };
+    let nested = arrays::edited(&plain, |document| document["codecs"] = shards(8, shards(4, serde_json::json!([bytes]))));
+    let data = elements(&plain, 5);
+    create(&at("g/time"), nested.with_dimension_names(names("time")).unwrap(), &data);
+    create(&at("g/tas"), plain.with_dimension_names(names("time")).unwrap(), &data);
+    rechunk(at("g"), Some(&at("h")), options().select(select("time=4:30"))).unwrap();
+    for name in ["time", "tas"] {
+        let cut = Array::open(at("h").join(name)).unwrap();
+        assert_eq!(cut.read_bytes(&Region::whole(&[26])).unwrap(), data[8..60], "{name}");
+    }
+}

@@ -49,10 +49,10 @@ impl FromStr for Selection {
                 let Some((name, part)) = word.rsplit_once('=') else {
                     return Err(fault(String::from("names and positions are mixed; accepted is one or the other")));
                 };
-                if names.iter().any(|(seen, _)| seen == name) {
+                if names.iter().any(|(seen, _)| seen == name.trim()) {
                     return Err(fault(format!("dimension {name:?} is named twice")));
                 }
-                names.push((name.to_owned(), part.parse().map_err(|what| fault(format!("{name}: {what}")))?));
+                names.push((name.trim().to_owned(), part.parse().map_err(|what| fault(format!("{name}: {what}")))?));
             }
             Parts::Names(names)
         } else {

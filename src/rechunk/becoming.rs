@@ -49,7 +49,10 @@ impl Becoming {
         } else if region == Region::whole(metadata.shape()) {
             metadata.clone().into_v3()?
         } else {
-            cut(metadata, &region)?.into_v3()?
+            let part = cut(metadata, &region)?.into_v3()?;
+            // Shards within shards are moved, and never written anew.
+            let nested = part.codecs.sharding().is_some_and(|sharding| sharding.unit_pipeline().sharding().is_some());
+            if nested { part.relaid(&part.layout(), None)? } else { part }
         };
         let opened = source.clone();
         let source = match read {
@@ -60,7 +63,7 @@ impl Becoming {
     }
 }
 
-/// The document of a part of an array. The edges of a rectilinear grid are those that the part begins with, and end with it.
+/// The document of a part of an array. Of a rectilinear grid there remains a regular one of the largest edges.
 fn cut(metadata: &ArrayMetadata, region: &Region) -> Result<ArrayMetadata> {
     if region.shape() == metadata.shape() {
         return Ok(metadata.clone());

@@ -55,6 +55,9 @@ impl Job {
             Self { source: store.clone(), tasks: Vec::new(), carried: Vec::new(), groups: Vec::new(), document_bytes: store.held_bytes() };
         match Node::open_in(store.clone(), Key::root())? {
             Node::Array(array) => {
+                if let Some(selection) = &options.selection {
+                    selection.resolve(array.metadata()).map_err(|error| named(error, &array))?;
+                }
                 job.count_document(array.metadata().text_bytes());
                 job.add(String::new(), array, true, options, budget_bytes)?;
             }

@@ -6,13 +6,13 @@
 use parking_lot::Mutex;
 
 use crate::array::{Array, ChunkPacker, Given, UnitReader, WINDOW_BYTES, Written};
-use crate::buffer::resize;
+use crate::buffer::{make_room, resize};
 use crate::codec::Scratch;
 use crate::error::{Error, Result};
 use crate::rechunk::execute::{Control, add, spans};
 use crate::rechunk::order::TiledIndices;
 use crate::rechunk::source::Source;
-use crate::region::Region;
+use crate::region::{Region, to_usize};
 
 /// Whether a stored chunk of one array is, as it stands, a stored chunk of the other.
 pub(super) fn chunks_are_alike(source: &Array, target: &Array) -> bool {
@@ -30,6 +30,7 @@ pub(super) fn units_are_alike(source: &Array, target: &Array) -> bool {
     source.grid().is_regular()
         && target.grid().is_regular()
         && source.data_type() == target.data_type()
+        && (!source.data_type().is_variable_length() || source.metadata().fill_value() == target.metadata().fill_value())
         && a.chunk_shape() == b.chunk_shape()
         && a.to_metadata() == b.to_metadata()
         && a.is_in_metadata()
@@ -91,7 +92,7 @@ pub(super) fn units(
             chunks.indices().try_for_each(|chunk| moving.chunk(&chunk, &mut worker))?;
         }
     };
-    let workers = (0..threads).map(|number| Worker::new(source.array(), target, number)).collect::<Result<Vec<_>>>()?;
+    let workers = (0..threads).map(|_| Worker::new(source.array(), target)).collect::<Result<Vec<_>>>()?;
     std::thread::scope(|scope| {
         for worker in workers {
             let work = &work;
@@ -108,8 +109,8 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(source: &Array, target: &Array, number: usize) -> Result<Self> {
-        Ok(Self { reader: UnitReader::new(source), packer: ChunkPacker::new(target, number)? })
+    fn new(source: &Array, target: &Array) -> Result<Self> {
+        Ok(Self { reader: UnitReader::new(source), packer: ChunkPacker::new(target)? })
     }
 }
 
@@ -133,7 +134,7 @@ impl Moving<'_> {
             self.control.check()?;
             let given = packer.unit(&unit, |push| match (reader.read_stored(&self.source.in_array(&unit), push)?, &self.filler) {
                 (Some(len), _) => Ok(Given::Stored(len)),
-                (None, Some(filler)) => push(filler).map(|()| Given::Filler),
+                (None, Some(filler)) => filler.chunks(WINDOW_BYTES).try_for_each(push).map(|()| Given::Filler),
                 (None, None) => Ok(Given::Nothing),
             })?;
             if let Given::Stored(len) = given {
@@ -157,6 +158,7 @@ fn filler(source: &Array, target: &Array) -> Result<Option<Vec<u8>>> {
     }
     let (mut unit, mut encoded) = (Vec::new(), Vec::new());
     resize(&mut unit, pipeline.chunk_bytes())?;
+    make_room(&mut encoded, to_usize(pipeline.encoded_bound()))?;
     fill.fill(&mut unit);
     pipeline.encode(&mut unit, &mut Scratch::default(), &mut |piece| {
         encoded.extend_from_slice(piece);

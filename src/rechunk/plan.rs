@@ -33,8 +33,8 @@ pub(crate) use growth::growth;
 pub use growth::{GrownCost, Growth};
 use moved::{MOVE_WINDOW_BYTES, moved};
 use placed::partial_writes;
-pub(crate) use shuffle::Sort;
 use shuffle::shuffle;
+pub(crate) use shuffle::{RECORD_HEADER_BYTES, Sort};
 pub(crate) use streams::{Side as StreamedSide, Streaming};
 
 /// What a process takes beside the budget: code, stacks, the allocator's own.

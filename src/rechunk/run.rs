@@ -57,7 +57,10 @@ pub(crate) fn problem(source: &Array, target: &Array, region: &Region, costs: &C
 
 impl Moves {
     fn of(source: &Array, target: &Array, region: &Region) -> Self {
-        if !Source::is_part(source, region) {
+        // A unit that the region cuts has elements behind its edge, which belong to nobody in the target.
+        let edges = source.unit_grid().chunk_shape();
+        let cut = |axis: usize| region.end(axis) < source.shape()[axis] && !region.end(axis).is_multiple_of(edges[axis]);
+        if !Source::is_part(source, region) || (0..region.rank()).any(cut) {
             Self::Nothing
         } else if moved::chunks_are_alike(source, target) {
             Self::Chunks

@@ -224,7 +224,8 @@ impl Store for FilesystemStore {
     }
 
     fn writer<'s>(&'s self, key: &Key) -> Result<Box<dyn ValueWriter + 's>> {
-        Ok(Box::new(FileWriter { root: &self.root, file: self.open_in_place(key)?, key: key.clone() }))
+        let file = self.open_in_place(key)?;
+        Ok(Box::new(FileWriter { root: &self.root, file, key: key.clone(), write_behind: self.write_behind }))
     }
 
     fn copy_from(&self, source: &dyn Store, from: &Key, to: &Key) -> Result<Option<u64>> {
@@ -396,6 +397,16 @@ struct FileWriter<'s> {
     root: &'s Root,
     file: OwnedFd,
     key: Key,
+    write_behind: bool,
+}
+
+impl Drop for FileWriter<'_> {
+    /// What was written here and there is on its way to the disk once all of it is.
+    fn drop(&mut self) {
+        if self.write_behind {
+            transfer::drop_behind(&self.file, 0, 0);
+        }
+    }
 }
 
 impl ValueWriter for FileWriter<'_> {

@@ -1,5 +1,8 @@
 //! Indexes of shards in the store: how they are read from an open value, and where one in the making goes that is too large to be held.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::array::Array;
 use crate::codec::{IndexReader, Sharding, Source, Spill};
 use crate::error::{Error, Result};
 use crate::store::{ByteRange, Key, Store, Value};
@@ -50,6 +53,13 @@ pub(super) fn open_index(value: &dyn Value, sharding: &Sharding, offset: u64, le
         return sharding.read_index(&mut bytes, len);
     }
     bytes.show(|encoded| sharding.decode_index(encoded, len).map(IndexReader::Whole))
+}
+
+/// The key of a value for an index in the making, which no chunk has and no other index: several writers may be at work on one array, each on
+/// some of its chunks.
+pub(super) fn spill_key(array: &Array) -> Result<Key> {
+    static SPILLED: AtomicU64 = AtomicU64::new(0);
+    array.prefix().join(&format!("index.{}.tmp", SPILLED.fetch_add(1, Ordering::Relaxed)))
 }
 
 /// A value of its own beside the chunks, in a tree that nobody reads yet, for what there is no room for of an index in the making.

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use crate::array::Array;
 use crate::array::units::{Written, chunk_of};
-use crate::codec::ShardIndex;
+use crate::codec::{ShardIndex, Sharding};
 use crate::error::{Error, Result};
 use crate::process::open_file_limit;
 use crate::region::{BoxLayout, element_count, to_usize};
@@ -87,9 +87,11 @@ pub(crate) struct Piece<'p> {
 }
 
 impl<'a> PlacedWriter<'a> {
-    /// Whether the units of an array can be written piece by piece: they are stored as they are, and in no shards within shards.
+    /// Whether the units of an array can be written piece by piece: they are stored as they are, in no shards within shards, and in none whose index
+    /// is too large to be held.
     pub(crate) fn fits(array: &Array) -> bool {
-        array.unit_pipeline().is_identity() && array.unit_grid() == array.part_grid()
+        let held = array.sharding().is_none_or(Sharding::index_is_small);
+        array.unit_pipeline().is_identity() && array.unit_grid() == array.part_grid() && held
     }
 
     pub(crate) fn new(array: &'a Array) -> Self {

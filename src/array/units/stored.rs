@@ -1,7 +1,7 @@
 //! Units that travel as they are stored: read without being decoded, and packed into chunks without being encoded.
 
 use crate::array::Array;
-use crate::array::units::index::SpilledIndex;
+use crate::array::units::index::{SpilledIndex, spill_key};
 use crate::array::units::{UnitReader, Written, chunk_of};
 use crate::buffer::make_room;
 use crate::codec::{IndexWriter, Sharding};
@@ -55,9 +55,8 @@ pub(crate) struct ChunkPacker {
 }
 
 impl ChunkPacker {
-    /// A packer that no other has the number of.
-    pub(crate) fn new(array: &Array, number: usize) -> Result<Self> {
-        let spill = array.prefix().join(&format!("index.{number}.tmp"))?;
+    pub(crate) fn new(array: &Array) -> Result<Self> {
+        let spill = spill_key(array)?;
         let mut pending = Vec::new();
         make_room(&mut pending, WINDOW_BYTES)?;
         Ok(Self { array: array.clone(), pending, chunk: Vec::new(), flushed: 0, index: None, spill, stored: false })

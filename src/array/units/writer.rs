@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
 use crate::array::Array;
 use crate::array::units::chunk_of;
-use crate::array::units::index::SpilledIndex;
+use crate::array::units::index::{SpilledIndex, spill_key};
 use crate::array::units::reader::ragged_bytes;
 use crate::buffer::{append, make_room};
 use crate::codec::{CodecPipeline, IndexWriter, PIECE_BYTES, Scratch, Sharding, Sink};
@@ -33,8 +32,6 @@ const OPEN_SHARD_BYTES: u64 = 1024;
 pub(crate) struct UnitWriter {
     array: Array,
     shards: Mutex<HashMap<Vec<u64>, OpenShard>>,
-    /// How many indexes have a value of their own for what there is no room for.
-    spilled: AtomicU64,
 }
 
 /// A shard of which some units are still to come.
@@ -71,7 +68,7 @@ pub(crate) struct Written {
 impl UnitWriter {
     pub(crate) fn new(array: &Array) -> Self {
         assert_eq!(array.unit_grid(), array.part_grid(), "shards within shards are not written unit by unit");
-        Self { array: array.clone(), shards: Mutex::default(), spilled: AtomicU64::new(0) }
+        Self { array: array.clone(), shards: Mutex::default() }
     }
 
     pub(super) fn array(&self) -> &Array {
@@ -201,11 +198,10 @@ impl UnitWriter {
 
     /// Gives out all of a shard from its end on, until [`UnitWriter::release_end`]; returns where that begins.
     pub(super) fn take_end(&self, sharding: &Sharding, chunk: &[u64]) -> Result<u64> {
-        let offset = self.take_room(sharding, chunk, 0)?;
-        if let Some(shard) = self.shards.lock().get_mut(chunk) {
-            assert!(!std::mem::replace(&mut shard.taken, true), "two inner chunks of shard {chunk:?} are streamed at once");
-        }
-        Ok(offset)
+        let mut shards = self.shards.lock();
+        let shard = self.open_shard(&mut shards, sharding, chunk)?;
+        assert!(!std::mem::replace(&mut shard.taken, true), "two inner chunks of shard {chunk:?} are streamed at once");
+        Ok(shard.next_offset)
     }
 
     /// Takes back what [`UnitWriter::take_end`] gave out: the shard goes on at `end`.
@@ -283,9 +279,7 @@ impl UnitWriter {
 impl OpenShard {
     fn new(writer: &UnitWriter, sharding: &Sharding, chunk: &[u64]) -> Result<Self> {
         let (array, index) = (&writer.array, IndexWriter::empty(sharding)?);
-        let number = || writer.spilled.fetch_add(1, Ordering::Relaxed);
-        // No chunk has such a name.
-        let spill = if index.spills() { Some(array.prefix().join(&format!("index.{}.tmp", number()))?) } else { None };
+        let spill = if index.spills() { Some(spill_key(array)?) } else { None };
         Ok(Self {
             index: Arc::new(Mutex::new(index)),
             spill,

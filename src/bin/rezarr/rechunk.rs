@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use rezarr::{ArrayReport, Error, Growth, Progress, RechunkOptions, Report};
+use rezarr::{ArrayReport, Costs, Error, Growth, Progress, RechunkOptions, Report};
 
 use crate::Answer;
 use crate::args::RechunkArgs;
@@ -12,14 +12,14 @@ use crate::progress::Reporter;
 use crate::stop;
 
 /// Options of the library as the arguments say them.
-fn options<'a>(args: &RechunkArgs) -> RechunkOptions<'a> {
+fn options<'a>(args: &RechunkArgs, costs: Costs) -> RechunkOptions<'a> {
     let mut options = RechunkOptions::new()
         .memory(args.resources.memory)
         .read_mode(args.resources.reads.into())
         .overwrite(args.overwrite)
         .keep_backup(args.keep_backup)
         .sync(!args.no_sync)
-        .costs(costs::known());
+        .costs(costs);
     if let Some(chunks) = &args.chunks {
         options = options.chunks(chunks.clone());
     }
@@ -63,25 +63,25 @@ fn check(args: &RechunkArgs) -> Result<(), Error> {
     Ok(())
 }
 
-/// Measures what work takes on this machine, where that is asked for.
-fn calibrate(args: &RechunkArgs) -> Result<(), Error> {
+/// What work takes on this machine: measured, where that is asked for, and otherwise what is known.
+fn calibrate(args: &RechunkArgs) -> Result<Costs, Error> {
     if !args.calibrate {
-        return Ok(());
+        return Ok(costs::known());
     }
     let directory = args.resources.spill_dir.clone().unwrap_or_else(std::env::temp_dir);
-    let (_, kept) = costs::calibrate(&directory)?;
+    let (measured, kept) = costs::calibrate(&directory)?;
     if !args.talk.quiet {
         let place = kept.map_or_else(|| String::from("nowhere, since there is no home directory"), |path| path.display().to_string());
         complain(&format!("what work takes on this machine was measured, and is kept in {place}"));
     }
-    Ok(())
+    Ok(measured)
 }
 
 /// `rezarr plan`.
 pub(crate) fn plan(args: &RechunkArgs) -> Answer {
     check(args)?;
-    calibrate(args)?;
-    let plans = rezarr::plan_rechunk(&args.source, &options(args))?;
+    let costs = calibrate(args)?;
+    let plans = rezarr::plan_rechunk(&args.source, &options(args, costs))?;
     if args.talk.json {
         json(&plans)?;
     } else if !args.talk.quiet {
@@ -143,9 +143,9 @@ pub(crate) fn run(args: &RechunkArgs) -> Answer {
     if args.dry_run {
         return plan(args);
     }
-    calibrate(args)?;
+    let costs = calibrate(args)?;
     let stop = stop::flag()?;
-    let report = run_reported(args, &stop)?;
+    let report = run_reported(args, costs, &stop)?;
     for warning in &report.warnings {
         complain(&format!("warning: {warning}"));
     }
@@ -157,10 +157,10 @@ pub(crate) fn run(args: &RechunkArgs) -> Answer {
     Ok(true)
 }
 
-fn run_reported(args: &RechunkArgs, stop: &AtomicBool) -> Result<Report, Error> {
+fn run_reported(args: &RechunkArgs, costs: Costs, stop: &AtomicBool) -> Result<Report, Error> {
     let mut reporter = Reporter::new(&args.talk);
     let mut show = |progress: &Progress| reporter.show(progress);
-    let result = rezarr::rechunk(&args.source, args.target.as_deref(), options(args).progress(&mut show).cancel(stop));
+    let result = rezarr::rechunk(&args.source, args.target.as_deref(), options(args, costs).progress(&mut show).cancel(stop));
     reporter.finish();
     result
 }

@@ -72,14 +72,20 @@ impl Blosc {
 }
 
 impl<S: Source> BlockReader<S> {
-    /// Reads the header of the frame in the part `frame` of a source, which may hold at most `limit` bytes.
-    pub(in crate::codec) fn new(mut source: S, frame: Range<u64>, limit: u64) -> Result<Self> {
+    /// Reads the header of the frame in the part `frame` of a source, which may hold at most `limit` bytes, for at most `most` bytes of memory.
+    pub(in crate::codec) fn new(mut source: S, frame: Range<u64>, limit: u64, most: u64) -> Result<Self> {
         let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         let frame_len = size(frame.end.saturating_sub(frame.start));
         let mut head = [0; HEADER_BYTES];
         let head = &mut head[..frame_len.min(HEADER_BYTES)];
         source.read(frame.start, head)?;
         let header = Header::checked(head, frame_len, size(limit))?;
+        if memory(&header) > most {
+            let (block, needed) = (header.block_len, memory(&header));
+            return Err(Error::unsupported(format!(
+                "blosc: blocks of {block} bytes take {needed} bytes as a stream; {most} are set apart"
+            )));
+        }
         let (mut decoded, mut shuffled) = (Vec::new(), Vec::new());
         if !header.stored {
             resize(&mut decoded, header.block_len)?;

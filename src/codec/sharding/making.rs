@@ -32,37 +32,46 @@ pub(crate) trait Spill {
 pub(crate) enum IndexWriter {
     Whole(ShardIndex),
     /// All that differs from the spill is in these pages; the one used last comes last.
-    Paged(Vec<Page>),
+    Paged {
+        pages: Vec<Page>,
+        /// How many entries are there.
+        set: u64,
+    },
 }
 
 impl IndexWriter {
     /// An index in which all inner chunks are missing.
     pub(crate) fn empty(sharding: &Sharding) -> Result<Self> {
         if sharding.streams_index() && sharding.unit_count() > WHOLE_ENTRIES {
-            return Ok(Self::Paged(Vec::new()));
+            return Ok(Self::Paged { pages: Vec::new(), set: 0 });
         }
         Ok(Self::Whole(ShardIndex::empty(sharding.unit_count())?))
     }
 
     /// Whether [`IndexWriter::set`] and [`IndexWriter::finish`] may use the spill.
     pub(crate) fn spills(&self) -> bool {
-        matches!(self, Self::Paged(_))
+        matches!(self, Self::Paged { .. })
     }
 
     /// Records where an inner chunk was written.
     ///
     /// # Errors
-    /// Those of the spill.
-    ///
-    /// # Panics
-    /// If it is there already.
+    /// Those of the spill; [`Error::InvalidArgument`] if it is there already, and [`Error::Corrupt`] where that may be the spill's fault.
     pub(crate) fn set(&mut self, position: usize, (offset, len): (u64, u64), spill: &mut dyn Spill) -> Result<()> {
         let entry = match self {
             Self::Whole(index) => &mut index.entries[position],
-            Self::Paged(pages) => &mut page(pages, position / PAGE_ENTRIES, spill)?.entries[position % PAGE_ENTRIES],
+            Self::Paged { pages, .. } => &mut page(pages, position / PAGE_ENTRIES, spill)?.entries[position % PAGE_ENTRIES],
         };
-        assert!(*entry == MISSING, "inner chunk {position} of a shard was written twice");
+        if *entry != MISSING {
+            return Err(match self {
+                Self::Whole(_) => Error::invalid(format!("inner chunk {position} of a shard, written twice")),
+                Self::Paged { .. } => set_aside(),
+            });
+        }
         *entry = [offset, len];
+        if let Self::Paged { set, .. } = self {
+            *set += 1;
+        }
         Ok(())
     }
 
@@ -74,24 +83,29 @@ impl IndexWriter {
         if !sharding.streams_index() {
             return match self {
                 Self::Whole(index) => sink(&sharding.encode_index(index)?),
-                Self::Paged(_) => Ok(()),
+                Self::Paged { .. } => Ok(()),
             };
         }
-        let (mut checksums, mut entries) = (sharding.index.running(), Vec::new());
+        let (mut checksums, mut entries, mut found) = (sharding.index.running(), Vec::new(), 0);
         for number in 0..sharding.unit_count().div_ceil(PAGE_ENTRIES) {
             let count = PAGE_ENTRIES.min(sharding.unit_count() - number * PAGE_ENTRIES);
             entries.clear();
             match self {
                 Self::Whole(index) => entries.extend_from_slice(&index.entries[number * PAGE_ENTRIES..][..count]),
-                Self::Paged(pages) => match pages.iter().find(|page| page.number == number) {
+                Self::Paged { pages, .. } => match pages.iter().find(|page| page.number == number) {
                     Some(page) => entries.extend_from_slice(&page.entries[..count]),
                     _ => entries.extend_from_slice(&read(number, spill)?[..count]),
                 },
             }
+            found += entries.iter().filter(|entry| **entry != MISSING).count() as u64;
             sharding.index.encode_entries(&mut entries);
             let bytes: &[u8] = bytemuck::cast_slice(&entries);
             checksums.iter_mut().for_each(|checksum| checksum.update(bytes));
             sink(bytes)?;
+        }
+        // What was set aside has no checksum of its own.
+        if matches!(self, Self::Paged { set, .. } if *set != found) {
+            return Err(set_aside());
         }
         // Each is taken of all that stands before it.
         for i in 0..checksums.len() {
@@ -104,10 +118,19 @@ impl IndexWriter {
 }
 
 impl Sharding {
+    /// Whether an index is held whole by all who read or write it.
+    pub(crate) fn index_is_small(&self) -> bool {
+        self.unit_count() <= WHOLE_ENTRIES
+    }
+
     /// Upper bound in bytes of what an index in the making takes, beside the buffer of the sink.
     pub(crate) fn index_writer_memory(&self) -> u64 {
         if self.streams_index() { self.held_index_bytes() + PAGE_ENTRIES as u64 * ENTRY_BYTES } else { self.index_memory() }
     }
+}
+
+fn set_aside() -> Error {
+    Error::corrupt("what was set aside of a shard's index in the making is not what was written")
 }
 
 /// The page of this number, for which the one used longest ago makes room.

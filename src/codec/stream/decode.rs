@@ -133,7 +133,7 @@ fn stages<'a>(pipeline: &CodecPipeline, mut source: impl Source + Send + 'a, mem
     let (mut pull, next): (Box<dyn Pull + Send + 'a>, usize) = match outer {
         Some(position) if matches!(stages[position], BytesToBytes::Compressor(Compressor::Blosc(_))) => {
             let frame = frame(&stages[position + 1..], &mut source)?;
-            (Box::new(BlockReader::new(source, frame, limit(position))?), position)
+            (Box::new(BlockReader::new(source, frame, limit(position), memory)?), position)
         }
         _ => (Box::new(Window::all(source)), stages.len()),
     };

@@ -15,6 +15,9 @@ const STAGED_RUN_BYTES: u64 = 256;
 /// Source units that are read together at most; each is a file that is open.
 const STAGED_UNITS: u64 = 32;
 
+/// The most files that all threads together have open for that.
+const STAGED_FILES: u64 = 256;
+
 /// The least that is written to one place without staging: a cache line.
 const LINE_BYTES: u64 = 64;
 
@@ -29,7 +32,7 @@ pub(super) fn partial_reads(problem: &Problem, budget: u64, n: usize) -> Option<
     if !problem.source.plain {
         return None;
     }
-    let staging = staging(problem);
+    let staging = staging(problem, n);
     let reader = parts_bytes(problem, staging.map_or(1, |staging| staging.units));
     let read = Read { windows: true, staging, share: ("reading parts of source chunks", reader) };
     let (mut plan, figures) = filled(problem, &read, Strategy::PartialReads, budget, n)?;
@@ -215,14 +218,15 @@ fn run_bytes(problem: &Problem, from_one: bool) -> u64 {
 
 /// Whether several source units are read before any of them is copied: where what one gives to a place is less than a cache line, and its neighbours
 /// give what follows.
-fn staging(problem: &Problem) -> Option<Staging> {
+fn staging(problem: &Problem, n: usize) -> Option<Staging> {
     let run = run_bytes(problem, false);
     if run >= LINE_BYTES {
         return None;
     }
     let broken = |&&axis: &&usize| common(problem, axis) < problem.target.unit[axis].min(problem.shape[axis]);
     let axis = *problem.target.order.iter().rev().find(broken)?;
-    let units = (STAGED_RUN_BYTES / run.max(1)).clamp(2, STAGED_UNITS).min(problem.target.unit[axis].min(problem.shape[axis]));
+    let most = STAGED_UNITS.min(STAGED_FILES / n.max(1) as u64).max(2);
+    let units = (STAGED_RUN_BYTES / run.max(1)).clamp(2, most).min(problem.target.unit[axis].min(problem.shape[axis]));
     (problem.source.unit[axis] == 1 && units > 1).then_some(Staging { axis, units })
 }
 
@@ -260,11 +264,11 @@ mod tests {
     #[test]
     fn windows_of_light_curves_are_staged_and_those_of_maps_are_bands() {
         let curves = plain(&[140_000, 256, 4], &[140_000, 1, 4], &[1000, 256, 4]);
-        assert_eq!(staging(&curves), Some(Staging { axis: 1, units: 16 }));
+        assert_eq!(staging(&curves, 2), Some(Staging { axis: 1, units: 16 }));
         let plan = partial_reads(&curves, 64 << 20, 2).unwrap();
         assert_eq!((plan.decoded_bytes, plan.spilled_bytes), (140_000 * 256 * 16, 0));
         let maps = plain(&[3650, 180, 360], &[1, 180, 360], &[3650, 10, 10]);
-        assert_eq!(staging(&maps), None);
+        assert_eq!(staging(&maps, 2), None);
         let plan = partial_reads(&maps, 256 << 20, 2).unwrap();
         assert_eq!(plan.partition[2], 360, "{:?}", plan.partition);
         assert!(plan.ranges.is_some_and(|ranges| ranges.mean_bytes >= 14_400), "{:?}", plan.ranges);

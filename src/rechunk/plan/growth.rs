@@ -58,6 +58,7 @@ pub(crate) fn growth(problem: &Problem, budget_bytes: u64, document_bytes: u64, 
                 (Some(cost), None)
             }
             Err(Error::BudgetTooSmall { required_bytes, .. }) => (None, Some(required_bytes)),
+            Err(Error::Unsupported { .. }) => (None, None),
             Err(error) => return Err(error),
         };
         out.push(Growth { factor, array_bytes: array_bytes(&grown), cost, required_bytes });

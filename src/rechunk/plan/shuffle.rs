@@ -9,6 +9,9 @@ use crate::rechunk::cells::Cells;
 use crate::region::element_count;
 use crate::shuffle::{PARTITION_OVERHEAD_BYTES, SEGMENT_BYTES, Sizes};
 
+/// In front of a record's elements: position of the source unit in its block (u64), and of the part in its piece (u32), little-endian.
+pub(crate) const RECORD_HEADER_BYTES: usize = 12;
+
 /// How a shuffle sorts.
 #[derive(Clone, Debug)]
 pub(crate) struct Sort {
@@ -92,6 +95,10 @@ impl Base<'_> {
         let (problem, (n, m)) = (self.problem, self.threads);
         let (target, block) = (&problem.target, self.block);
         let partition = chain.first()?;
+        // One element and the header of its record must fit in a record.
+        if sizes.record_bytes() < RECORD_HEADER_BYTES + problem.item_size {
+            return None;
+        }
         let granule = self.granule(sizes);
         if self.mode.source && granule.is_none() {
             return None;
@@ -107,16 +114,21 @@ impl Base<'_> {
         let by_share = room.min(most).checked_sub(sizes.reserved_bytes(n))? / (sizes.share_bytes() as u64 + PARTITION_OVERHEAD_BYTES);
         // The chains of all levels above are kept while the lowest is sorted; they must not take what target units need.
         let beside = room.checked_sub(slots)? / PARTITION_OVERHEAD_BYTES;
-        let within = |most: usize| levels(chain, block, target, by_share.min(beside / most as u64)).filter(|levels| levels.len() <= most);
-        let levels = (1..=MOST_LEVELS).find_map(within)?;
-        let fans = fans(&levels, block, target);
-        let widest = fans.iter().copied().max().unwrap_or(1);
-        let count = fans.iter().copied().fold(0, u64::saturating_add);
+        // The fewest levels; where what is kept of these leaves too small a slab, more and narrower ones.
+        let mut widest = by_share;
+        let (levels, fans, count, slab_bytes) = loop {
+            let within = |most: usize| levels(chain, block, target, widest.min(beside / most as u64)).filter(|levels| levels.len() <= most);
+            let levels = (1..=MOST_LEVELS).find_map(within)?;
+            let fans = fans(&levels, block, target);
+            widest = fans.iter().copied().max().unwrap_or(1);
+            let count = fans.iter().copied().fold(0, u64::saturating_add);
+            let slab_bytes = room.saturating_sub(count.saturating_mul(PARTITION_OVERHEAD_BYTES)).min(most.max(slots));
+            if slab_bytes >= sizes.smallest_slab_bytes(widest, n).max(slots) {
+                break (levels, fans, count, slab_bytes);
+            }
+            widest = widest.checked_sub(1).filter(|&widest| widest > 0)?;
+        };
         shares.push(Share { what: "partitions of the shuffle", count, each_bytes: PARTITION_OVERHEAD_BYTES });
-        let slab_bytes = self.budget.checked_sub(total(&shares))?.min(most.max(slots));
-        if slab_bytes < sizes.smallest_slab_bytes(widest, n).max(slots) {
-            return None;
-        }
         shares.push(Share { what: "shuffle buffer, then target chunks", count: 1, each_bytes: slab_bytes });
         let level_count = levels.len() as u64;
         let estimated_seconds = self.seconds(sizes, (&levels, &fans), granule.as_ref(), slab_bytes);

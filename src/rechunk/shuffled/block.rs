@@ -7,11 +7,9 @@ use crate::error::{Error, Result};
 use crate::rechunk::cells::Cells;
 use crate::rechunk::execute::{TileSink, Transfer, in_units};
 use crate::rechunk::pieces::part_shape;
+pub(super) use crate::rechunk::plan::RECORD_HEADER_BYTES;
 use crate::rechunk::plan::Sort;
 use crate::region::{MAX_RANK, Region, to_usize};
-
-/// In front of a record's elements: position of the granule in its block (u64), and of the part in its piece (u32), little-endian.
-pub(super) const RECORD_HEADER_BYTES: usize = 12;
 
 /// A box that lives on the stack, since there is one for each of millions of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -34,7 +34,7 @@ pub(super) fn prefetch(bytes: &[u8], offset: usize) {
 /// If that reaches outside the target or a row.
 pub(super) fn store_rows<const W: usize>(rows: &[[u8; W]], len: usize, target: &mut [u8], stride: usize, past_the_cache: bool) {
     // Stores past the cache are ordered with nothing: whatever way this ends, a fence follows before anyone else may look.
-    let _fence = past_the_cache.then_some(Fence);
+    let _fence = if past_the_cache { Some(Fence) } else { None };
     for (j, row) in rows.iter().enumerate() {
         let (row, target) = (&row[..len], &mut target[j * stride..][..len]);
         if past_the_cache { stream(row, target) } else { target.copy_from_slice(row) }

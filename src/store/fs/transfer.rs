@@ -96,7 +96,7 @@ pub(super) fn expect(file: &OwnedFd, offset: u64, len: u64) {
     let _ = rustix::fs::fadvise(file, offset, std::num::NonZeroU64::new(len), Advice::WillNeed);
 }
 
-/// Tells the system that these bytes of `file` will not be read again soon. Only advice: whether it is taken makes no difference to the data.
+/// Tells the system that these bytes of `file` (of no length: all behind `offset`) will not be read again soon. Only advice: whether it is taken makes no difference to the data.
 pub(super) fn drop_behind(file: &OwnedFd, offset: u64, len: usize) {
     let _ = rustix::fs::fadvise(file, offset, std::num::NonZeroU64::new(len as u64), Advice::DontNeed);
 }

@@ -286,3 +286,22 @@ fn memory_of_streams_is_known_beforehand() {
     assert!(needs > 1 << 30 && what.contains("c/0/0") && what.contains("zstd") && what.contains("1073741824"), "{what}");
     assert!(reader.stream(&[0, 0], needs).is_ok());
 }
+
+/// FMT-STR-7: indexes that do not fit are set aside each under a name of its own, whoever writes them at the same time.
+#[test]
+fn writers_of_one_array_do_not_mix_up_their_indexes() {
+    let array = array(&[2, 20_000], &[1, 20_000], &sharded(&[1, 1], "end"));
+    let writers = [UnitWriter::new(&array), UnitWriter::new(&array)];
+    let mut scratch = WriteScratch::default();
+    // So far apart that each asks for another page.
+    for step in 0..20_000_u64 {
+        let column = step * 517 % 20_000;
+        for (row, writer) in (0..).zip(&writers) {
+            let value = u16::try_from(column % 999).unwrap() + 1000 * (row + 1);
+            writer.write(&[u64::from(row), column], &mut value.to_ne_bytes(), &mut scratch).unwrap();
+        }
+    }
+    writers.into_iter().for_each(|writer| writer.finish().unwrap());
+    let expected: Vec<u16> = (1..3).flat_map(|row| (0..20_000).map(move |column| column % 999 + 1000 * row)).collect();
+    assert_eq!(array.read::<u16>(&Region::whole(&[2, 20_000])).unwrap(), expected);
+}
