@@ -123,6 +123,16 @@ proptest! {
     }
 }
 
+/// RCK-20: a budget in which the fewest levels leave too small a slab, though more of them do not.
+#[test]
+fn a_little_more_memory_is_not_too_little() {
+    let from = || document(&[15, 21, 4], &[2, 6, 4], None, "none");
+    let to = document(&[15, 21, 4], &[7, 4, 2], Some(vec![21, 20, 2]), "none");
+    for spare in (0..4096).step_by(128) {
+        shuffle(from(), &to, spare, 3, Giants::default());
+    }
+}
+
 /// SPL-8: three levels and more, with records that travel in parts and are cut again at each.
 #[test]
 fn many_levels_sort_what_one_does() {
