@@ -126,7 +126,7 @@ fn rechunk_prints_what_was_planned_beside_what_was_measured() {
         "  files               <= 6             6",
     ];
     assert_eq!(lines[..6], expected, "{text}");
-    assert!(lines[8].starts_with("2 arrays travelled along unchanged"), "{text}");
+    assert!(lines[8].starts_with("2 arrays were moved as they are stored"), "{text}");
     assert!(lines[9].contains(" of processor time, peak memory ") && lines.len() == 10, "{text}");
     assert_eq!(prints(root.path(), "verify g h"), "equal: 3 arrays, 627 elements\n");
     assert_eq!(prints(root.path(), "rechunk g i --chunks time=3 -q"), "");

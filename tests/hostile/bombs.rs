@@ -115,7 +115,7 @@ fn of((name, codec, bomb): &'static Bomb) -> Vec<Case> {
     let (inner, whole) = (sharding(codecs()), sharding(json!([{"name": "bytes"}])));
     let refused = || {
         let of = |args| Want::refused(args, 4, &["s/c/0"]);
-        let commands = ["get s", "get s[0]", "rechunk s t --chunks 2 --shards none --memory 16MiB --threads 1"].map(of);
+        let commands = ["get s", "get s[0]", "rechunk s t --chunks 2 --shards none --codec none --memory 16MiB --threads 1"].map(of);
         [&commands[..], &[Want::refused("check s --threads 1", 1, &["s/c/0: error "])]].concat()
     };
     let case = |what: &str, codecs: Value, chunk: fn(Vec<u8>) -> Vec<u8>| {

@@ -191,7 +191,7 @@ pub(crate) fn print_report(report: &Report, verbose: bool) -> Result<(), Error> 
         line(&format!("  {:<10}{:>14}{:>14}", "stored", human(measured.read_bytes), human(measured.written_bytes)))?;
     }
     if moved > 0 {
-        line(&format!("{moved} arrays travelled along unchanged"))?;
+        line(&format!("{moved} arrays were moved as they are stored"))?;
     }
     let planned = report.arrays.iter().map(|array| array.plan.peak_rss_bytes).max().unwrap_or(0);
     let peak = report.peak_rss_bytes.map_or_else(|| String::from("unknown"), human);
