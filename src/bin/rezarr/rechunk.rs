@@ -108,7 +108,7 @@ fn print_growth(growth: &[Growth]) -> Result<(), Error> {
     if growth.is_empty() {
         return Ok(());
     }
-    line(&format!("  {:<10} {:>12}{:>12}{:>12}{:>12}  strategy", "grown", "array", "time", "spilled", "memory"))?;
+    line(&format!("  {:<10} {:>12} {:>12} {:>11} {:>11}  strategy", "grown", "array", "time", "spilled", "memory"))?;
     for grown in growth {
         let factor = format!("{}x", grown.factor);
         let size = human(grown.array_bytes);
@@ -118,7 +118,7 @@ fn print_growth(growth: &[Growth]) -> Result<(), Error> {
             continue;
         };
         let (time, spilled, memory) = (duration(cost.estimated_seconds), human(cost.spilled_bytes), human(cost.memory_bytes));
-        line(&format!("  {factor:<10} {size:>12}{time:>12}{spilled:>12}{memory:>12}  {}", cost.strategy))?;
+        line(&format!("  {factor:<10} {size:>12} {time:>12} {spilled:>11} {memory:>11}  {}", cost.strategy))?;
     }
     Ok(())
 }
