@@ -72,9 +72,8 @@ fn cut(metadata: &ArrayMetadata, region: &Region) -> Result<ArrayMetadata> {
         return metadata.clone().with_shape(region.shape());
     }
     // Chunks of a list of edges belong where they are; the largest of them is a chunk shape for any part.
-    let grid = ChunkGrid::regular(region.shape(), metadata.grid.chunk_shape())?;
     let regular = metadata.clone().with_chunk_grid(ChunkGrid::regular(metadata.shape(), metadata.grid.chunk_shape())?)?;
-    regular.with_shape(grid.array_shape())
+    regular.with_shape(region.shape())
 }
 
 /// The target of an array whose elements are read as those of `read`: what the options ask for, and what `source` has where they are silent.

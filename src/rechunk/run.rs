@@ -76,9 +76,7 @@ impl Moves {
 /// What streams of units take, where those of the target take `target_bytes`, unless there is an `obstacle` to them.
 pub(crate) fn streaming(source: &Array, target: &Array, target_bytes: u64, obstacle: Option<String>) -> Streaming {
     let side = |array: &Array, bytes: u64, obstacle: Option<String>| {
-        let strides = array.unit_pipeline().strides();
-        let mut order: Vec<usize> = (0..strides.len()).collect();
-        order.sort_by_key(|&axis| std::cmp::Reverse(strides[axis]));
+        let order = slowest_first(&array.unit_pipeline().strides());
         let codecs = array.metadata().layout().codecs.to_string();
         StreamedSide { stream_bytes: obstacle.is_none().then_some(bytes), order, codecs, obstacle }
     };
@@ -151,7 +149,7 @@ pub(crate) fn run(taken: &Taken, target: &Array, plan: &Plan, spill_dir: &Path, 
         };
         if let Steps::Place(placing) = &plan.steps {
             let writer = PlacedWriter::new(target);
-            placed::run(&transfer, plan, placing, &writer, &|written| sink.count(written.stored_bytes, written.files))?;
+            placed::run(&transfer, plan, placing, &writer, &count)?;
             writer.finish()?;
         } else {
             transfer.run(plan)?;

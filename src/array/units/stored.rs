@@ -13,8 +13,7 @@ use crate::store::Key;
 pub(crate) const WINDOW_BYTES: usize = 1 << 20;
 
 impl UnitReader {
-    /// Shows `visit` the stored bytes of a unit, window by window, after it was told how many they are. Returns their number; none if the unit
-    /// is missing.
+    /// Shows `visit` the stored bytes of a unit, window by window. Returns their number; none if the unit is missing.
     pub(crate) fn read_stored(&mut self, unit: &[u64], visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<Option<u64>> {
         let Some(place) = self.place(unit)? else { return Ok(None) };
         let mut offset = 0;
