@@ -102,7 +102,7 @@ impl<'a> Control<'a> {
     }
 
     /// Runs the work of one thread. If it fails, or panics, the others stop too.
-    pub(crate) fn guarded(&self, work: impl FnOnce() -> Result<()>) {
+    fn guarded(&self, work: impl FnOnce() -> Result<()>) {
         struct StopOnPanic<'c>(&'c AtomicBool);
         impl Drop for StopOnPanic<'_> {
             fn drop(&mut self) {
@@ -128,8 +128,24 @@ impl<'a> Control<'a> {
         }
     }
 
+    /// Runs `work` on as many threads as there are workers, and returns the first error of any.
+    pub(crate) fn on_threads<W: Send>(&self, workers: impl IntoIterator<Item = W>, work: impl Fn(W) -> Result<()> + Sync) -> Result<()> {
+        std::thread::scope(|scope| {
+            let work = &work;
+            let spawn = |worker| scope.spawn(move || self.guarded(|| work(worker)));
+            let threads: Vec<_> = workers.into_iter().map(spawn).collect();
+            // The scope would not wait until a thread has gone, and what its allocator keeps is there for the next one only then.
+            threads.into_iter().for_each(|thread| {
+                if let Err(panic) = thread.join() {
+                    std::panic::resume_unwind(panic);
+                }
+            });
+        });
+        self.outcome()
+    }
+
     /// The first failure.
-    pub(crate) fn outcome(&self) -> Result<()> {
+    fn outcome(&self) -> Result<()> {
         match self.failure.lock().take() {
             Some(error) => Err(error),
             None => Ok(()),
@@ -237,18 +253,7 @@ impl<S: TileSink> Transfer<'_, S> {
 
     /// Runs `work` on as many threads as there are workers, and returns the first error of any.
     pub(crate) fn on_threads<W: Send>(&self, workers: impl IntoIterator<Item = W>, work: impl Fn(W) -> Result<()> + Sync) -> Result<()> {
-        std::thread::scope(|scope| {
-            let work = &work;
-            let spawn = |worker| scope.spawn(move || self.control.guarded(|| work(worker)));
-            let threads: Vec<_> = workers.into_iter().map(spawn).collect();
-            // The scope would not wait until a thread has gone, and what its allocator keeps is there for the next one only then.
-            threads.into_iter().for_each(|thread| {
-                if let Err(panic) = thread.join() {
-                    std::panic::resume_unwind(panic);
-                }
-            });
-        });
-        self.control.outcome()
+        self.control.on_threads(workers, work)
     }
 }
 

@@ -171,13 +171,7 @@ pub(crate) fn each_box<S: Send, V: Sync>(
             close(own)?;
         }
     };
-    std::thread::scope(|scope| {
-        for mut state in states {
-            let one = &one;
-            scope.spawn(move || control.guarded(|| one(&mut state)));
-        }
-    });
-    control.outcome()?;
+    control.on_threads(states, |mut state| one(&mut state))?;
     shared.map_or(Ok(()), close)
 }
 

@@ -48,7 +48,7 @@ pub(super) fn chunks(
 ) -> Result<()> {
     let chunks = Mutex::new(Region::whole(&source.grid().counts()).indices());
     let chunk_bytes = target.metadata().codecs.chunk_bytes() as u64;
-    let work = || -> Result<()> {
+    control.on_threads(0..threads, |_| {
         loop {
             control.check()?;
             let Some(chunk) = chunks.lock().next() else { return Ok(()) };
@@ -59,13 +59,7 @@ pub(super) fn chunks(
             }
             add(&control.done_bytes, 2 * chunk_bytes);
         }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| control.guarded(work));
-        }
-    });
-    control.outcome()
+    })
 }
 
 /// Packs stored units into the target's chunks; `count` is told what was written.
@@ -82,7 +76,8 @@ pub(super) fn units(
     let together: Vec<u64> = spans(source.array().grid().chunk_shape(), whole.chunk_shape());
     let counts = whole.counts();
     let tasks = Mutex::new(Region::whole(&spans(&counts, &together)).indices());
-    let work = |mut worker: Worker| -> Result<()> {
+    let workers = (0..threads).map(|_| Worker::new(source.array(), target)).collect::<Result<Vec<_>>>()?;
+    control.on_threads(workers, |mut worker| {
         loop {
             control.check()?;
             let Some(task) = tasks.lock().next() else { return Ok(()) };
@@ -91,15 +86,7 @@ pub(super) fn units(
             let chunks = Region::new(start.clone(), (0..start.len()).map(len).collect::<Vec<_>>())?;
             chunks.indices().try_for_each(|chunk| moving.chunk(&chunk, &mut worker))?;
         }
-    };
-    let workers = (0..threads).map(|_| Worker::new(source.array(), target)).collect::<Result<Vec<_>>>()?;
-    std::thread::scope(|scope| {
-        for worker in workers {
-            let work = &work;
-            scope.spawn(move || control.guarded(|| work(worker)));
-        }
-    });
-    control.outcome()
+    })
 }
 
 /// What a thread keeps from chunk to chunk.
