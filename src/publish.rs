@@ -1,6 +1,6 @@
 //! Stage beside, then publish in one step: a new tree becomes visible complete or not at all. Knows nothing about arrays.
 //!
-//! Invariants (the rules PUB-1 to PUB-29 of `spec/rechunk.md`)
+//! Invariants (the rules PUB-1 to PUB-30 of `spec/rechunk.md`)
 //! 1. Nothing under the final name changes before [`Stage::publish`], and then, but for a marker inside it, in one step.
 //! 2. A staged tree holds a marker from its creation until after its publication; nothing without our marker is ever deleted.
 //! 3. A tree that was replaced is deleted only beside the new tree, both marked with the same id.
@@ -10,13 +10,13 @@
 use std::sync::Arc;
 
 pub(crate) use self::fingerprint::fingerprint;
-use self::marker::{DOCUMENT_NAME, Found, MARKER_NAME, Marker};
-pub(crate) use self::marker::{is_marker_name, is_own_name};
+use self::marker::{DOCUMENT_NAME, Found, MARKER_NAME, Marker, is_marker_name};
+pub(crate) use self::marker::is_own_name;
 use self::place::Place;
 pub(crate) use self::recover::{Unsealed, recover};
 pub use self::settle::RecoverStep;
 use self::settle::{Rule, Settled};
-pub(crate) use self::window::{open_path, published};
+pub(crate) use self::window::{belongs_to, open_path, published};
 use crate::error::{Error, Result};
 use crate::store::{DOCUMENT, EntryKind, Key, Lock, Store, V2_ARRAY};
 
@@ -123,7 +123,7 @@ impl Stage {
     /// # Errors
     /// [`Error::AlreadyExists`] when the target exists and may not be replaced, when the staged name is taken by something without our
     /// marker, or the name of the backup by anything while something may have to be replaced; [`Error::Busy`] when a live process is at
-    /// work there; [`Error::Stale`] when a target whose lock was handed over is another after an interrupted publication was completed.
+    /// work there.
     pub(crate) fn begin(store: Arc<dyn Store>, target: Key, options: StageOptions) -> Result<Self> {
         let StageOptions { existing, durability, leftover, held } = options;
         let place = Place::new(store, target, durability)?;
@@ -165,7 +165,11 @@ impl Stage {
             (None, Some(_)) => Some(fingerprint(&*place.store, &place.target)?),
             (None, None) => None,
         };
-        if let Settled::Kept(left) = settled {
+        // What was made from another source is of no use to anybody.
+        let useful = |left: &Marker| self.unchanged.is_none() || left.replaces == self.unchanged;
+        if let Settled::Kept(left) = settled
+            && useful(&left)
+        {
             // Whatever becomes of this attempt, what is there has been paid for.
             self.discard = false;
             self.sealed = place.is_sealed(&left)?;
