@@ -58,6 +58,7 @@ pub struct RechunkOptions<'a> {
     pub(crate) overwrite: bool,
     pub(crate) keep_backup: bool,
     pub(crate) sync: bool,
+    pub(crate) exchange: bool,
     pub(crate) read_mode: ReadMode,
     pub(crate) costs: Costs,
     pub(crate) progress: Option<&'a mut dyn FnMut(&Progress)>,
@@ -80,6 +81,7 @@ impl Default for RechunkOptions<'_> {
             overwrite: false,
             keep_backup: false,
             sync: true,
+            exchange: true,
             read_mode: ReadMode::Mapped,
             costs: Costs::default(),
             progress: None,
@@ -160,13 +162,14 @@ impl<'a> RechunkOptions<'a> {
         self
     }
 
-    /// Replaces an existing array or group at the target, in one step and only once the new one is complete.
+    /// Replaces an existing array or group at the target, in one step and only once the new one is complete. Without a target the source is replaced
+    /// whatever is said here.
     pub fn overwrite(mut self, overwrite: bool) -> Self {
         self.overwrite = overwrite;
         self
     }
 
-    /// Keeps what was overwritten as `<name>.backup`.
+    /// Keeps what was replaced as `<name>.backup`.
     pub fn keep_backup(mut self, keep: bool) -> Self {
         self.keep_backup = keep;
         self
@@ -175,6 +178,13 @@ impl<'a> RechunkOptions<'a> {
     /// Whether to wait, before and after publication, until everything would survive a power cut (the default).
     pub fn sync(mut self, sync: bool) -> Self {
         self.sync = sync;
+        self
+    }
+
+    /// Whether what is replaced and what replaces it are exchanged in one step (the default). Otherwise, and on file systems that cannot do
+    /// it, two renames do it; between them nothing has the name, and readers other than this library find nothing there.
+    pub fn exchange(mut self, exchange: bool) -> Self {
+        self.exchange = exchange;
         self
     }
 
