@@ -105,8 +105,8 @@ pub(crate) struct Stage {
     marker: Marker,
     continued: bool,
     sealed: bool,
-    /// What the target must still be when it is replaced.
-    unchanged: Option<String>,
+    /// What the target was when it was locked, where the new tree is made from it.
+    source: Option<String>,
     /// Whether the tree under the staged name is the one being built, which goes when the stage is dropped.
     discard: bool,
     target_lock: Option<Box<dyn Lock>>,
@@ -128,7 +128,7 @@ impl Stage {
         let StageOptions { existing, durability, leftover, held } = options;
         let place = Place::new(store, target, durability)?;
         place.check_target(existing)?;
-        let (mut target_lock, unchanged) = held.map_or((None, None), |held| (Some(held.lock), Some(held.fingerprint)));
+        let (mut target_lock, source) = held.map_or((None, None), |held| (Some(held.lock), Some(held.fingerprint)));
         if target_lock.is_none() && existing != Existing::Refuse {
             target_lock = place.lock_target()?;
         }
@@ -145,7 +145,7 @@ impl Stage {
                         existing,
                         continued: false,
                         sealed: false,
-                        unchanged,
+                        source,
                         discard: true,
                         target_lock,
                         _staged_lock: staged_lock,
@@ -160,16 +160,12 @@ impl Stage {
     /// Takes possession of the staged prefix by its marker.
     fn marked(mut self, settled: Settled) -> Result<Self> {
         let place = self.place.clone();
-        self.marker.replaces = match (&self.unchanged, &self.target_lock) {
-            (Some(unchanged), _) => Some(unchanged.clone()),
+        self.marker.replaces = match (&self.source, &self.target_lock) {
+            (Some(source), _) => Some(source.clone()),
             (None, Some(_)) => Some(fingerprint(&*place.store, &place.target)?),
             (None, None) => None,
         };
-        // What was made from another source is of no use to anybody.
-        let useful = |left: &Marker| self.unchanged.is_none() || left.replaces == self.unchanged;
-        if let Settled::Kept(left) = settled
-            && useful(&left)
-        {
+        if let Settled::Kept(left) = settled {
             // Whatever becomes of this attempt, what is there has been paid for.
             self.discard = false;
             self.sealed = place.is_sealed(&left)?;
@@ -177,6 +173,10 @@ impl Stage {
                 place.sync()?;
             }
             place.remove_temporary(&place.staged)?;
+            if self.source.is_some() {
+                // What is there was made from the target as it was then, and may replace nothing else.
+                self.marker.replaces = left.replaces.clone().or(self.marker.replaces);
+            }
             self.marker = left.continued_as(self.marker.clone());
             self.continued = true;
         } else {
@@ -195,6 +195,23 @@ impl Stage {
     /// Whether the tree is complete, so that there is nothing left to do but to publish it.
     pub(crate) fn is_sealed(&self) -> bool {
         self.sealed
+    }
+
+    /// What no other tree has, and this one keeps when somebody goes on with it.
+    pub(crate) fn id(&self) -> &str {
+        &self.marker.id
+    }
+
+    /// Gives up what a dead process had begun, and begins anew.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(crate) fn begin_anew(&mut self) -> Result<()> {
+        let place = &self.place;
+        place.clear(&place.staged)?;
+        (self.continued, self.sealed) = (false, false);
+        self.marker.replaces = self.source.clone().or(self.marker.replaces.take());
+        self.marker.write(&*place.store, &place.staged, place.durability)
     }
 
     /// Where the tree is being built.
@@ -262,9 +279,8 @@ impl Stage {
 
     /// Refuses to replace a tree that has changed since the new one was begun (PUB-19).
     fn check_unchanged(&self) -> Result<()> {
-        let Some(unchanged) = &self.unchanged else { return Ok(()) };
         let Place { store, target, .. } = &self.place;
-        if fingerprint(&**store, target)? == *unchanged {
+        if self.source.is_none() || Some(fingerprint(&**store, target)?) == self.marker.replaces {
             return Ok(());
         }
         Err(Error::Stale { path: store.locate(target) })

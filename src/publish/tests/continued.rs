@@ -133,11 +133,19 @@ fn a_held_target_that_changes_is_not_replaced() {
             assert!(stage.continued() && stage.is_sealed());
             stage.keep();
             change(&**store);
-            // What was made before the change is not gone on with after it.
-            let stage = begun();
-            assert!(!stage.continued() && read_tree(&**store, stage.prefix()) == Some(Tree::new()));
+            // What was made before the change may be gone on with after it, and replaces nothing then; what is begun anew does.
+            let mut stage = begun();
+            assert!(stage.continued() && stage.is_sealed());
+            let id = stage.id().to_owned();
+            stage.begin_anew().unwrap();
+            assert!(!stage.continued() && stage.id() == id && read_tree(&**store, stage.prefix()) == Some(Tree::new()));
             build(&**store, &stage, &tree("new")).unwrap();
+            stage.check_unchanged().unwrap();
+            stage.seal().unwrap();
+            stage.keep();
             store.set(&key("a/zarr.json"), b"changed again").unwrap();
+            let stage = begun();
+            assert!(stage.continued() && stage.is_sealed());
             let changed = read_tree(&**store, &key("a"));
             assert!(matches!(stage.publish(&mut || Ok(())), Err(Error::Stale { .. })));
             assert_eq!(read_tree(&**store, &key("a")), changed);
