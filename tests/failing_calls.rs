@@ -45,7 +45,8 @@ fn calls(bench: &Bench) -> (Vec<Listed>, u64) {
     let listed = tracing(bench, None).run(&bench.rechunk(fresh.path()));
     assert_eq!(listed.code, Some(0), "{}", listed.stderr);
     let target = fresh.path().join(NAME).canonicalize().unwrap();
-    let swap = listed.calls.iter().find(|call| call.call.starts_with("rename") && call.paths.last() == Some(&target) && call.result == Some(0));
+    let swap =
+        listed.calls.iter().find(|call| call.call.starts_with("rename") && call.paths.last() == Some(&target) && call.result == Some(0));
     let swap = swap.unwrap_or_else(|| panic!("nothing is renamed to {}", target.display())).number;
     let durable = listed.calls.iter().find(|call| call.number > swap && call.call.contains("sync")).map_or(0, |call| call.number);
     assert!(durable > 0, "the new array is not synced once it has its name");
@@ -65,7 +66,7 @@ fn check(bench: &Bench, at: &Path, traced: &Traced, synced: bool) -> Result<Stat
     if traced.code != Some(0) && said.is_empty() {
         return Err(String::from("it failed and said nothing"));
     }
-    let outcome = cli::Outcome::from(Settle::Recover.command(bench, at).output().unwrap());
+    let outcome = Settle::Recover.run(bench, at);
     let told = format!("it said: {said}; recover said: {}{}", outcome.stdout, outcome.stderr);
     match bench.settled(at) {
         Err(what) => Err(format!("after recover: {what}; {told}")),
@@ -93,7 +94,9 @@ fn fail(case: Case, stride: u64, errnos: bool) -> Vec<String> {
             match check(&bench, at.path(), &traced, synced) {
                 Ok(State::Old) => tally.old += 1,
                 Ok(State::New) => tally.new += 1,
-                Err(what) => tally.violations.push(format!("{case}: {fault:?} at {} ({} {:?}): {what}", call.number, call.call, call.paths)),
+                Err(what) => {
+                    tally.violations.push(format!("{case}: {fault:?} at {} ({} {:?}): {what}", call.number, call.call, call.paths))
+                }
             }
         }
     }

@@ -24,65 +24,81 @@ use std::path::Path;
 use std::process::Command;
 
 use swap::{Bench, Case};
-use sweep::{Killed, Settle, every, kills, kills_of_settling};
+use sweep::{Settle, every, exhaustive, kills, kills_of_settling};
 use tracer::{Fault, Tracing, skipped};
 use trees::directory;
 
-/// Every `stride`-th point is killed; of those, the recovery is swept from every `nested`-th, at each `nested`-th of its own points.
-fn sweep(test: &str, cases: &[Case], stride: u64, nested: u64) {
+/// Which points are looked at: every so many-th.
+struct Strides {
+    /// Of those that are about chunks; all others are.
+    kills: u64,
+    /// Of the run, before a recovery that is killed as well; and of that recovery.
+    nested: [u64; 2],
+}
+
+/// Kills runs, and recoveries; what was killed is recovered, or run again.
+fn sweep(test: &str, cases: &[Case], again: bool, Strides { kills: stride, nested: [outer, inner] }: Strides) {
     if skipped(test) {
         return;
     }
     let mut violations = Vec::new();
     for &case in cases {
         let bench = Bench::new(case);
-        for settle in [Settle::Recover, Settle::Rerun] {
-            violations.extend(kills(&bench, settle, every(stride)).told(&format!("{case}, then {settle}")));
+        violations.extend(kills(&bench, Settle::Recover, every(stride)).told(&format!("{case}, then recover")));
+        if again || exhaustive() {
+            violations.extend(kills(&bench, Settle::Rerun, every(stride)).told(&format!("{case}, then run again")));
         }
-        violations.extend(kills_of_settling(&bench, Settle::Recover, every(nested)).told(&format!("{case}, recover killed")));
+        let nested = kills_of_settling(&bench, Settle::Recover, every(outer), every(inner));
+        violations.extend(nested.told(&format!("{case}, recover killed, then recover")));
     }
     assert!(violations.is_empty(), "{} violations\n{}", violations.len(), violations.join("\n"));
 }
 
 #[test]
 fn one_chunk() {
-    sweep("one_chunk", &[Case::of(1, false), Case::of(1, true)], 1, 7);
+    let cases = [Case::of(1, false), Case::of(1, true)];
+    sweep("one_chunk", &cases, true, Strides { kills: 1, nested: [5, 5] });
 }
 
 #[test]
 fn one_chunk_by_two_renames() {
-    sweep("one_chunk_by_two_renames", &[Case::of(1, false).without_exchange(), Case::of(1, true).without_exchange()], 1, 7);
+    let cases = [Case::of(1, false).without_exchange(), Case::of(1, true).without_exchange()];
+    sweep("one_chunk_by_two_renames", &cases, true, Strides { kills: 1, nested: [5, 5] });
 }
 
 #[test]
 fn one_chunk_onto_a_target() {
-    sweep("one_chunk_onto_a_target", &[Case::of(1, false).onto(), Case::of(1, false).onto().without_exchange()], 1, 7);
+    let case = Case::of(1, false).onto();
+    sweep("one_chunk_onto_a_target", &[case, case.without_exchange()], false, Strides { kills: 1, nested: [7, 7] });
 }
 
 #[test]
 fn sixteen_chunks() {
-    sweep("sixteen_chunks", &[Case::of(16, false), Case::of(16, true)], 1, 17);
+    let cases = [Case::of(16, false), Case::of(16, true)];
+    sweep("sixteen_chunks", &cases, true, Strides { kills: 1, nested: [13, 11] });
 }
 
 #[test]
 fn sixteen_chunks_by_two_renames() {
-    sweep("sixteen_chunks_by_two_renames", &[Case::of(16, false).without_exchange(), Case::of(16, true).without_exchange()], 3, 17);
+    let cases = [Case::of(16, false).without_exchange(), Case::of(16, true).without_exchange()];
+    sweep("sixteen_chunks_by_two_renames", &cases, false, Strides { kills: 5, nested: [13, 11] });
 }
 
 #[test]
 fn sixteen_chunks_on_two_threads() {
-    sweep("sixteen_chunks_on_two_threads", &[Case::of(16, false).threads(2), Case::of(16, true).threads(2)], 5, 23);
+    let cases = [Case::of(16, false).threads(2), Case::of(16, true).threads(2)];
+    sweep("sixteen_chunks_on_two_threads", &cases, false, Strides { kills: 5, nested: [23, 23] });
 }
 
 #[test]
 fn a_thousand_chunks() {
     let cases = [Case::of(1000, false), Case::of(1000, true), Case::of(1000, false).without_exchange()];
-    sweep("a_thousand_chunks", &cases, 211, 977);
+    sweep("a_thousand_chunks", &cases, false, Strides { kills: 701, nested: [977, 401] });
 }
 
 #[test]
 fn a_rechunk_that_spills() {
-    sweep("a_rechunk_that_spills", &[Case::spilling()], 13, 61);
+    sweep("a_rechunk_that_spills", &[Case::spilling()], false, Strides { kills: 97, nested: [401, 29] });
 }
 
 /// What takes the target's place in a way that can be interrupted is found out.

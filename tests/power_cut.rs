@@ -99,7 +99,8 @@ impl Cuts {
         copy(&used, &after);
         drop(mounted);
         fs::remove_file(&used).unwrap();
-        let during = (1..=traced.points).map(|number| (number, copies.join(number.to_string()))).filter(|(_, path)| path.exists()).collect();
+        let during =
+            (1..=traced.points).map(|number| (number, copies.join(number.to_string()))).filter(|(_, path)| path.exists()).collect();
         Copies { points: traced.points, during, after, said: traced.stderr, code: traced.code }
     }
 
@@ -144,7 +145,8 @@ fn cut(case: Case, stride: u64, nested: u64) -> Vec<String> {
     // Looking at an image changes it, so the recovery from it is run first, on a copy.
     for (turn, (number, image)) in (0..).zip(&run.during) {
         if turn % nested == 0 {
-            let again = cuts.run(image, &format!("recover-{number}"), stride.min(3), !case.exchange, &Settle::Recover.command(&bench, &cuts.at));
+            let again =
+                cuts.run(image, &format!("recover-{number}"), stride.min(3), !case.exchange, &Settle::Recover.command(&bench, &cuts.at));
             if again.code != Some(0) {
                 tally.count(Err(format!("cut before {number}: recover ended with {:?}: {}", again.code, again.said)));
             }

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use super::cli;
 use super::swap::{Bench, NAME, State};
-use super::tracer::{Fault, Listed, Tracing};
+use super::tracer::{Fault, Listed, Traced, Tracing};
 
 /// How what a killed run left is brought to an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,11 @@ impl Settle {
             Self::Recover => cli::command(at, &format!("recover {NAME}")),
             Self::Rerun => bench.rechunk(at),
         }
+    }
+
+    /// Runs it on a system like that of the run, without waiting for the disk.
+    pub(crate) fn run(self, bench: &Bench, at: &Path) -> Traced {
+        Tracing { list: false, ..tracing(bench, None) }.run(&self.command(bench, at))
     }
 }
 
@@ -117,9 +122,9 @@ fn kill(bench: &Bench, command: &Command, at: (u64, Fault)) -> Result<(), String
 /// What stands there after a kill, and after it was settled.
 fn settled(bench: &Bench, settle: Settle, at: &Path) -> Result<State, String> {
     let before = bench.state(at)?;
-    let outcome = cli::Outcome::from(settle.command(bench, at).output().unwrap());
+    let outcome = settle.run(bench, at);
     if outcome.code != Some(0) {
-        return Err(format!("{settle} ended with {:?}: {}", outcome.code, outcome.stderr));
+        return Err(format!("{settle} ended with {:?}, signal {:?}: {}", outcome.code, outcome.signal, outcome.stderr));
     }
     let after = bench.settled(at).map_err(|what| format!("after {settle}: {what}; it said: {}{}", outcome.stdout, outcome.stderr))?;
     match (before, after, settle) {
@@ -133,9 +138,8 @@ fn settled(bench: &Bench, settle: Settle, at: &Path) -> Result<State, String> {
 pub(crate) fn kills(bench: &Bench, settle: Settle, stride: u64) -> Tally {
     let fresh = bench.fresh();
     let all = exhaustive() || bench.case.threads > 1;
-    let (points, faults) = points(&tracing(bench, None), &bench.rechunk(fresh.path()), all, |call| {
-        call.number.is_multiple_of(stride) || !is_of_chunks(call)
-    });
+    let (points, faults) =
+        points(&tracing(bench, None), &bench.rechunk(fresh.path()), all, |call| call.number.is_multiple_of(stride) || !is_of_chunks(call));
     let mut tally = Tally { points, ..Tally::default() };
     for fault in faults {
         let at = bench.fresh();
@@ -146,10 +150,10 @@ pub(crate) fn kills(bench: &Bench, settle: Settle, stride: u64) -> Tally {
     tally
 }
 
-/// Kills a run at every `stride`-th point, and then what is to settle it at every `stride`-th of its own, from another one on each time.
-pub(crate) fn kills_of_settling(bench: &Bench, settle: Settle, stride: u64) -> Tally {
+/// Kills a run at every `outer`-th point, and then what is to settle it at every `inner`-th of its own, from another one on each time.
+pub(crate) fn kills_of_settling(bench: &Bench, settle: Settle, outer: u64, inner: u64) -> Tally {
     let fresh = bench.fresh();
-    let (_, faults) = points(&tracing(bench, None), &bench.rechunk(fresh.path()), false, |call| call.number.is_multiple_of(stride));
+    let (_, faults) = points(&tracing(bench, None), &bench.rechunk(fresh.path()), false, |call| call.number.is_multiple_of(outer));
     let mut tally = Tally::default();
     let killed = |fault| {
         let at = bench.fresh();
@@ -161,7 +165,9 @@ pub(crate) fn kills_of_settling(bench: &Bench, settle: Settle, stride: u64) -> T
                 tally.count(Err(format!("{first:?}: {what}")));
                 continue;
             }
-            Ok(at) => points(&tracing(bench, None), &settle.command(bench, at.path()), false, |call| (call.number + turn).is_multiple_of(stride.min(7))),
+            Ok(at) => {
+                points(&tracing(bench, None), &settle.command(bench, at.path()), false, |call| (call.number + turn).is_multiple_of(inner))
+            }
         };
         tally.points += count;
         for second in seconds {
