@@ -160,11 +160,8 @@ fn fill_stage(
 fn write_groups(job: &Job, store: &Arc<dyn Store>, stage: &Stage) -> Result<()> {
     for group in job.groups.iter().rev() {
         let prefix = below(stage.prefix(), &group.path)?;
-        let metadata = if group.consolidate {
-            Group::consolidated(store.clone(), prefix, group.metadata.clone())?
-        } else {
-            group.metadata.clone()
-        };
+        let metadata =
+            if group.consolidate { Group::consolidated(store.clone(), prefix, group.metadata.clone())? } else { group.metadata.clone() };
         NodeMetadata::Group(Box::new(metadata)).stage(&**store, &document(stage, &group.path)?)?;
     }
     Ok(())
