@@ -98,7 +98,7 @@ fn a_thousand_chunks() {
 
 #[test]
 fn a_rechunk_that_spills() {
-    sweep("a_rechunk_that_spills", &[Case::spilling()], false, Strides { kills: 97, nested: [401, 29] });
+    sweep("a_rechunk_that_spills", &[Case::spilling()], false, Strides { kills: 211, nested: [577, 97] });
 }
 
 /// What takes the target's place in a way that can be interrupted is found out.

@@ -114,7 +114,7 @@ impl fmt::Display for Case {
 
 impl Bench {
     pub(crate) fn new(case: Case) -> Self {
-        let template = directory();
+        let template = place(case);
         let (shape, from, _, shard) = case.edges();
         let document = |chunk: &[u64]| metadata(&shape, "int32", "0", &layout(chunk, case.sharded.then_some(&shard), "gzip:1"));
         let old = elements(&document(&from), 1);
@@ -125,7 +125,7 @@ impl Bench {
             create(&template.path().join(SOURCE), document(&from), &new);
         }
         let old = Known::read(template.path(), old);
-        let finished = directory();
+        let finished = place(case);
         copy(template.path(), finished.path());
         cli::prints(finished.path(), &case.arguments());
         let new = Known::read(finished.path(), new);
@@ -135,7 +135,7 @@ impl Bench {
 
     /// A directory in which the case has not been run yet.
     pub(crate) fn fresh(&self) -> TempDir {
-        let at = directory();
+        let at = place(self.case);
         copy(self.template.path(), at.path());
         at
     }
@@ -189,6 +189,12 @@ impl Known {
 
 fn document_of(array: &Array) -> Vec<u8> {
     NodeMetadata::Array(Box::new(array.metadata().clone())).to_bytes().unwrap()
+}
+
+/// A directory of its own: in memory, where nothing waits for a disk, unless much is spilled.
+fn place(case: Case) -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if case.spills || !memory.is_dir() { directory() } else { tempfile::tempdir_in(memory).unwrap_or_else(|_| directory()) }
 }
 
 /// Copies all that is in one directory into another.

@@ -162,29 +162,44 @@ impl Call {
     }
 }
 
-/// Makes the call write half of what it was to write; returns whether that is anything at all.
-pub(crate) fn halve(process: Pid, regs: &mut user_regs_struct) -> bool {
-    let Ok(number) = c_long::try_from(regs.orig_rax) else { return false };
-    match number {
-        libc::SYS_write | libc::SYS_pwrite64 => {
-            regs.rdx /= 2;
-            regs.rdx > 0
-        }
-        libc::SYS_writev | libc::SYS_pwritev | libc::SYS_pwritev2 => halve_slices(process, regs).is_some(),
-        libc::SYS_copy_file_range => {
-            regs.r8 = regs.r8.min(left_of_file(process, regs.rdi, regs.rsi)) / 2;
-            regs.r8 > 0
-        }
-        libc::SYS_sendfile => {
-            regs.r10 = regs.r10.min(left_of_file(process, regs.rsi, regs.rdx)) / 2;
-            regs.r10 > 0
-        }
-        _ => false,
+/// A word of a program's memory that was changed for one call, and what it was.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Changed {
+    address: u64,
+    was: u64,
+}
+
+impl Changed {
+    /// Puts it back.
+    pub(crate) fn restore(self, process: Pid) {
+        let _ = memory(process).map(|memory| memory.write_all_at(&self.was.to_le_bytes(), self.address));
     }
 }
 
+/// Makes the call write half of what it was to write; none if that is nothing at all. What it changes in the memory of the program must be
+/// put back once the call is made.
+pub(crate) fn halve(process: Pid, regs: &mut user_regs_struct) -> Option<Option<Changed>> {
+    let left = match c_long::try_from(regs.orig_rax).ok()? {
+        libc::SYS_write | libc::SYS_pwrite64 => {
+            regs.rdx /= 2;
+            regs.rdx
+        }
+        libc::SYS_writev | libc::SYS_pwritev | libc::SYS_pwritev2 => return halve_slices(process, regs).map(Some),
+        libc::SYS_copy_file_range => {
+            regs.r8 = regs.r8.min(left_of_file(process, regs.rdi, regs.rsi)) / 2;
+            regs.r8
+        }
+        libc::SYS_sendfile => {
+            regs.r10 = regs.r10.min(left_of_file(process, regs.rsi, regs.rdx)) / 2;
+            regs.r10
+        }
+        _ => 0,
+    };
+    (left > 0).then_some(None)
+}
+
 /// Cuts the slices of a vectored write.
-fn halve_slices(process: Pid, regs: &mut user_regs_struct) -> Option<()> {
+fn halve_slices(process: Pid, regs: &mut user_regs_struct) -> Option<Changed> {
     let lengths: Vec<u64> = (0..regs.rdx).map(|at| word(process, regs.rsi + 16 * at + 8)).collect::<Option<_>>()?;
     let mut left = lengths.iter().sum::<u64>() / 2;
     if left == 0 {
@@ -192,9 +207,10 @@ fn halve_slices(process: Pid, regs: &mut user_regs_struct) -> Option<()> {
     }
     for (at, &length) in (0..).zip(&lengths) {
         if length >= left {
-            memory(process)?.write_all_at(&left.to_le_bytes(), regs.rsi + 16 * at + 8).ok()?;
+            let address = regs.rsi + 16 * at + 8;
+            memory(process)?.write_all_at(&left.to_le_bytes(), address).ok()?;
             regs.rdx = at + 1;
-            return Some(());
+            return Some(Changed { address, was: length });
         }
         left -= length;
     }

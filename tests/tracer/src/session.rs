@@ -16,7 +16,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::calls::{Call, halve};
+use crate::calls::{Call, Changed, halve};
 use crate::filter;
 
 /// What is done to a call.
@@ -76,6 +76,8 @@ pub(crate) struct Outcome {
 struct Then {
     listed: Option<usize>,
     kill: bool,
+    /// The registers that the program must find again but for the result, and what was changed of its memory.
+    changed: Option<(user_regs_struct, Option<Changed>)>,
 }
 
 struct Session<'w> {
@@ -191,19 +193,21 @@ impl Session<'_> {
 
     /// Makes the call, or what is to be done in its place.
     fn let_pass(&mut self, process: Pid, mut regs: user_regs_struct, action: Option<Action>, syncs: bool, listed: Option<usize>) {
-        let mut then = Then { listed, kill: false };
+        let mut then = Then { listed, ..Then::default() };
         match action {
             Some(Action::KillBefore) => return self.kill(),
             Some(Action::Fail(errno)) => return self.answer_listed(process, regs, -i64::from(errno as c_int), listed),
             Some(Action::KillAfter) => then.kill = true,
             Some(Action::Tear) => {
-                if !halve(process, &mut regs) || ptrace::setregs(process, regs).is_err() {
+                if halve(process, &mut regs).is_none() || ptrace::setregs(process, regs).is_err() {
                     return self.kill();
                 }
                 then.kill = true;
             }
             Some(Action::Short) => {
-                if halve(process, &mut regs) {
+                let before = regs;
+                if let Some(changed) = halve(process, &mut regs) {
+                    then.changed = Some((before, changed));
                     let _ = ptrace::setregs(process, regs);
                 }
             }
@@ -212,7 +216,7 @@ impl Session<'_> {
         if self.wanted.skip_syncs && syncs {
             return if then.kill { self.kill() } else { self.answer_listed(process, regs, 0, listed) };
         }
-        if then.listed.is_some() || then.kill {
+        if then.listed.is_some() || then.kill || then.changed.is_some() {
             self.in_call.insert(process, then);
             let _ = ptrace::syscall(process, None);
         } else {
@@ -232,6 +236,14 @@ impl Session<'_> {
         let then = self.in_call.remove(&process).unwrap_or_default();
         if let Some(listed) = then.listed {
             self.outcome.calls[listed].result = ptrace::getregs(process).ok().map(|regs| regs.rax.cast_signed());
+        }
+        if let Some((before, changed)) = then.changed {
+            if let Ok(after) = ptrace::getregs(process) {
+                let _ = ptrace::setregs(process, user_regs_struct { rax: after.rax, ..before });
+            }
+            if let Some(changed) = changed {
+                changed.restore(process);
+            }
         }
         if then.kill { self.kill() } else { resume(process, None) }
     }
