@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use crate::fuzzing::input::Input;
-use crate::shuffle::{Partitions, SEGMENT_BYTES, ShuffleBuffer, Sizes, SpillPlace};
+use crate::shuffle::{FileShare, Partitions, SEGMENT_BYTES, ShuffleBuffer, Sizes, SpillPlace};
 
 /// The most bytes of records of one input.
 const MOST_BYTES: usize = 3 << 19;
@@ -28,7 +28,7 @@ fn check_records(input: &mut Input<'_>) -> bool {
     let sizes = Sizes::new(SEGMENT_BYTES);
     slab.resize(usize::try_from(sizes.smallest_slab_bytes(partition_count as u64, 1)).unwrap(), 0);
     let place = SpillPlace { directory: &std::env::temp_dir(), behind: false };
-    let buffer = ShuffleBuffer::new(&mut slab, partition_count, 1, sizes, place).unwrap();
+    let buffer = ShuffleBuffer::new(&mut slab, partition_count, 1, sizes, FileShare::create(place).unwrap()).unwrap();
     let mut total = 0;
     while !input.is_empty() && total < MOST_BYTES {
         let (partition, len) = (usize::from(input.byte()) % partition_count, input.number() * 5 % (sizes.record_bytes() + 1));

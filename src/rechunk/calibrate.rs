@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::metadata::{ArrayMetadata, Layout};
 use crate::rechunk::plan::Costs;
 use crate::region::{BoxLayout, copy_box, to_usize};
-use crate::shuffle::{SEGMENT_BYTES, ShuffleBuffer, Sizes, SpillPlace};
+use crate::shuffle::{FileShare, SEGMENT_BYTES, ShuffleBuffer, Sizes, SpillPlace};
 use crate::store::{ByteRange, FilesystemStore, Key, Store};
 
 /// Elements of what is encoded and decoded, and of a copy.
@@ -109,7 +109,8 @@ fn records(directory: &Path, copy_ns: f64) -> Result<f64> {
     let slab_bytes = to_usize(sizes.smallest_slab_bytes(PARTITIONS as u64, 1)) + 2 * BYTES;
     let (mut slab, record) = (vec![0; slab_bytes], [0; RECORD]);
     let each = median(count, || {
-        let buffer = ShuffleBuffer::new(&mut slab, PARTITIONS, 1, sizes, SpillPlace { directory, behind: false })?;
+        let share = FileShare::create(SpillPlace { directory, behind: false })?;
+        let buffer = ShuffleBuffer::new(&mut slab, PARTITIONS, 1, sizes, share)?;
         for i in 0..count {
             buffer.push(i % PARTITIONS, &record)?;
         }

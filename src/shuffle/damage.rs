@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::partitions::{Chain, Partitions};
+use super::share::FileShare;
 use super::spill::{Link, SpillFile};
 use super::{SEGMENT_BYTES, Sizes, SpillPlace};
 use crate::error::Result;
@@ -11,18 +12,18 @@ impl Partitions {
     /// Partitions whose spill file holds `content`, each with the offset and the payload length of its last segment.
     pub(crate) fn from_content(content: &[u8], last: &[(u64, usize)], directory: &Path) -> Result<Self> {
         let spill = SpillFile::create(SpillPlace { directory, behind: false })?;
-        spill.overwrite(0, content)?;
+        spill.write_bytes(0, content)?;
         let chain = |&(offset, payload_bytes)| Chain { last: Some(Link::new(offset, payload_bytes)), record_count: 0, record_bytes: 0 };
-        Ok(Self::new(spill, last.iter().map(chain).collect(), Sizes::new(SEGMENT_BYTES)))
+        Ok(Self::new(FileShare::unnamed(spill), last.iter().map(chain).collect(), Sizes::new(SEGMENT_BYTES)))
     }
 
     /// Writes `bytes` over those of the spill file.
     pub(crate) fn overwrite(&self, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.spill.overwrite(offset, bytes)
+        self.share.file.write_bytes(offset, bytes)
     }
 
     /// One byte of the spill file.
     pub(crate) fn byte(&self, offset: u64) -> Result<u8> {
-        self.spill.byte(offset)
+        self.share.file.byte(offset)
     }
 }

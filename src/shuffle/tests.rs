@@ -6,8 +6,8 @@ use super::*;
 
 const LARGEST: Sizes = Sizes { segment_bytes: SEGMENT_BYTES };
 
-fn place(directory: &Path) -> SpillPlace<'_> {
-    SpillPlace { directory, behind: false }
+fn place(directory: &Path) -> FileShare {
+    FileShare::create(SpillPlace { directory, behind: false }).unwrap()
 }
 
 fn records_of(partitions: &Partitions, partition: usize) -> Vec<Vec<u8>> {

@@ -413,6 +413,10 @@ impl ValueWriter for FileWriter<'_> {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         transfer::write_at(&self.file, offset, bytes).map_err(|errno| self.root.fault("write", &self.key, "a value", errno))
     }
+
+    fn sync(&self) -> Result<()> {
+        rustix::fs::fdatasync(&self.file).map_err(|errno| self.root.fault("sync", &self.key, "a value", errno))
+    }
 }
 
 /// The lock goes with the handle, and so with the process.
