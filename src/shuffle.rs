@@ -40,7 +40,7 @@ pub(crate) use table::Saved;
 pub(crate) const SEGMENT_BYTES: usize = 1 << 20;
 
 /// Bytes in front of each record: its length.
-const LENGTH_BYTES: usize = 4;
+pub(crate) const LENGTH_BYTES: usize = 4;
 
 /// Bytes of bookkeeping a partition, beside the slab.
 pub(crate) const PARTITION_OVERHEAD_BYTES: u64 = 320;

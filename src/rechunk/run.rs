@@ -123,8 +123,13 @@ pub(crate) fn run(taken: &Taken, target: &Array, plan: &Plan, spill_dir: &Path, 
     let begun = Instant::now();
     let sink = EncodeSink {
         // Stored chunks that are moved may be shards within shards, which are not written unit by unit; others have writers of their own.
-        writer: if let Steps::Move(_) | Steps::Gather(_) | Steps::Place(_) = plan.steps { None } else { Some(UnitWriter::new(target)) },
+        writer: if let Steps::Move(_) | Steps::Gather(_) | Steps::Place(_) = plan.steps {
+            None
+        } else {
+            Some(UnitWriter::over(target, control.continued()))
+        },
         target,
+        control,
         same_fill: source.metadata().fill_value() == target.metadata().fill_value(),
         written_bytes: AtomicU64::new(0),
         files: AtomicU64::new(0),
@@ -148,7 +153,7 @@ pub(crate) fn run(taken: &Taken, target: &Array, plan: &Plan, spill_dir: &Path, 
             spill_dir,
         };
         if let Steps::Place(placing) = &plan.steps {
-            let writer = PlacedWriter::new(target);
+            let writer = PlacedWriter::new(target, control.continued());
             placed::run(&transfer, plan, placing, &writer, &count)?;
             writer.finish()?;
         } else {
@@ -159,6 +164,10 @@ pub(crate) fn run(taken: &Taken, target: &Array, plan: &Plan, spill_dir: &Path, 
     opened.check_current()?;
     sink.writer.map_or(Ok(()), UnitWriter::finish)?;
     let document = NodeMetadata::Array(Box::new(target.metadata().clone()));
+    if control.continued() {
+        // What is there may be longer.
+        target.store().erase(&target.prefix().join(DOCUMENT)?)?;
+    }
     let document_bytes = document.stage(&**target.store(), &target.prefix().join(DOCUMENT)?)?;
     let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     Ok(Measured {
@@ -179,6 +188,7 @@ struct EncodeSink<'a> {
     /// None where stored chunks are moved, where boxes are gathered, and where pieces are placed.
     writer: Option<UnitWriter>,
     target: &'a Array,
+    control: &'a Control<'a>,
     /// What is missing in the source may be missing in the target (RCK-2).
     same_fill: bool,
     written_bytes: AtomicU64,
@@ -193,6 +203,7 @@ impl EncodeSink<'_> {
 
     fn count(&self, stored_bytes: u64, files: u64) {
         add(&self.written_bytes, stored_bytes);
+        self.control.wrote(stored_bytes);
         add(&self.files, files);
     }
 }
@@ -228,6 +239,10 @@ impl TileSink for EncodeSink<'_> {
 
     fn leaves_missing(&self) -> bool {
         self.same_fill
+    }
+
+    fn is_whole(&self) -> bool {
+        self.writer.as_ref().is_none_or(UnitWriter::is_whole)
     }
 
     fn scratch(&self) -> WriteScratch {

@@ -60,11 +60,13 @@ impl SpillName {
     }
 
     /// Says in the tree `prefix` where the file is, if it is elsewhere. To be called before there is one.
-    pub(crate) fn note(&self, store: &dyn Store, prefix: &Key) -> Result<()> {
+    /// With `sync`, returns when that would survive a power cut.
+    pub(crate) fn note(&self, store: &dyn Store, prefix: &Key, sync: bool) -> Result<()> {
         let (false, Some(path)) = (self.inside, self.path.to_str()) else { return Ok(()) };
         let link = Link { format: LINK_FORMAT.to_owned(), path: path.to_owned(), id: self.id.clone() };
         let bytes = serde_json::to_vec(&link).map_err(|error| Error::invalid(format!("a link that cannot be written: {error}")))?;
-        store.set(&prefix.join(SPILL_LINK_NAME)?, &bytes)
+        let key = prefix.join(SPILL_LINK_NAME)?;
+        if sync { store.set_durable(&key, &bytes) } else { store.set(&key, &bytes) }
     }
 
     fn open(&self, flags: OFlags) -> Result<File> {
@@ -174,6 +176,11 @@ impl NamedSpill {
         }
     }
 
+    /// Gives back the disk space of a table that another one has taken the place of.
+    pub(crate) fn forget_table(&self, saved: &Saved) {
+        self.file.punch(saved.offset, saved.end.saturating_sub(saved.offset).next_multiple_of(BLOCK_BYTES));
+    }
+
     /// Whether the file is on the device of `tree`, so that a sync of that is one of this too.
     pub(crate) fn is_on_device_of(&self, tree: &Path) -> bool {
         let device = |path: &Path| std::fs::metadata(path).ok().map(|metadata| metadata.dev());
@@ -186,13 +193,6 @@ impl NamedSpill {
         let shown = || self.name.path.display().to_string();
         let directory = self.name.path.parent().unwrap_or(Path::new("/"));
         File::open(directory).and_then(|directory| directory.sync_all()).map_err(|error| Error::io("sync", shown(), error))
-    }
-
-    /// Removes the file, and the link to it in the tree `prefix`.
-    pub(crate) fn remove(self, store: &dyn Store, prefix: &Key) -> Result<()> {
-        let shown = || self.name.path.display().to_string();
-        std::fs::remove_file(&self.name.path).map_err(|error| Error::io("remove", shown(), error))?;
-        store.erase(&prefix.join(SPILL_LINK_NAME)?).map(drop)
     }
 }
 
@@ -238,7 +238,7 @@ mod tests {
         let (store, prefix) = (MemoryStore::new(), key("a.rechunked"));
         let name = SpillName::outside(directory.path(), "a", ID).unwrap();
         discard_spill(&store, &prefix).unwrap();
-        name.note(&store, &prefix).unwrap();
+        name.note(&store, &prefix, true).unwrap();
         discard_spill(&store, &prefix).unwrap();
         let spill = NamedSpill::create(&name, false).unwrap();
         spill.sync().unwrap();
@@ -276,9 +276,7 @@ mod tests {
         }
         let other = SpillName::inside(directory.path(), "other");
         assert!(matches!(NamedSpill::reopen(&other, 4096, false), Err(Error::Corrupt { .. })));
-        let store = MemoryStore::new();
-        NamedSpill::reopen(&name, 4096, false).unwrap().remove(&store, &key("a")).unwrap();
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+        fs::remove_file(directory.path().join(SPILL_NAME)).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", directory.path().join(SPILL_NAME)).unwrap();
         assert!(NamedSpill::create(&name, false).is_err(), "links are not followed");
     }
