@@ -229,6 +229,24 @@ impl Group {
         if self.metadata.zarr_format() == 2 {
             return Err(read_only(&self.path()));
         }
+        let consolidated = self.copies()?;
+        let Node::Group(now) = Node::open_in(Arc::clone(&self.store), self.prefix.clone())? else {
+            return Err(Error::Stale { path: self.path() });
+        };
+        let metadata = (*now.metadata).clone().with_consolidated(Some(&consolidated))?;
+        drop(consolidated);
+        self.metadata = Arc::new(self.write_document(metadata)?);
+        Ok(())
+    }
+
+    /// The document of a group that is being built at `prefix`, where it has none yet: `metadata` with copies of the documents below it.
+    pub(crate) fn consolidated(store: Arc<dyn Store>, prefix: Key, metadata: GroupMetadata) -> Result<GroupMetadata> {
+        let group = Self { store, prefix, metadata: Arc::new(metadata.clone()) };
+        metadata.with_consolidated(Some(&group.copies()?))
+    }
+
+    /// Copies of the documents of all nodes below this group.
+    fn copies(&self) -> Result<Consolidated> {
         let mut consolidated = Consolidated::default();
         self.walk_each(&mut |path, node| match node {
             Ok(node) if node.zarr_format() == 2 => Ok(()),
@@ -238,13 +256,7 @@ impl Group {
                 None => Ok(()),
             },
         })?;
-        let Node::Group(now) = Node::open_in(Arc::clone(&self.store), self.prefix.clone())? else {
-            return Err(Error::Stale { path: self.path() });
-        };
-        let metadata = (*now.metadata).clone().with_consolidated(Some(&consolidated))?;
-        drop(consolidated);
-        self.metadata = Arc::new(self.write_document(metadata)?);
-        Ok(())
+        Ok(consolidated)
     }
 
     /// Sets the group's document; gives it back.

@@ -13,7 +13,8 @@ pub(crate) use self::fingerprint::fingerprint;
 use self::marker::{DOCUMENT_NAME, Found, MARKER_NAME, Marker};
 pub(crate) use self::marker::{is_marker_name, is_own_name};
 use self::place::Place;
-pub(crate) use self::recover::{Finding, Unsealed, recover};
+pub(crate) use self::recover::{Unsealed, recover};
+pub use self::settle::RecoverStep;
 use self::settle::{Rule, Settled};
 pub(crate) use self::window::{open_path, published};
 use crate::error::{Error, Result};
@@ -225,12 +226,14 @@ impl Stage {
             if self.target_lock.is_none() && self.existing != Existing::Refuse {
                 self.target_lock = self.place.lock_target()?;
             }
-            if self.existing == Existing::Refuse && self.place.exists(&self.place.target)? {
+            let exists = self.place.exists(&self.place.target)?;
+            if exists && self.existing == Existing::Refuse {
                 return self.place.taken(&self.place.target, "it came while the new tree was being built, which is given up");
             }
             let old_at = match self.place.put_in_place(&self.marker, &mut self.discard) {
                 // It has come or gone just now.
-                Err(Error::AlreadyExists { .. } | Error::NotFound { .. }) if self.discard => continue,
+                Err(Error::AlreadyExists { .. }) if !exists => continue,
+                Err(Error::NotFound { .. }) if exists && !self.place.exists(&self.place.target)? => continue,
                 placed => placed?,
             };
             self.discard = false;

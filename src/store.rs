@@ -16,7 +16,7 @@ mod mmap;
 mod path;
 mod zip;
 
-pub(crate) use fs::Reads;
+pub(crate) use fs::{Reads, is_temporary_name};
 pub use fs::{FilesystemStore, ReadMode};
 pub use memory::MemoryStore;
 pub use mmap::MappedValue;

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::marker::is_own_name;
+use super::marker::{Role, is_own_name};
 use super::settle::{Rule, Settled};
 use super::{DOCUMENT, Durability, EntryKind, Existing, Found, Key, Lock, MARKER_NAME, Marker, RACES, Store, V2_ARRAY, is_marker_name};
 use crate::error::{Error, Result};
@@ -37,6 +37,11 @@ impl Place {
     /// Makes the names directly in `prefix` durable.
     pub(super) fn sync_names(&self, prefix: &Key) -> Result<()> {
         if self.durability == Durability::Sync { self.store.sync_prefix(prefix) } else { Ok(()) }
+    }
+
+    /// Makes the names of the target, the staged tree and the backup durable.
+    pub(super) fn sync_parent(&self) -> Result<()> {
+        self.sync_names(&self.parent)
     }
 
     pub(super) fn exists(&self, key: &Key) -> Result<bool> {
@@ -241,7 +246,7 @@ impl Place {
             Err(_) if !self.exists(target)? && self.find_marker(backup)? == Found::Marker(marker.for_old()) => {}
             renamed => renamed?,
         }
-        let moved = self.sync_names(&self.parent).and_then(|()| store.rename(staged, target));
+        let moved = self.sync_parent().and_then(|()| store.rename(staged, target));
         let Err(error) = moved else { return Ok(()) };
         if self.has_arrived(marker) {
             return Ok(());
@@ -264,34 +269,39 @@ impl Place {
 
     /// What is left to do once the new tree is visible (PUB-10).
     pub(super) fn finish(&self, old_at: Option<Key>, marker: &Marker) -> Result<()> {
-        self.sync_names(&self.parent)?;
-        let replaced = old_at.is_some();
-        if let Some(old_at) = old_at {
-            self.retire(&old_at, marker)?;
-        }
+        self.sync_parent()?;
+        let Some(old_at) = old_at else { return self.unmark_target() };
+        self.retire(&old_at, marker)?;
         self.unmark_target()?;
-        if replaced { self.sync_names(&self.parent) } else { Ok(()) }
+        self.sync_parent()
     }
 
-    /// Removes the marker from the target, last of all.
+    /// Removes the marker from the target, last of all; of a new tree, what its builder kept there as well.
     pub(super) fn unmark_target(&self) -> Result<()> {
-        self.remove_own(&self.target)?;
+        if let Found::Marker(Marker { role: Role::New, .. }) = self.find_marker(&self.target)? {
+            self.remove_own(&self.target)?;
+        }
         self.erase_marker(&self.target)?;
         self.sync_names(&self.target)
     }
 
-    /// Deletes the tree at `at` that has been replaced, or makes it a plain backup.
-    pub(super) fn retire(&self, at: &Key, marker: &Marker) -> Result<()> {
+    /// Deletes the tree at `at` that has been replaced, or makes it a plain backup; returns whether it was kept.
+    pub(super) fn retire(&self, at: &Key, marker: &Marker) -> Result<bool> {
         // A new tree of which a power cut may have taken a part is no reason to delete the old one (PUB-20).
-        if !marker.keep && marker.is_trusted() {
-            return self.remove(at).map_err(|error| self.left(at, "the old tree could not be deleted", error));
-        }
-        let left = |error| self.left(at, "the old tree could not be made the backup", error);
+        let keep = marker.keep || !marker.is_trusted();
+        let retired = if keep { self.make_backup(at) } else { self.remove(at) };
+        let what = if keep { "the old tree could not be made the backup" } else { "the old tree could not be deleted" };
+        retired.map(|()| keep).map_err(|error| self.left(at, what, error))
+    }
+
+    /// Gives the tree at `at` the name of the backup, and then takes its marker away.
+    fn make_backup(&self, at: &Key) -> Result<()> {
         if *at != self.backup {
-            self.store.rename(at, &self.backup).map_err(left)?;
-            self.sync_names(&self.parent).map_err(left)?;
+            self.store.rename(at, &self.backup)?;
+            self.sync_parent()?;
         }
-        self.erase_marker(&self.backup).and_then(|()| self.sync_names(&self.backup)).map_err(left)
+        self.erase_marker(&self.backup)?;
+        self.sync_names(&self.backup)
     }
 
     fn left(&self, at: &Key, what: &str, error: Error) -> Error {
