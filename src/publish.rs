@@ -193,6 +193,18 @@ impl Stage {
         self.sealed
     }
 
+    /// What no other tree has, and this one keeps when somebody goes on with it.
+    pub(crate) fn id(&self) -> &str {
+        &self.marker.id
+    }
+
+    /// Gives up what a dead process had begun.
+    pub(crate) fn begin_anew(&mut self) -> Result<()> {
+        self.place.clear(&self.place.staged)?;
+        (self.continued, self.sealed) = (false, false);
+        Ok(())
+    }
+
     /// Where the tree is being built.
     pub(crate) fn prefix(&self) -> &Key {
         &self.place.staged

@@ -195,7 +195,7 @@ pub trait ValueWriter: Send + Sync + fmt::Debug {
     /// As [`Store::write_at`], for this value.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()>;
 
-    /// Returns when what was written to this value would survive a power cut; its name is left to [`Store::sync`].
+    /// Returns when what was written to this value would survive a power cut; its name is left to [`Store::sync`]. Fails as that does.
     fn sync(&self) -> Result<()>;
 }
 

@@ -61,15 +61,14 @@ impl Checkpoints {
         self
     }
 
-    /// Says that the tree holds what an earlier run has left, though none of it counts.
-    pub(crate) fn over_leftovers(mut self) -> Self {
-        self.continued = true;
-        self
-    }
-
     /// Where the run begins: nodes that are complete already, and how far the next one is.
     pub(crate) fn begin(&self) -> Option<Checkpoint> {
         self.state.lock().last
+    }
+
+    /// The fingerprint that the source had when the run began.
+    pub(crate) fn source(&self) -> &str {
+        &self.header.source
     }
 
     /// Whether there is anything to go on from.

@@ -216,6 +216,14 @@ impl Job {
         carried.chain(notes)
     }
 
+    /// Upper bound of what will be written, spill files included but for their framing, in bytes.
+    pub(crate) fn most_bytes(&self) -> u64 {
+        // How large values are that travel along unread is not known.
+        let unread = if self.carried.is_empty() { 0 } else { u64::MAX };
+        let most = |plan: &Plan| plan.spilled_bytes.saturating_add(plan.encoded_bytes.max(plan.written_bytes_estimate));
+        self.tasks.iter().map(|task| most(&task.plan)).fold(unread, u64::saturating_add)
+    }
+
     /// Bytes of work in all arrays, as progress counts them.
     pub(crate) fn total_bytes(&self) -> u64 {
         self.tasks.iter().map(|task| task.plan.work_bytes).fold(0, u64::saturating_add)
