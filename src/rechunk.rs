@@ -37,6 +37,7 @@ mod pieces;
 mod placed;
 pub(crate) mod plan;
 mod report;
+mod resume;
 mod rounds;
 mod run;
 mod shuffled;
@@ -52,6 +53,8 @@ use execute::Control;
 use job::Job;
 
 pub(crate) use job::{named, open_store};
+#[cfg(any(test, fuzzing))]
+pub(crate) use journal::{read_journal, written_journal};
 pub use options::{DEFAULT_MEMORY_BYTES, RechunkOptions, Shards};
 pub(crate) use options::{default_threads, within_limit};
 pub use plan::{Alternative, Costs, GrownCost, Growth, Plan, Ranges, Share, Strategy};

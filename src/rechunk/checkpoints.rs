@@ -30,10 +30,13 @@ pub(crate) struct Checkpoints {
     every: u64,
     /// None where spill files have no names.
     spill_name: Option<SpillName>,
-    /// Whether the tree holds what an earlier run has left.
-    continued: bool,
+    /// Where an earlier run has come to, in the tree that it has left.
+    resumed: Option<Checkpoint>,
     /// Bytes written since the last checkpoint.
     bytes: AtomicU64,
+    /// The same since the begin of the run.
+    #[cfg(test)]
+    pub(crate) all_bytes: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -51,19 +54,32 @@ impl Checkpoints {
     pub(crate) fn new(store: Arc<dyn Store>, prefix: Key, tree: PathBuf, header: Header, every: u64, spill_name: Option<SpillName>) -> Result<Self> {
         let state = State { journal: Journal::new(&prefix)?, last: None, nodes: 0, spill: None };
         let (bytes, state) = (AtomicU64::new(0), Mutex::new(state));
-        Ok(Self { store, prefix, tree, header, every: every.max(1), spill_name, continued: false, bytes, state })
+        Ok(Self {
+            store,
+            prefix,
+            tree,
+            header,
+            every: every.max(1),
+            spill_name,
+            resumed: None,
+            bytes,
+            #[cfg(test)]
+            all_bytes: AtomicU64::new(0),
+            state,
+        })
     }
 
     /// The same for one that goes on with what was `found`.
     pub(crate) fn resuming(mut self, found: Found) -> Self {
         let state = self.state.get_mut();
-        (state.journal, state.last, self.continued) = (found.journal, found.last, true);
+        (state.journal, state.last) = (found.journal, found.last);
+        self.resumed = found.last;
         self
     }
 
     /// Where the run begins: nodes that are complete already, and how far the next one is.
     pub(crate) fn begin(&self) -> Option<Checkpoint> {
-        self.state.lock().last
+        self.resumed
     }
 
     /// The fingerprint that the source had when the run began.
@@ -78,7 +94,7 @@ impl Checkpoints {
 
     /// Whether values that are about to be written may be there already.
     pub(crate) fn continued(&self) -> bool {
-        self.continued
+        self.resumed.is_some()
     }
 
     /// Says that so many nodes are complete.
@@ -89,6 +105,8 @@ impl Checkpoints {
     /// Counts what was written.
     pub(crate) fn wrote(&self, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        #[cfg(test)]
+        self.all_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn is_due(&self) -> bool {

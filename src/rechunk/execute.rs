@@ -104,6 +104,13 @@ impl<'a> Control<'a> {
         Self { cancel, ..Self::default() }
     }
 
+    /// For the node of this number of a run with checkpoints: it begins where an earlier run has come to.
+    pub(crate) fn of_node(cancel: Option<&'a AtomicBool>, checkpoints: Option<&'a Checkpoints>, number: u64) -> Self {
+        let begin = checkpoints.and_then(Checkpoints::begin).filter(|begin| begin.nodes == number);
+        let (begin, done_bytes) = begin.map_or_else(Default::default, |begin| (begin.position, begin.done_bytes));
+        Self { cancel, checkpoints, begin, done_bytes: AtomicU64::new(done_bytes), ..Self::default() }
+    }
+
     /// Whether the run should go on; asked between units.
     pub(crate) fn check(&self) -> Result<()> {
         let cancelled = self.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed));

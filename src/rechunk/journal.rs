@@ -231,5 +231,38 @@ impl Journal {
     }
 }
 
+/// For fuzzing: whether bytes are a journal; then a checkpoint is added, and must come back.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_journal(bytes: &[u8]) -> bool {
+    let (store, tree) = (crate::store::MemoryStore::new(), Key::root());
+    let Ok(key) = tree.join(JOURNAL_NAME) else { return false };
+    if store.set(&key, bytes).is_err() {
+        return false;
+    }
+    let Ok(Some(Found { header, last, mut journal })) = Journal::read(&store, &tree) else { return false };
+    let next = Checkpoint { nodes: last.map_or(0, |last| last.nodes), position: Position { items: 77, block: None }, done_bytes: 1 };
+    assert!(journal.append(&store, &header, &next, true).is_ok(), "a journal that was read takes no checkpoint");
+    assert!(
+        matches!(Journal::read(&store, &tree), Ok(Some(found)) if found.last == Some(next) && found.header == header),
+        "a checkpoint that was added does not come back"
+    );
+    true
+}
+
+/// For fuzzing: a journal of so many checkpoints.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn written_journal(count: u64) -> Vec<u8> {
+    let (mut journal, mut out) = (Journal { key: Key::root(), end: 0, chain: 0 }, Vec::new());
+    let saved = Saved { start: 4096, offset: 8192, checksum: 1, end: 9000 };
+    let block = Some(InBlock { phase: Phase::Cut, done: 3, saved });
+    let checkpoint = |at: u64| Checkpoint { nodes: at / 2, position: Position { items: at, block: block.filter(|_| at % 2 == 0) }, done_bytes: at };
+    let frames = std::iter::once(Frame::Header(Header::new("id", true, String::new()))).chain((0..count).map(|at| Frame::Checkpoint(checkpoint(at))));
+    for frame in frames {
+        let pushed = journal.push(&frame, &mut out);
+        assert!(pushed.is_ok(), "a frame is small");
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests;

@@ -183,3 +183,8 @@ fn digest_plan(plan: &Plan, digest: &mut Digest) {
         Steps::Place(placing) => digest.shown(&("place", &placing.shape, &placing.walk.super_block, &placing.walk.axes)),
     }
 }
+
+#[cfg(test)]
+pub(super) mod attempts;
+#[cfg(test)]
+mod tests;

@@ -160,7 +160,7 @@ mod tests {
     fn rounds_end_between_groups() {
         let store = Arc::new(MemoryStore::new());
         let checkpoints = checkpoints(&store, 10);
-        let control = Control { checkpoints: Some(&checkpoints), ..Control::default() };
+        let control = Control::of_node(None, Some(&checkpoints), 0);
         let rounds = Rounds::new(&control, indices(20), 1, |item| vec![item[0] / 4]).unwrap();
         let (mut given, mut ends) = (Vec::new(), Vec::new());
         let round = || {

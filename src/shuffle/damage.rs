@@ -5,7 +5,7 @@ use std::path::Path;
 use super::partitions::{Chain, Partitions};
 use super::share::FileShare;
 use super::spill::{Link, SpillFile};
-use super::{SEGMENT_BYTES, Sizes, SpillPlace};
+use super::{SEGMENT_BYTES, Saved, Sizes, SpillPlace};
 use crate::error::Result;
 
 impl Partitions {
@@ -15,6 +15,17 @@ impl Partitions {
         spill.write_bytes(0, content)?;
         let chain = |&(offset, payload_bytes)| Chain { last: Some(Link::new(offset, payload_bytes)), record_count: 0, record_bytes: 0 };
         Ok(Self::new(FileShare::unnamed(spill), last.iter().map(chain).collect(), Sizes::new(SEGMENT_BYTES)))
+    }
+
+    /// Partitions as a table in `content` says, whose checksum is right: segments begin at the first of the three numbers, the table at the second, and
+    /// what counts ends at the third.
+    pub(crate) fn from_saved(content: &[u8], (start, offset, end): (u64, u64, u64), count: usize, directory: &Path) -> Result<Self> {
+        let spill = SpillFile::create(SpillPlace { directory, behind: false })?;
+        spill.write_bytes(0, content)?;
+        let table = usize::try_from(offset).ok().and_then(|offset| content.get(offset..)).unwrap_or_default();
+        let table = &table[..table.len().min(count * super::table::ENTRY_BYTES)];
+        let saved = Saved { start, offset, checksum: crc32fast::hash(table), end };
+        Self::resume(FileShare::unnamed(spill), &saved, count, Sizes::new(SEGMENT_BYTES))
     }
 
     /// Writes `bytes` over those of the spill file.

@@ -10,7 +10,7 @@ use super::spill::{Link, SpillFile};
 use super::{LENGTH_BYTES, Sizes};
 use crate::error::{Error, Result};
 
-const ENTRY_BYTES: usize = 28;
+pub(super) const ENTRY_BYTES: usize = 28;
 /// Entries that are written, or read, at once.
 const BATCH: usize = 1024;
 const NONE: u64 = u64::MAX;

@@ -19,7 +19,11 @@ fn options<'a>(args: &RechunkArgs, costs: Costs) -> RechunkOptions<'a> {
         .overwrite(args.overwrite)
         .keep_backup(args.keep_backup)
         .sync(!args.no_sync)
+        .resume(args.resume)
         .costs(costs);
+    if let Some(bytes) = args.checkpoint {
+        options = options.checkpoint_bytes(bytes);
+    }
     if let Some(chunks) = &args.chunks {
         options = options.chunks(chunks.clone());
     }
@@ -189,6 +193,9 @@ pub(crate) fn print_report(report: &Report, verbose: bool) -> Result<(), Error> 
         let times = (format!("{:.1} s", plan.estimated_seconds), format!("{:.1} s", measured.seconds));
         line(&format!("  {:<10}{:>14}{:>14}", "time", times.0, times.1))?;
         line(&format!("  {:<10}{:>14}{:>14}", "stored", human(measured.read_bytes), human(measured.written_bytes)))?;
+    }
+    if report.resumed_bytes > 0 {
+        line(&format!("{} of the work had been done by an earlier run; measured is what was done by this one", human(report.resumed_bytes)))?;
     }
     if moved > 0 {
         line(&format!("{moved} arrays were moved as they are stored"))?;

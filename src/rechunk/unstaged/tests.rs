@@ -18,6 +18,8 @@ use crate::rechunk::{ChunkSpec, Edge, Measured, Plan, RechunkOptions, Shards};
 use crate::region::{Region, element_count, ravel, to_usize};
 use crate::store::{FilesystemStore, Key, MemoryStore, Store};
 
+mod resumed;
+
 #[derive(Clone, Debug)]
 struct Case {
     data_type: &'static str,
