@@ -11,7 +11,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use parking_lot::{Mutex, MutexGuard};
 
@@ -26,6 +26,7 @@ use crate::store::{Key, Store, read_to_vec};
 mod copies;
 mod element;
 mod inspect;
+mod leftover;
 mod map;
 mod open;
 mod ragged;
@@ -38,8 +39,9 @@ mod write;
 pub(crate) use copies::{refresh_copies, unsupported_document};
 pub use element::Element;
 pub(crate) use inspect::{ChunkFault, ChunkFaultKind, ChunkInspector};
+pub(crate) use leftover::finish_interrupted;
 pub(crate) use open::{
-    check_member_name, check_node_name, child_names, create_directory, read_child, read_node, read_only, read_optional_node, read_v3_node,
+    check_member_name, check_node_name, child_names, create_directory, find_node, read_child, read_node, read_only, read_optional_node, read_v3_node,
     reserve_prefix,
 };
 pub(crate) use read::ReadCounts;
@@ -68,6 +70,8 @@ struct Inner {
     digest: AtomicU64,
     /// Digest of a document that describes this array grown: chunks at its old edge may hold more elements than this handle knows.
     grown_digest: AtomicU64,
+    /// Whether it was looked for what interrupted publications have left, before the first write.
+    looked_at: AtomicBool,
     /// A chunk that is being changed holds the lock at the hash of its index.
     locks: Vec<Mutex<()>>,
     /// For a chunk of a rectilinear grid that is seen as an array of one chunk: the array, and its index there.
@@ -103,7 +107,9 @@ impl Array {
         let unit_grid = cut(sharding.map(|_| codecs.unit_pipeline().chunk_shape()))?;
         let locks = (0..if whole.is_some() { 0 } else { LOCK_COUNT }).map(|_| Mutex::new(())).collect();
         let (digest, grown_digest) = (AtomicU64::new(digest(document)), AtomicU64::new(digest(document)));
-        Ok(Self { inner: Arc::new(Inner { store, prefix, metadata, unit_grid, part_grid, digest, grown_digest, locks, whole }) })
+        let looked_at = AtomicBool::new(false);
+        let inner = Inner { store, prefix, metadata, unit_grid, part_grid, digest, grown_digest, looked_at, locks, whole };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// A chunk seen as an array of that one chunk: chunks of a rectilinear grid are read and written through this, since each has a shape, and

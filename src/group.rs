@@ -4,12 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::array::{
-    Array, check_member_name, child_names, create_directory, read_child, read_node, read_only, refresh_copies, reserve_prefix,
-    unsupported_document,
+    Array, check_member_name, child_names, create_directory, find_node, finish_interrupted, read_child, read_only, refresh_copies,
+    reserve_prefix, unsupported_document,
 };
 use crate::error::{Error, Result};
 use crate::metadata::{ArrayMetadata, Attributes, Consolidated, DOCUMENT, GroupMetadata, NodeMetadata};
-use crate::store::{Key, Reads, Store, open_path};
+use crate::publish::open_path;
+use crate::store::{Key, Reads, Store};
 
 /// How deep groups may be nested below the one that is walked.
 pub const MAX_GROUP_DEPTH: usize = 64;
@@ -47,9 +48,9 @@ impl Node {
     /// # Errors
     /// As [`Node::open`].
     pub fn open_in(store: Arc<dyn Store>, prefix: Key) -> Result<Self> {
-        match read_node(&*store, &prefix)? {
-            (NodeMetadata::Array(metadata), document) => Array::with_document(store, prefix, *metadata, &document).map(Self::Array),
-            (NodeMetadata::Group(metadata), _) => Ok(Self::Group(Group { store, prefix, metadata: Arc::new(*metadata) })),
+        match find_node(&*store, prefix)? {
+            (prefix, NodeMetadata::Array(metadata), document) => Array::with_document(store, prefix, *metadata, &document).map(Self::Array),
+            (prefix, NodeMetadata::Group(metadata), _) => Ok(Self::Group(Group { store, prefix, metadata: Arc::new(*metadata) })),
         }
     }
 
@@ -99,7 +100,7 @@ impl Group {
         let metadata = GroupMetadata::new(attributes);
         let group = Self { store, prefix, metadata: Arc::new(metadata) };
         group.write_document((*group.metadata).clone())?;
-        refresh_copies(&group.store, &group.prefix).stale.pop().map_or(Ok(group), Err)
+        refresh_copies(&group.store, &group.prefix, false).stale.pop().map_or(Ok(group), Err)
     }
 
     /// The group's document.
@@ -229,6 +230,7 @@ impl Group {
         if self.metadata.zarr_format() == 2 {
             return Err(read_only(&self.path()));
         }
+        finish_interrupted(&self.store, &self.prefix);
         let consolidated = self.copies()?;
         let Node::Group(now) = Node::open_in(Arc::clone(&self.store), self.prefix.clone())? else {
             return Err(Error::Stale { path: self.path() });

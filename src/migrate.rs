@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::array::{read_node, refresh_copies};
+use crate::array::{finish_interrupted, read_node, refresh_copies};
 use crate::error::{Error, Result};
 use crate::store::{FilesystemStore, Key, Lock, Store};
 
@@ -112,7 +112,11 @@ pub struct MigrateReport {
 /// Those of the store; [`Error::NotFound`] where no node is; [`Error::Busy`] when another migration is at work; [`Error::InvalidArgument`] for
 /// options that exclude each other.
 pub fn migrate(path: impl AsRef<Path>, options: &MigrateOptions) -> Result<MigrateReport> {
-    migrate_in(Arc::new(FilesystemStore::open(path.as_ref())?), options)
+    let mut store: Arc<dyn Store> = Arc::new(FilesystemStore::open(path.as_ref())?);
+    if !options.dry_run && finish_interrupted(&store, &Key::root()) {
+        store = Arc::new(FilesystemStore::open(path.as_ref())?);
+    }
+    migrate_in(store, options)
 }
 
 /// As [`migrate`], for the root of a store.
@@ -133,7 +137,7 @@ pub(crate) fn migrate_in(store: Arc<dyn Store>, options: &MigrateOptions) -> Res
     let (mut report, changed) =
         if options.undo { steps::undo(&*store, &survey, options)? } else { steps::migrate(&*store, &survey, options)? };
     if changed {
-        let refreshed = refresh_copies(&store, &root);
+        let refreshed = refresh_copies(&store, &root, false);
         report.warnings.extend(refreshed.removed);
         let stale = |error| format!("a group above may hold consolidated metadata that are out of date: {error}");
         report.warnings.extend(refreshed.stale.into_iter().map(stale));

@@ -1,6 +1,6 @@
 //! Stage beside, then publish in one step: a new tree becomes visible complete or not at all. Knows nothing about arrays.
 //!
-//! Invariants (the rules PUB-1 to PUB-29 of `spec/rechunk.md`)
+//! Invariants (the rules PUB-1 to PUB-30 of `spec/rechunk.md`)
 //! 1. Nothing under the final name changes before [`Stage::publish`], and then, but for a marker inside it, in one step.
 //! 2. A staged tree holds a marker from its creation until after its publication; nothing without our marker is ever deleted.
 //! 3. A tree that was replaced is deleted only beside the new tree, both marked with the same id.
@@ -10,13 +10,13 @@
 use std::sync::Arc;
 
 pub(crate) use self::fingerprint::fingerprint;
-use self::marker::{DOCUMENT_NAME, Found, MARKER_NAME, Marker};
-pub(crate) use self::marker::{is_marker_name, is_own_name};
+use self::marker::{DOCUMENT_NAME, Found, MARKER_NAME, Marker, is_marker_name};
+pub(crate) use self::marker::is_own_name;
 use self::place::Place;
 pub(crate) use self::recover::{Unsealed, recover};
 pub use self::settle::RecoverStep;
 use self::settle::{Rule, Settled};
-pub(crate) use self::window::{open_path, published};
+pub(crate) use self::window::{belongs_to, open_path, published};
 use crate::error::{Error, Result};
 use crate::store::{DOCUMENT, EntryKind, Key, Lock, Store, V2_ARRAY};
 
@@ -105,8 +105,8 @@ pub(crate) struct Stage {
     marker: Marker,
     continued: bool,
     sealed: bool,
-    /// What the target must still be when it is replaced.
-    unchanged: Option<String>,
+    /// What the target was when it was locked, where the new tree is made from it.
+    source: Option<String>,
     /// Whether the tree under the staged name is the one being built, which goes when the stage is dropped.
     discard: bool,
     target_lock: Option<Box<dyn Lock>>,
@@ -123,12 +123,12 @@ impl Stage {
     /// # Errors
     /// [`Error::AlreadyExists`] when the target exists and may not be replaced, when the staged name is taken by something without our
     /// marker, or the name of the backup by anything while something may have to be replaced; [`Error::Busy`] when a live process is at
-    /// work there; [`Error::Stale`] when a target whose lock was handed over is another after an interrupted publication was completed.
+    /// work there.
     pub(crate) fn begin(store: Arc<dyn Store>, target: Key, options: StageOptions) -> Result<Self> {
         let StageOptions { existing, durability, leftover, held } = options;
         let place = Place::new(store, target, durability)?;
         place.check_target(existing)?;
-        let (mut target_lock, unchanged) = held.map_or((None, None), |held| (Some(held.lock), Some(held.fingerprint)));
+        let (mut target_lock, source) = held.map_or((None, None), |held| (Some(held.lock), Some(held.fingerprint)));
         if target_lock.is_none() && existing != Existing::Refuse {
             target_lock = place.lock_target()?;
         }
@@ -145,7 +145,7 @@ impl Stage {
                         existing,
                         continued: false,
                         sealed: false,
-                        unchanged,
+                        source,
                         discard: true,
                         target_lock,
                         _staged_lock: staged_lock,
@@ -160,8 +160,8 @@ impl Stage {
     /// Takes possession of the staged prefix by its marker.
     fn marked(mut self, settled: Settled) -> Result<Self> {
         let place = self.place.clone();
-        self.marker.replaces = match (&self.unchanged, &self.target_lock) {
-            (Some(unchanged), _) => Some(unchanged.clone()),
+        self.marker.replaces = match (&self.source, &self.target_lock) {
+            (Some(source), _) => Some(source.clone()),
             (None, Some(_)) => Some(fingerprint(&*place.store, &place.target)?),
             (None, None) => None,
         };
@@ -173,6 +173,10 @@ impl Stage {
                 place.sync()?;
             }
             place.remove_temporary(&place.staged)?;
+            if self.source.is_some() {
+                // What is there was made from the target as it was then, and may replace nothing else.
+                self.marker.replaces = left.replaces.clone().or(self.marker.replaces);
+            }
             self.marker = left.continued_as(self.marker.clone());
             self.continued = true;
         } else {
@@ -198,11 +202,21 @@ impl Stage {
         &self.marker.id
     }
 
-    /// Gives up what a dead process had begun.
+    /// Gives up what a dead process had begun, and begins anew.
+    ///
+    /// # Errors
+    /// Those of the store.
     pub(crate) fn begin_anew(&mut self) -> Result<()> {
-        self.place.clear(&self.place.staged)?;
+        let place = &self.place;
+        place.clear(&place.staged)?;
         (self.continued, self.sealed) = (false, false);
-        Ok(())
+        self.marker.replaces = self.source.clone().or(self.marker.replaces.take());
+        self.marker.write(&*place.store, &place.staged, place.durability)
+    }
+
+    /// The final name of the tree.
+    pub(crate) fn target(&self) -> &Key {
+        &self.place.target
     }
 
     /// Where the tree is being built.
@@ -270,9 +284,8 @@ impl Stage {
 
     /// Refuses to replace a tree that has changed since the new one was begun (PUB-19).
     fn check_unchanged(&self) -> Result<()> {
-        let Some(unchanged) = &self.unchanged else { return Ok(()) };
         let Place { store, target, .. } = &self.place;
-        if fingerprint(&**store, target)? == *unchanged {
+        if self.source.is_none() || Some(fingerprint(&**store, target)?) == self.marker.replaces {
             return Ok(());
         }
         Err(Error::Stale { path: store.locate(target) })

@@ -21,6 +21,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(50);
 /// What became of the copies.
 #[derive(Debug, Default)]
 pub(crate) struct Refreshed {
+    durable: bool,
     /// Documents that were written.
     pub(crate) written: usize,
     /// Copies that could not be brought up to date, and were removed, so that readers list the store instead: a sentence each.
@@ -30,9 +31,9 @@ pub(crate) struct Refreshed {
 }
 
 /// Brings what the groups above the node at `key` carry along of it up to date (RCK-16): upwards through the store, and beyond its root where
-/// it is a directory, until a prefix is no group.
-pub(crate) fn refresh_copies(store: &Arc<dyn Store>, key: &Key) -> Refreshed {
-    let mut refreshed = Refreshed::default();
+/// it is a directory, until a prefix is no group. What is written is `durable` at once where that is asked for.
+pub(crate) fn refresh_copies(store: &Arc<dyn Store>, key: &Key, durable: bool) -> Refreshed {
+    let mut refreshed = Refreshed { durable, ..Refreshed::default() };
     let (mut store, mut key, mut below) = (store.clone(), key.clone(), String::new());
     for _ in 0..MAX_DEPTH {
         let name = match step_up(&mut store, &mut key) {
@@ -54,7 +55,7 @@ pub(crate) fn refresh_copies(store: &Arc<dyn Store>, key: &Key) -> Refreshed {
 }
 
 /// From a prefix to the one that holds it, if need be in another store; returns the name that was left, none at the very top.
-fn step_up(store: &mut Arc<dyn Store>, key: &mut Key) -> Result<Option<String>> {
+pub(super) fn step_up(store: &mut Arc<dyn Store>, key: &mut Key) -> Result<Option<String>> {
     if let Some(parent) = key.parent() {
         let name = key.name().to_owned();
         *key = parent;
@@ -79,7 +80,11 @@ fn refresh_group(store: &dyn Store, prefix: &Key, below: &str, refreshed: &mut R
     if !group.is_consolidated() {
         return Ok(true);
     }
-    let write = |group: GroupMetadata| store.set(&prefix.join(DOCUMENT)?, &NodeMetadata::Group(Box::new(group)).to_bytes()?);
+    let durable = refreshed.durable;
+    let write = |group: GroupMetadata| {
+        let (key, document) = (prefix.join(DOCUMENT)?, NodeMetadata::Group(Box::new(group)).to_bytes()?);
+        if durable { store.set_durable(&key, &document) } else { store.set(&key, &document) }
+    };
     let copies = updated_copies(store, prefix, below, &group);
     // Copies can be most of a large document: from here on only the new ones are held.
     let bare = group.with_consolidated(None)?;

@@ -8,7 +8,8 @@ use crate::array::{Array, digest, refresh_copies};
 use crate::error::{Error, Result};
 use crate::json::MAX_DOCUMENT_BYTES;
 use crate::metadata::{ArrayMetadata, DOCUMENT, NodeMetadata, v2};
-use crate::store::{ByteRange, EntryKind, FilesystemStore, Key, Reads, Store, V2_ARRAY, Value, open_directory, open_path, read_to_vec};
+use crate::publish::{belongs_to, open_path, published};
+use crate::store::{ByteRange, EntryKind, FilesystemStore, Key, Reads, Store, V2_ARRAY, Value, open_directory, read_to_vec};
 
 /// How many children an error message names.
 const NAMED_CHILDREN: usize = 5;
@@ -28,9 +29,9 @@ impl Array {
     /// # Errors
     /// As [`Array::open`].
     pub fn open_in(store: Arc<dyn Store>, prefix: Key) -> Result<Self> {
-        match read_node(&*store, &prefix)? {
-            (NodeMetadata::Array(metadata), document) => Self::with_document(store, prefix, *metadata, &document),
-            (NodeMetadata::Group(_), _) => Err(group_not_array(&*store, &prefix)?),
+        match find_node(&*store, prefix)? {
+            (prefix, NodeMetadata::Array(metadata), document) => Self::with_document(store, prefix, *metadata, &document),
+            (prefix, NodeMetadata::Group(_), _) => Err(group_not_array(&*store, &prefix)?),
         }
     }
 
@@ -60,7 +61,7 @@ impl Array {
         let array = Self::with_document(make_store()?, prefix, *metadata, &document)?;
         reserve_prefix(&**array.store(), array.prefix())?;
         array.store().set(&array.prefix().join(DOCUMENT)?, &document)?;
-        refresh_copies(array.store(), array.prefix()).stale.pop().map_or(Ok(array), Err)
+        refresh_copies(array.store(), array.prefix(), false).stale.pop().map_or(Ok(array), Err)
     }
 
     /// Checks that the document still describes this array: a missing chunk means the fill value only then.
@@ -182,6 +183,22 @@ fn inside_array(path: &str, parent: &str) -> Error {
     Error::invalid(format!("{path}: {parent} is an array, which holds no nodes; create it in a group"))
 }
 
+/// As [`read_node`], with where the node is: while the name has no tree of its own, between two renames, that is the tree that stands in for it
+/// (PUB-26).
+///
+/// # Errors
+/// As [`read_node`].
+pub(crate) fn find_node(store: &dyn Store, prefix: Key) -> Result<(Key, NodeMetadata, Vec<u8>)> {
+    let error = match read_node(store, &prefix) {
+        Ok((node, document)) => return Ok((prefix, node, document)),
+        Err(error @ Error::NotFound { .. }) => error,
+        Err(error) => return Err(error),
+    };
+    let Some(stand_in) = published(store, &prefix)? else { return Err(error) };
+    let (node, document) = read_node(store, &stand_in)?;
+    Ok((stand_in, node, document))
+}
+
 /// The document of the node at `prefix`, and its bytes.
 ///
 /// # Errors
@@ -259,10 +276,17 @@ pub(crate) fn child_names(store: &dyn Store, prefix: &Key) -> Result<Vec<String>
         }
         Ok(())
     })?;
-    candidates.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     let mut names = Vec::new();
     for (name, kind, legal) in candidates {
         let key = prefix.join(&name)?;
+        if kind == EntryKind::Prefix
+            && let Some(target) = belongs_to(store, &key)?
+        {
+            // What a rechunk is making, or has replaced, is no node but that of the target, while it stands in for that.
+            let stands_in = published(store, &target)?.as_ref() == Some(&key);
+            names.extend(stands_in.then(|| target.name().to_owned()));
+            continue;
+        }
         // Whatever stands in the place of the document is for the reading of this child to say.
         let found = match (kind, legal) {
             (EntryKind::Other, _) => true,
@@ -273,6 +297,7 @@ pub(crate) fn child_names(store: &dyn Store, prefix: &Key) -> Result<Vec<String>
             names.push(name);
         }
     }
+    names.sort_unstable();
     Ok(names)
 }
 
@@ -281,8 +306,8 @@ pub(crate) fn child_names(store: &dyn Store, prefix: &Key) -> Result<Vec<String>
 /// # Errors
 /// As [`read_node`]; [`Error::Unsupported`] for what is no directory of our own: a link, a special file, a name that is not UTF-8.
 pub(crate) fn read_child(store: &dyn Store, key: &Key) -> Result<NodeMetadata> {
-    let error = match read_node(store, key) {
-        Ok((node, _)) => return Ok(node),
+    let error = match find_node(store, key.clone()) {
+        Ok((_, node, _)) => return Ok(node),
         Err(error) => error,
     };
     let what = match store.kind(key) {

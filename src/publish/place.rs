@@ -22,11 +22,22 @@ pub(super) struct Place {
     pub(super) backup: Key,
 }
 
+/// The parent of a target, and the keys of its staged tree and of its backup.
+pub(super) fn names(target: &Key) -> Result<(Key, Key, Key)> {
+    let parent = target.parent().ok_or_else(|| Error::invalid("the root of a store cannot be replaced; open its parent directory"))?;
+    let staged = parent.join(&format!("{}.rechunked", target.name()))?;
+    let backup = parent.join(&format!("{}.backup", target.name()))?;
+    Ok((parent, staged, backup))
+}
+
+/// Whether the tree at `staged`, whose marker is `marker`, is complete (PUB-17, PUB-20).
+pub(super) fn is_sealed(store: &dyn Store, staged: &Key, marker: &Marker) -> Result<bool> {
+    Ok(marker.is_trusted() && store.kind(&staged.join(DOCUMENT)?)? == Some(EntryKind::Value))
+}
+
 impl Place {
     pub(super) fn new(store: Arc<dyn Store>, target: Key, durability: Durability) -> Result<Self> {
-        let parent = target.parent().ok_or_else(|| Error::invalid("the root of a store cannot be replaced; open its parent directory"))?;
-        let staged = parent.join(&format!("{}.rechunked", target.name()))?;
-        let backup = parent.join(&format!("{}.backup", target.name()))?;
+        let (parent, staged, backup) = names(&target)?;
         Ok(Self { store, durability, parent, target, staged, backup })
     }
 
@@ -67,7 +78,7 @@ impl Place {
 
     /// Whether the staged tree, whose marker is `marker`, is complete (PUB-17, PUB-20).
     pub(super) fn is_sealed(&self, marker: &Marker) -> Result<bool> {
-        Ok(marker.is_trusted() && self.store.kind(&self.staged.join(DOCUMENT)?)? == Some(EntryKind::Value))
+        is_sealed(&*self.store, &self.staged, marker)
     }
 
     /// Removes everything in the tree `prefix` but its marker, metadata first.
@@ -137,7 +148,16 @@ impl Place {
 
     /// Removes a bare prefix; returns whether it was one.
     pub(super) fn remove_bare(&self, prefix: &Key) -> Result<bool> {
-        Ok(self.store.kind(prefix)? == Some(EntryKind::Prefix) && self.is_bare(prefix)? && self.store.erase_prefix(prefix)?)
+        Ok(self.store.kind(prefix)? == Some(EntryKind::Prefix) && self.confirm_bare(prefix)? && self.store.erase_prefix(prefix)?)
+    }
+
+    /// As [`Place::is_bare`], and where it is, makes that durable: what has been deleted there must not come back without its marker.
+    pub(super) fn confirm_bare(&self, prefix: &Key) -> Result<bool> {
+        let bare = self.is_bare(prefix)?;
+        if bare && self.exists(prefix)? {
+            self.sync_names(prefix)?;
+        }
+        Ok(bare)
     }
 
     /// Locks a tree, if it is there.
@@ -301,8 +321,8 @@ impl Place {
     fn make_backup(&self, at: &Key) -> Result<()> {
         if *at != self.backup {
             self.store.rename(at, &self.backup)?;
-            self.sync_parent()?;
         }
+        self.sync_parent()?;
         self.erase_marker(&self.backup)?;
         self.sync_names(&self.backup)
     }

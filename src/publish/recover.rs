@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::marker::Found;
 use super::place::Place;
-use super::settle::{RecoverStep, Rule, Settled, left};
+use super::settle::{RecoverStep, Rule, Settled, foreign};
 use super::{Durability, RACES};
 use crate::error::{Error, Result};
 use crate::store::{EntryKind, Key, Store};
@@ -47,7 +47,7 @@ impl Place {
     fn recover_locked(&self, rule: Rule) -> Result<Option<Vec<RecoverStep>>> {
         if !matches!(self.store.kind(&self.target)?, None | Some(EntryKind::Prefix)) {
             let why = String::from("no directory, and so nothing of ours");
-            return Ok(Some(vec![RecoverStep::Left { path: self.store.locate(&self.target), why }]));
+            return Ok(Some(vec![RecoverStep::Foreign { path: self.store.locate(&self.target), why }]));
         }
         let mut target_lock = self.lock_target()?;
         let staged_lock = match self.store.kind(&self.staged)? {
@@ -65,11 +65,11 @@ impl Place {
         }
         let (mut settled, mut steps) = (Settled::Bare, Vec::new());
         if let Err(error) = self.settle(rule, &mut settled, &mut steps) {
-            steps.push(left(error)?);
+            steps.push(foreign(error)?);
         } else if settled == Settled::Bare && rule == Rule::Finish(Unsealed::Discard) && self.remove_bare(&self.staged)? {
             steps.push(RecoverStep::Cleaned);
         }
-        if steps.iter().any(|step| !matches!(step, RecoverStep::Unfinished | RecoverStep::Left { .. })) {
+        if steps.iter().any(|step| !matches!(step, RecoverStep::Unfinished | RecoverStep::Foreign { .. } | RecoverStep::Left { .. })) {
             self.sync_parent()?;
         }
         Ok(Some(steps))

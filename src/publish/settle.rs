@@ -63,7 +63,14 @@ pub enum RecoverStep {
     Unfinished,
     /// A marker, or an empty directory, was all that was left, and was removed.
     Cleaned,
-    /// Something stays as it is, since it is not ours, or nobody can say whose state counts.
+    /// Something stays as it is since it is not ours.
+    Foreign {
+        /// Where it is.
+        path: String,
+        /// What says so.
+        why: String,
+    },
+    /// Something of ours stays as it is, since nobody can say whose state counts.
     Left {
         /// Where it is.
         path: String,
@@ -80,7 +87,7 @@ impl Place {
         let mut stage = None;
         let mut foreign = None;
         match staged {
-            _ if self.is_bare(&self.staged)? => {}
+            _ if self.confirm_bare(&self.staged)? => {}
             Found::Marker(new @ Marker { role: Role::New, .. }) => stage = Some(new),
             Found::Marker(old) if self.replaced_by_target(&old)? => {
                 // PUB-12: died after the exchange.
@@ -104,6 +111,7 @@ impl Place {
         }
         // PUB-14: with all else settled, a marker in the target says nothing any more.
         if let Found::Marker(_) | Found::Blank = self.find_marker(&self.target)? {
+            self.sync_parent()?;
             self.unmark_target()?;
             if steps.is_empty() {
                 steps.push(RecoverStep::Cleaned);
@@ -148,11 +156,12 @@ impl Place {
             steps.push(RecoverStep::Left { path: self.store.locate(&self.staged), why: why.to_owned() });
             return Ok(());
         }
+        self.confirm(marker)?;
+        self.sync_names(&self.staged)?;
         self.remove_own(&self.staged)?;
         *settled = Settled::Moved;
         let old_at = self.put_in_place(marker, &mut true)?;
         steps.push(RecoverStep::PutInPlace);
-        self.sync_parent()?;
         old_at.map_or(Ok(()), |old_at| self.retire_as(&old_at, marker, steps))
     }
 
@@ -168,6 +177,8 @@ impl Place {
             None => false,
         };
         if forwards {
+            self.confirm(old)?;
+            self.sync_names(&self.staged)?;
             self.remove_own(&self.staged)?;
             *settled = Settled::Moved;
             *stage = None;
@@ -177,29 +188,23 @@ impl Place {
         self.sync_parent()
     }
 
+    /// Makes durable what a process that died has done without knowing whether it was, before anything else relies on it.
+    fn confirm(&self, marker: &Marker) -> Result<()> {
+        if marker.is_unsynced() { self.sync() } else { self.sync_parent() }
+    }
+
     fn retire_as(&self, at: &Key, marker: &Marker, steps: &mut Vec<RecoverStep>) -> Result<()> {
+        self.confirm(marker)?;
         let kept = self.retire(at, marker)?;
         steps.push(if kept { RecoverStep::BackupKept } else { RecoverStep::OldDeleted });
         Ok(())
     }
-
-    /// The tree that stands in for the target while that has none, between the two renames (PUB-26).
-    pub(super) fn stand_in(&self) -> Result<Option<Key>> {
-        let Found::Marker(old @ Marker { role: Role::Old, .. }) = self.find_marker(&self.backup)? else { return Ok(None) };
-        let sealed = match self.find_marker(&self.staged)? {
-            Found::Marker(new) => new.role == Role::New && new.id == old.id && self.is_sealed(&new)?,
-            _ => false,
-        };
-        // Both may have got another name since.
-        let at = if sealed { &self.staged } else { &self.backup };
-        Ok(if self.exists(&self.target)? { None } else { Some(at.clone()) })
-    }
 }
 
 /// A refusal of what is not ours as the step that it is for a recovery; any other error stays one.
-pub(super) fn left(error: Error) -> Result<RecoverStep> {
+pub(super) fn foreign(error: Error) -> Result<RecoverStep> {
     match error {
-        Error::AlreadyExists { path, advice } => Ok(RecoverStep::Left { path, why: advice }),
+        Error::AlreadyExists { path, advice } => Ok(RecoverStep::Foreign { path, why: advice }),
         error => Err(error),
     }
 }

@@ -61,6 +61,7 @@ pub struct RechunkOptions<'a> {
     pub(crate) sync: bool,
     pub(crate) resume: bool,
     pub(crate) checkpoint_bytes: u64,
+    pub(crate) exchange: bool,
     pub(crate) read_mode: ReadMode,
     pub(crate) costs: Costs,
     pub(crate) progress: Option<&'a mut dyn FnMut(&Progress)>,
@@ -85,6 +86,7 @@ impl Default for RechunkOptions<'_> {
             sync: true,
             resume: false,
             checkpoint_bytes: CHECKPOINT_BYTES,
+            exchange: true,
             read_mode: ReadMode::Mapped,
             costs: Costs::default(),
             progress: None,
@@ -167,13 +169,14 @@ impl<'a> RechunkOptions<'a> {
         self
     }
 
-    /// Replaces an existing array or group at the target, in one step and only once the new one is complete.
+    /// Replaces an existing array or group at the target, in one step and only once the new one is complete. Without a target the source is replaced
+    /// whatever is said here.
     pub fn overwrite(mut self, overwrite: bool) -> Self {
         self.overwrite = overwrite;
         self
     }
 
-    /// Keeps what was overwritten as `<name>.backup`.
+    /// Keeps what was replaced as `<name>.backup`.
     pub fn keep_backup(mut self, keep: bool) -> Self {
         self.keep_backup = keep;
         self
@@ -197,6 +200,13 @@ impl<'a> RechunkOptions<'a> {
     #[doc(hidden)]
     pub fn checkpoint_bytes(mut self, bytes: u64) -> Self {
         self.checkpoint_bytes = bytes.max(1);
+        self
+    }
+
+    /// Whether what is replaced and what replaces it are exchanged in one step (the default). Otherwise, and on file systems that cannot do
+    /// it, two renames do it; between them nothing has the name, and readers other than this library find nothing there.
+    pub fn exchange(mut self, exchange: bool) -> Self {
+        self.exchange = exchange;
         self
     }
 

@@ -28,9 +28,8 @@ pub(super) struct Beginning {
 /// Where a run works.
 pub(super) struct Site<'a> {
     pub(super) store: &'a Arc<dyn Store>,
-    /// The directory that the target goes into, and the name there.
+    /// The directory that the target goes into.
     pub(super) parent: &'a Path,
-    pub(super) name: &'a Key,
 }
 
 /// Looks at what an earlier run has left in the stage, and says where this one begins.
@@ -77,7 +76,7 @@ fn is_trusted(header: &Header) -> bool {
 
 fn spill_name(site: &Site<'_>, stage: &Stage, options: &RechunkOptions<'_>) -> Option<SpillName> {
     match &options.spill_dir {
-        Some(directory) => SpillName::outside(directory, site.name.name(), stage.id()),
+        Some(directory) => SpillName::outside(directory, stage.target().name(), stage.id()),
         None => Some(SpillName::inside(&site.parent.join(stage.prefix().as_str()), stage.id())),
     }
 }
@@ -124,8 +123,8 @@ fn source_change(then: &str, now: &str) -> String {
 }
 
 /// Whether the source is what it was when the run began; of one that is not, a warning.
-pub(super) fn source_warning(job: &Job, checkpoints: &Checkpoints) -> Result<Option<String>> {
-    let (then, now) = (checkpoints.source(), fingerprint(&*job.source, &Key::root())?);
+pub(super) fn source_warning(job: &Job, then: &str) -> Result<Option<String>> {
+    let now = fingerprint(&*job.source, &Key::root())?;
     Ok((then != now).then(|| {
         let what = source_change(then, &now);
         format!("{} has changed while it was read: {what}; the result may hold some of the old and some of the new", job.source.locate(&Key::root()))

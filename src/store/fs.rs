@@ -112,6 +112,12 @@ impl FilesystemStore {
         }
     }
 
+    /// Whether `other` is on the same file system, so that trees of either can take a name in the other.
+    pub(crate) fn is_beside(&self, other: &Self) -> Result<bool> {
+        let device = |store: &Self| Ok::<_, Error>(store.root.stat(&Key::root())?.map(|stat| stat.st_dev));
+        Ok(device(self)? == device(other)?)
+    }
+
     /// Reads values in this way from now on.
     #[must_use]
     pub fn with_read_mode(mut self, mode: ReadMode) -> Self {

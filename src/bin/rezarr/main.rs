@@ -12,6 +12,7 @@ mod output;
 mod pack;
 mod progress;
 mod rechunk;
+mod recover;
 mod selection;
 mod stop;
 mod tree;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
     let answer = match &cli.command {
         Command::Rechunk(args) => rechunk::run(args),
         Command::Plan(args) => rechunk::plan(args),
+        Command::Recover(args) => recover::run(args),
         Command::Info(args) => info::run(args),
         Command::Tree(args) => tree::run(args),
         Command::Verify(args) => verify::run(args),

@@ -20,6 +20,7 @@ fn options<'a>(args: &RechunkArgs, costs: Costs) -> RechunkOptions<'a> {
         .keep_backup(args.keep_backup)
         .sync(!args.no_sync)
         .resume(args.resume)
+        .exchange(!args.no_exchange)
         .costs(costs);
     if let Some(bytes) = args.checkpoint {
         options = options.checkpoint_bytes(bytes);
@@ -63,6 +64,10 @@ fn check(args: &RechunkArgs) -> Result<(), Error> {
                 args.source.display()
             ),
         });
+    }
+    if args.keep_backup && args.target.is_some() && !args.overwrite {
+        let what = "--keep-backup: nothing is replaced; give --overwrite, or leave the target out to rechunk in place";
+        return Err(Error::InvalidArgument { what: what.into() });
     }
     Ok(())
 }
