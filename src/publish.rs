@@ -175,7 +175,7 @@ impl Stage {
             place.remove_temporary(&place.staged)?;
             if self.source.is_some() {
                 // What is there was made from the target as it was then, and may replace nothing else.
-                self.marker.replaces = left.replaces.clone().or(self.marker.replaces);
+                self.marker.replaces = left.replaces.clone().or_else(|| self.marker.replaces.take());
             }
             self.marker = left.continued_as(self.marker.clone());
             self.continued = true;

@@ -30,7 +30,7 @@ mod table;
 mod tests;
 
 pub(crate) use buffer::ShuffleBuffer;
-pub(crate) use named::{NamedSpill, SPILL_NAME, SpillName, discard_spill};
+pub(crate) use named::{NamedSpill, SpillName, discard_spill};
 pub(crate) use partitions::{Partitions, Segments};
 pub(crate) use share::FileShare;
 use spill::SpillFile;

@@ -39,7 +39,7 @@ pub(super) fn run<S: TileSink>(transfer: &Transfer<'_, S>, plan: &Plan, filling:
             worker.fill(&boxes.region(&index), &mut scratch)?;
         }
     };
-    let round = || transfer.on_threads(slab.chunks_exact_mut(to_usize(filling.slot_bytes)).take(plan.threads), &work);
+    let round = || transfer.on_threads(slab.chunks_exact_mut(to_usize(filling.slot_bytes)).take(plan.threads), work);
     order.with_checkpoints(round, || transfer.sink.is_whole())
 }
 

@@ -37,7 +37,8 @@ impl Digest {
             self.pending_bytes += 1;
             self.total = self.total.wrapping_add(1);
             if self.pending_bytes == 8 {
-                self.word(std::mem::take(&mut self.pending));
+                let word = std::mem::take(&mut self.pending);
+                self.word(word);
                 self.pending_bytes = 0;
             }
         }

@@ -180,7 +180,7 @@ pub(crate) fn each_box<S: Send, V: Opened>(
                 work(state, &shared, &Task { array: target, origin: start, inside: grid.region(&index) })?;
             }
         };
-        queue.with_checkpoints(|| control.on_threads(&mut states, &one), || shared.is_whole())?;
+        queue.with_checkpoints(|| control.on_threads(&mut states, one), || shared.is_whole())?;
         return shared.close();
     }
     let chunks = Region::whole(&target.grid().counts()).indices();
@@ -200,7 +200,7 @@ pub(crate) fn each_box<S: Send, V: Opened>(
             own.close()?;
         }
     };
-    chunks.with_checkpoints(|| control.on_threads(&mut states, &one), || true)
+    chunks.with_checkpoints(|| control.on_threads(&mut states, one), || true)
 }
 
 /// A box to be filled or compared.

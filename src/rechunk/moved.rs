@@ -59,7 +59,7 @@ pub(super) fn chunks(
             add(&control.done_bytes, 2 * chunk_bytes);
         }
     };
-    chunks.with_checkpoints(|| control.on_threads(0..threads, &work), || true)
+    chunks.with_checkpoints(|| control.on_threads(0..threads, work), || true)
 }
 
 /// Packs stored units into the target's chunks; `count` is told what was written.
@@ -89,7 +89,7 @@ pub(super) fn units(
             chunks.indices().try_for_each(|chunk| moving.chunk(&chunk, worker))?;
         }
     };
-    tasks.with_checkpoints(|| control.on_threads(&mut workers, &work), || true)
+    tasks.with_checkpoints(|| control.on_threads(&mut workers, work), || true)
 }
 
 /// What a thread keeps from chunk to chunk.

@@ -50,7 +50,7 @@ pub(super) fn run<S: TileSink>(
             job.place(&boxes.region(&index), &mut reader, placing.in_parts.then_some(&mut stage), slot)?;
         }
     };
-    let round = || transfer.on_threads(slab.chunks_exact_mut(slot_bytes).take(plan.threads), &work);
+    let round = || transfer.on_threads(slab.chunks_exact_mut(slot_bytes).take(plan.threads), work);
     order.with_checkpoints(round, || writer.is_whole())
 }
 

@@ -83,14 +83,12 @@ fn spill_name(site: &Site<'_>, stage: &Stage, options: &RechunkOptions<'_>) -> O
 
 /// What the run depends on.
 fn header(job: &Job, stage: &Stage, options: &RechunkOptions<'_>) -> Result<Header> {
-    Ok(Header {
-        source: fingerprint(&*job.source, &Key::root())?,
-        target: target_digest(job)?,
-        steps: steps_digest(job),
-        memory_bytes: options.memory_bytes,
-        threads: options.threads as u64,
-        ..Header::new(stage.id(), options.sync, boot_id().unwrap_or_default())
-    })
+    let mut header = Header::new(stage.id(), options.sync, boot_id().unwrap_or_default());
+    header.source = fingerprint(&*job.source, &Key::root())?;
+    header.target = target_digest(job)?;
+    header.steps = steps_digest(job);
+    (header.memory_bytes, header.threads) = (options.memory_bytes, options.threads as u64);
+    Ok(header)
 }
 
 /// Refuses to go on with the work of a run that depended on something else.
@@ -185,5 +183,3 @@ fn digest_plan(plan: &Plan, digest: &mut Digest) {
 
 #[cfg(test)]
 pub(super) mod attempts;
-#[cfg(test)]
-mod tests;

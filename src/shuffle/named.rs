@@ -18,10 +18,10 @@ use crate::error::{Error, Result};
 use crate::store::{Key, Store, read_to_vec};
 
 /// The name of a spill file inside a tree that is being built.
-pub(crate) const SPILL_NAME: &str = ".rechunk.spill";
+const SPILL_NAME: &str = ".rechunk.spill";
 
 /// The name of the value that says where else the spill file of a tree is.
-pub(crate) const SPILL_LINK_NAME: &str = ".rechunk.spill-link";
+const SPILL_LINK_NAME: &str = ".rechunk.spill-link";
 
 const MAGIC: &[u8; 8] = b"RZSPILL1";
 const LINK_FORMAT: &str = "rezarr spill link";

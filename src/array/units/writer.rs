@@ -68,6 +68,7 @@ pub(crate) struct Written {
 }
 
 impl UnitWriter {
+    #[cfg(test)]
     pub(crate) fn new(array: &Array) -> Self {
         Self::over(array, false)
     }

@@ -171,7 +171,17 @@ fn run_reported(args: &RechunkArgs, costs: Costs, stop: &AtomicBool) -> Result<R
     let mut show = |progress: &Progress| reporter.show(progress);
     let result = rezarr::rechunk(&args.source, args.target.as_deref(), options(args, costs).progress(&mut show).cancel(stop));
     reporter.finish();
+    if matches!(result, Err(Error::Cancelled)) && has_left(args) {
+        complain("what was done so far stays; --resume goes on with it");
+    }
     result
+}
+
+/// Whether a run that was stopped has left something to go on with.
+fn has_left(args: &RechunkArgs) -> bool {
+    let mut staged = args.target.as_ref().unwrap_or(&args.source).clone().into_os_string();
+    staged.push(".rechunked");
+    std::path::Path::new(&staged).exists()
 }
 
 /// What was measured beside what was planned.

@@ -26,7 +26,7 @@ impl<S: TileSink> Shuffle<'_, S> {
             }
         };
         let slot_bytes = to_usize(self.sort.slot_bytes);
-        let round = || transfer.on_threads(slab.chunks_exact_mut(slot_bytes).take(self.plan.encode_threads), &work);
+        let round = || transfer.on_threads(slab.chunks_exact_mut(slot_bytes).take(self.plan.encode_threads), work);
         let mut behind = Behind::new(self.in_order(level, indices), done)?;
         order.each(round, |done| self.pause(sorted, done, &mut behind, |cell| vec![position_in(indices, cell)]))
     }

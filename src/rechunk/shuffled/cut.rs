@@ -39,7 +39,7 @@ impl<S: TileSink> Shuffle<'_, S> {
             }
         };
         units.each(
-            || control.on_threads(&mut readers, &work),
+            || control.on_threads(&mut readers, work),
             |done| {
                 control.on_threads(0..self.plan.threads, |_| buffer.flush())?;
                 let block = Some(InBlock { phase: Phase::Cut, done, saved: buffer.save()? });

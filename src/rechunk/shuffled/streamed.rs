@@ -92,7 +92,7 @@ impl<'t, S: TileSink> Shuffle<'t, S> {
             }
         };
         let slot_bytes = to_usize(self.sort.slot_bytes);
-        let round = || transfer.on_threads(slab.chunks_exact_mut(slot_bytes).take(self.plan.encode_threads), &work);
+        let round = || transfer.on_threads(slab.chunks_exact_mut(slot_bytes).take(self.plan.encode_threads), work);
         let mut behind = Behind::new(in_order(), done)?;
         let partitions_of = |chunk: &[u64]| cells_of(chunk).indices().map(|cell| position_in(indices, &cell)).collect();
         chunks.each(round, |done| self.pause(sorted, done, &mut behind, partitions_of))

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::array::Array;
 use crate::codec::Codecs;
 use crate::dtype::DataType;
-use crate::metadata::{ArrayMetadata, Layout};
+use crate::metadata::{ArrayMetadata, DOCUMENT, Layout};
 use crate::rechunk::becoming::Taken;
 use crate::rechunk::execute::Control;
 use crate::rechunk::plan::{Costs, Moves, Plan, Problem, Steps, by_shuffle};
@@ -77,7 +77,8 @@ fn shuffle(from: ArrayMetadata, to: &ArrayMetadata, spare: u64, threads: usize, 
     let target = Array::with_metadata(store.clone(), Key::root(), to.clone()).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let control = Control::new(None);
-    let measured = run(&Taken::whole(&source), &target, &plan, directory.path(), &control).unwrap();
+    let document = Key::new(DOCUMENT).unwrap();
+    let measured = run(&Taken::whole(&source), (&target, &document), &plan, directory.path(), &control).unwrap();
     let written = Array::open_in(store, Key::root()).unwrap();
     assert!(written.read::<u16>(&Region::whole(written.shape())).unwrap() == data, "elements differ");
     assert_eq!((measured.decoded_bytes, measured.encoded_bytes), (plan.decoded_bytes, plan.encoded_bytes));
@@ -167,7 +168,7 @@ fn in_parts(from: ArrayMetadata, to: &ArrayMetadata, spare: u64, threads: usize,
     let plan = plan(&source, to, spare, threads, giants);
     let taken = Taken::whole(&source);
     let whole = in_attempts(&taken, to, &plan, &Ends { stops: Vec::new(), ..ends.clone() });
-    let stops = ends.stops.iter().map(|part| part * whole.operations >> 16).collect();
+    let stops = ends.stops.iter().map(|part| (part * whole.operations) >> 16).collect();
     let parts = in_attempts(&taken, to, &plan, &Ends { stops, ..ends.clone() });
     for outcome in [&whole, &parts] {
         assert!(outcome.target.read::<u16>(&Region::whole(to.shape())).unwrap() == data, "elements differ");

@@ -1,7 +1,7 @@
 //! Every strategy, killed anywhere and gone on with.
 
 use super::*;
-use crate::grid::{ChunkGrid, Edges};
+use crate::grid::{ChunkGrid, EdgeRuns, Edges};
 use crate::rechunk::resume::attempts::{Ends, Outcome, in_attempts};
 use crate::rechunk::plan::{Costs, plan};
 use crate::rechunk::run::problem;
@@ -25,7 +25,7 @@ fn cuts() -> impl Strategy<Value = Cuts> {
 fn compare(array: &Array, data: &[u8], metadata: &ArrayMetadata, plan: &Plan, cuts: &Cuts) -> (Outcome, Outcome) {
     let taken = Taken::whole(array);
     let whole = in_attempts(&taken, metadata, plan, &Ends { every: cuts.every, stops: Vec::new(), power_cut: None });
-    let stops = cuts.stops.iter().map(|part| part * whole.operations >> 16).collect();
+    let stops = cuts.stops.iter().map(|part| (part * whole.operations) >> 16).collect();
     let parts = in_attempts(&taken, metadata, plan, &Ends { every: cuts.every, stops, power_cut: cuts.power_cut });
     assert!(whole.target.read_bytes(&Region::whole(array.shape())).unwrap() == data, "elements differ without a stop");
     assert!(parts.target.read_bytes(&Region::whole(array.shape())).unwrap() == data, "elements differ");
@@ -92,7 +92,7 @@ fn gathered_and_moved_chunks_are_gone_on_with() {
     let array = Array::create_in(Arc::new(MemoryStore::new()), Key::root(), metadata(&layout(&[4, 5], None))).unwrap();
     let data: Vec<u8> = (0..40 * 30).map(|i| mixed(i).to_le_bytes()[0] | 1).collect();
     array.write_bytes(&Region::whole(array.shape()), &data).unwrap();
-    let edges = vec![Edges::List(vec![3, 7, 1, 9, 20]), Edges::Repeat(7)];
+    let edges = vec![Edges::List(EdgeRuns::new([3, 7, 1, 9, 20].map(|edge| (edge, 1))).unwrap()), Edges::Repeat(7)];
     let rectilinear = metadata(&layout(&[20, 7], None)).with_chunk_grid(ChunkGrid::rectilinear([40, 30], edges).unwrap()).unwrap();
     let targets = [
         (rectilinear, Way::Gather),
