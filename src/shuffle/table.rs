@@ -31,26 +31,23 @@ pub(crate) struct Saved {
 /// Writes the table of `chains` behind all that is in the file.
 pub(super) fn write(spill: &SpillFile, start: u64, count: usize, chains: impl Iterator<Item = Chain>) -> Result<Saved> {
     let offset = spill.reserve((count * ENTRY_BYTES) as u64);
-    let (mut batch, mut at, mut checksum) = (Vec::with_capacity(BATCH * ENTRY_BYTES), offset, crc32fast::Hasher::new());
-    let mut flush = |batch: &mut Vec<u8>| {
-        checksum.update(batch);
-        spill.write_bytes(at, batch)?;
-        at += batch.len() as u64;
-        batch.clear();
-        Ok::<_, Error>(())
-    };
-    for chain in chains {
+    let mut checksum = crc32fast::Hasher::new();
+    let (mut batch, mut at) = (Vec::with_capacity(BATCH * ENTRY_BYTES), offset);
+    let mut chains = chains.peekable();
+    while let Some(chain) = chains.next() {
         let (last, payload) = chain.last.map_or((NONE, 0), |link| (link.offset, link.payload_bytes));
         batch.extend_from_slice(&last.to_le_bytes());
         batch.extend_from_slice(&u32::try_from(payload).unwrap_or(u32::MAX).to_le_bytes());
         batch.extend_from_slice(&chain.record_count.to_le_bytes());
         batch.extend_from_slice(&chain.record_bytes.to_le_bytes());
-        if batch.len() == BATCH * ENTRY_BYTES {
-            flush(&mut batch)?;
+        if batch.len() == BATCH * ENTRY_BYTES || chains.peek().is_none() {
+            checksum.update(&batch);
+            spill.write_bytes(at, &batch)?;
+            at += batch.len() as u64;
+            batch.clear();
         }
     }
-    flush(&mut batch)?;
-    Ok(Saved { start, offset, checksum: checksum.finalize(), end: spill.file_bytes() })
+    Ok(Saved { start, offset, checksum: checksum.finalize(), end: at })
 }
 
 /// Reads a table of `count` partitions back, and checks it.

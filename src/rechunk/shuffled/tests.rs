@@ -178,7 +178,7 @@ fn in_parts(from: ArrayMetadata, to: &ArrayMetadata, spare: u64, threads: usize,
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 96 } else { 1000 }))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 40 } else { 600 }))]
 
     #[test]
     fn levels_and_giants_are_gone_on_with(
@@ -189,7 +189,7 @@ proptest! {
         spare in prop_oneof![Just(0_u64), 0_u64..5000, 0_u64..100_000],
         threads in 1_usize..4,
         giants in (any::<bool>(), any::<bool>()),
-        every in 100_u64..20_000,
+        every in 500_u64..20_000,
         stops in prop::collection::vec(0_u64..1 << 16, 1..4),
         power_cut in prop::option::of(any::<u64>()),
     ) {

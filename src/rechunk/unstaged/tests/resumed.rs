@@ -34,7 +34,7 @@ fn compare(array: &Array, data: &[u8], metadata: &ArrayMetadata, plan: &Plan, cu
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(if cfg!(debug_assertions) { 300 } else { 2000 }) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(if cfg!(debug_assertions) { 120 } else { 1000 }) })]
 
     /// JRN-2, JRN-5, JRN-6: whatever an attempt was doing when it was killed, the next one ends with the same array; power cuts as well.
     #[test]
@@ -55,28 +55,28 @@ proptest! {
 #[test]
 fn little_is_done_again() {
     let layout = |chunk: &[u64]| Layout { chunk_shape: chunk.to_vec(), shard_shape: None, codecs: Codecs::none() };
-    let metadata = |chunk: &[u64]| ArrayMetadata::new([256, 256], DataType::UInt16, None, &layout(chunk)).unwrap();
-    let array = Array::create_in(Arc::new(MemoryStore::new()), Key::root(), metadata(&[4, 256])).unwrap();
-    let data: Vec<u8> = (0..2 * 256 * 256).map(|i| mixed(i).to_le_bytes()[0] | 1).collect();
+    let metadata = |chunk: &[u64]| ArrayMetadata::new([512, 1024], DataType::UInt16, None, &layout(chunk)).unwrap();
+    let array = Array::create_in(Arc::new(MemoryStore::new()), Key::root(), metadata(&[2, 1024])).unwrap();
+    let data: Vec<u8> = (0..2 * 512 * 1024).map(|i| mixed(i).to_le_bytes()[0] | 1).collect();
     array.write_bytes(&Region::whole(array.shape()), &data).unwrap();
-    let spec = ChunkSpec::Positions(vec![Edge::Elements(256), Edge::Elements(4)]);
+    let spec = ChunkSpec::Positions(vec![Edge::Elements(512), Edge::Elements(4)]);
     for way in [Way::Shuffle, Way::PartialReads, Way::ReDecode] {
         let options = |budget: u64| RechunkOptions::new().chunks(spec.clone()).threads(2).memory(budget);
         let planned = |budget: u64| plan_array_by(&array, &options(budget), way).unwrap();
         let smallest = (10..40).map(|power| 1 << power).find(|&budget| planned(budget).is_some()).unwrap();
         let (target, plan) = planned(smallest).unwrap();
-        let every = 16_000;
+        let every = 100_000;
         let mut most_resumed = 0;
-        for part in 1..20 {
-            let cuts = Cuts { every, stops: vec![(part << 16) / 20], power_cut: None };
+        for part in 1..10 {
+            let cuts = Cuts { every, stops: vec![(part << 16) / 10], power_cut: None };
             let (whole, parts) = compare(&array, &data, &target, &plan, &cuts);
             most_resumed += parts.resumed;
             // Two units in work, each with its records, and what is in the largest box.
-            let in_work = 2 * 2 * 2048 + 4 * 64 * 16 + 4 * to_usize(plan.partition.iter().product()) as u64;
+            let in_work = 2 * 2 * 4096 + 4 * 256 * 16 + 4 * plan.partition.iter().product::<u64>();
             let bound = whole.bytes + every + in_work;
             assert!(parts.bytes <= bound, "{way}: {} bytes, where {} are written at once; {} would do", parts.bytes, whole.bytes, bound);
         }
-        assert!(most_resumed >= 14, "{way}: of 19 stops {most_resumed} were gone on from");
+        assert!(most_resumed >= 7, "{way}: of 9 stops {most_resumed} were gone on from; {plan}");
     }
 }
 
