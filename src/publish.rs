@@ -10,8 +10,8 @@
 use std::sync::Arc;
 
 pub(crate) use self::fingerprint::fingerprint;
-use self::marker::{DOCUMENT_NAME, Found, MARKER_NAME, Marker, is_marker_name};
 pub(crate) use self::marker::is_own_name;
+use self::marker::{DOCUMENT_NAME, Found, MARKER_NAME, Marker, is_marker_name};
 use self::place::Place;
 pub(crate) use self::recover::{Unsealed, recover};
 pub use self::settle::RecoverStep;
@@ -175,12 +175,12 @@ impl Stage {
             place.remove_temporary(&place.staged)?;
             if self.source.is_some() {
                 // What is there was made from the target as it was then, and may replace nothing else.
-                self.marker.replaces = left.replaces.clone().or_else(|| self.marker.replaces.take());
+                self.marker.replaces = left.replaces.clone().or(self.marker.replaces.take());
             }
             self.marker = left.continued_as(self.marker.clone());
             self.continued = true;
         } else {
-            place.clear(&place.staged)?;
+            place.clear_stage()?;
         }
         self.marker.write(&*place.store, &place.staged, place.durability)?;
         self.discard = true;
@@ -208,7 +208,7 @@ impl Stage {
     /// Those of the store.
     pub(crate) fn begin_anew(&mut self) -> Result<()> {
         let place = &self.place;
-        place.clear(&place.staged)?;
+        place.clear_stage()?;
         (self.continued, self.sealed) = (false, false);
         self.marker.replaces = self.source.clone().or(self.marker.replaces.take());
         self.marker.write(&*place.store, &place.staged, place.durability)
@@ -299,7 +299,7 @@ impl Drop for Stage {
         }
         // What cannot be deleted now is deleted by the next stage of this name.
         match self.place.find_marker(&self.place.staged) {
-            Ok(found) if found == Found::Marker(self.marker.clone()) => drop(self.place.remove(&self.place.staged)),
+            Ok(found) if found == Found::Marker(self.marker.clone()) => drop(self.place.discard()),
             _ => drop(self.place.remove_bare(&self.place.staged)),
         }
     }

@@ -92,7 +92,10 @@ pub fn recover(path: impl AsRef<Path>, options: &RecoverOptions) -> Result<Recov
             return Err(error);
         }
         if store.kind(&target)?.is_none() && recovery.recovered.nodes.is_empty() {
-            return Err(Error::NotFound { path: path.display().to_string(), what: String::from("an array, a group, or what a rechunk of one has left") });
+            return Err(Error::NotFound {
+                path: path.display().to_string(),
+                what: String::from("an array, a group, or what a rechunk of one has left"),
+            });
         }
         if store.kind(&target)? != Some(EntryKind::Prefix) {
             return Ok(recovery.recovered);

@@ -16,8 +16,8 @@ mod mmap;
 mod path;
 mod zip;
 
-pub(crate) use fs::{Reads, is_temporary_name};
 pub use fs::{FilesystemStore, ReadMode};
+pub(crate) use fs::{Reads, is_temporary_name};
 pub use memory::MemoryStore;
 pub use mmap::MappedValue;
 pub(crate) use path::{open_directory, open_path, resolved};

@@ -122,7 +122,8 @@ fn a_run_is_resumed() {
         let code = after_a_checkpoint(at, &format!("rechunk a b {RESUMED}"), signal);
         assert_eq!(code, if signal == Signal::KILL { None } else { Some(7) });
         assert_eq!(names(at), ["a", "b.rechunked"]);
-        let report = cli::prints_json(at, &format!("rechunk a b {} --resume --json", RESUMED.replace("--progress json", "--progress none")));
+        let report =
+            cli::prints_json(at, &format!("rechunk a b {} --resume --json", RESUMED.replace("--progress json", "--progress none")));
         assert!(report["resumed_bytes"].as_u64().unwrap() > 0, "{report}");
         assert_eq!(names(at), ["a", "b"]);
         assert!(read(&at.join("b")) == data);

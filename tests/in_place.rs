@@ -74,9 +74,8 @@ fn the_backup_is_kept_when_asked_for() {
         assert_eq!(files(&at.join("a.backup")), before);
         assert_eq!(read(&at.join("a")), data);
         let shown = at.canonicalize().unwrap().display().to_string();
-        let message = format!(
-            "{shown}/a.backup: already exists; it would be in the way of the tree that is replaced; move it away, or delete it"
-        );
+        let message =
+            format!("{shown}/a.backup: already exists; it would be in the way of the tree that is replaced; move it away, or delete it");
         refuses(at, "rechunk a --chunks 1,3 -q", 2, &message);
     }
 }
@@ -292,7 +291,8 @@ fn a_directory_of_many_is_recovered() {
     let recovered = prints_json(at, "recover . --json");
     assert_eq!(recovered["complete"], json!(true));
     let shown = at.canonicalize().unwrap().display().to_string();
-    let nodes: Vec<_> = recovered["nodes"].as_array().unwrap().iter().map(|node| (node["path"].as_str().unwrap(), &node["steps"])).collect();
+    let nodes: Vec<_> =
+        recovered["nodes"].as_array().unwrap().iter().map(|node| (node["path"].as_str().unwrap(), &node["steps"])).collect();
     let not_ours = json!([{"foreign": {"path": format!("{shown}/g/mine.rechunked"), "why": "it was not made by rezarr; move it away"}}]);
     let expected = [
         (format!("{shown}/a"), json!(["discarded"])),
@@ -322,7 +322,10 @@ fn what_cannot_be_recovered_is_said() {
     let before = files(at);
     let outcome = rezarr(at, "recover a");
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
-    assert!(outcome.stdout.contains("a.rechunked: left as it is: it is complete, but what it was made to replace has changed"), "{outcome:?}");
+    assert!(
+        outcome.stdout.contains("a.rechunked: left as it is: it is complete, but what it was made to replace has changed"),
+        "{outcome:?}"
+    );
     assert_eq!(files(at), before);
     // A rechunk in place begins anew.
     prints(at, "rechunk a --chunks 10,3 -q");

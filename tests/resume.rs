@@ -132,23 +132,32 @@ fn another_source_and_another_job_are_refused() {
         assert!(matches!(error, Error::Changed { .. }), "{error}");
         // The marker is written anew by whoever takes possession of the tree.
         let now = trees::tree(&at.join("b.rechunked"));
-        assert!(left.keys().eq(now.keys()) && left.iter().all(|(key, value)| now[key] == *value || key == ".rechunk"), "something has changed");
+        assert!(
+            left.keys().eq(now.keys()) && left.iter().all(|(key, value)| now[key] == *value || key == ".rechunk"),
+            "something has changed"
+        );
         error.to_string()
     };
     let anew = "leave --resume out to begin anew";
     let other = refused(With { columns: 10, ..PLAIN });
     assert_eq!(
         other,
-        format!("{}: has changed since the run that is to be resumed began: it was to become another array or group than is asked for now; {anew}", at.join("b.rechunked").display())
+        format!(
+            "{}: has changed since the run that is to be resumed began: it was to become another array or group than is asked for now; {anew}",
+            at.join("b.rechunked").display()
+        )
     );
-    let small = refused(With { memory: 5 << 19, ..PLAIN });
+    let small = refused(With { memory: 64 << 20, ..PLAIN });
     assert!(small.contains("a memory budget of 3145728 bytes and 2 threads") && small.ends_with(anew), "{small}");
     // The same bytes in another file.
     let chunk = at.join("a/c/7/0");
     fs::copy(&chunk, at.join("copy")).unwrap();
     fs::rename(at.join("copy"), &chunk).unwrap();
     let source_path = at.join("a");
-    let expected = format!("{}: has changed since the run that is to be resumed began: some of its 201 files were written to or replaced; {anew}", source_path.display());
+    let expected = format!(
+        "{}: has changed since the run that is to be resumed began: some of its 201 files were written to or replaced; {anew}",
+        source_path.display()
+    );
     assert_eq!(refused(PLAIN), expected);
     fs::remove_file(&chunk).unwrap();
     assert!(refused(PLAIN).contains("it had 201 files, and has 200 now"));
@@ -196,8 +205,9 @@ fn complete_arrays_of_a_group_stay() {
         create(&at.join(format!("a/{n}")), source(), data);
     }
     let with = With { memory: 64 << 20, ..PLAIN };
-    with.stopped(at, 1500);
-    let done = names(&at.join("b.rechunked")).into_iter().filter(|name| at.join("b.rechunked").join(name).join("zarr.json").exists()).count();
+    with.stopped(at, 500);
+    let done =
+        names(&at.join("b.rechunked")).into_iter().filter(|name| at.join("b.rechunked").join(name).join("zarr.json").exists()).count();
     assert!(done > 0, "no array was complete");
     let report = run(at, with.resumed()).unwrap();
     let again = report.arrays.iter().filter(|array| array.measured.as_ref().is_some_and(|measured| measured.decoded_bytes > 0)).count();

@@ -17,12 +17,7 @@ use crate::store::{FilesystemStore, Key, Lock, Store, is_temporary_name, resolve
 const RACES: usize = 8;
 
 /// Locks the source, plans what is to become of it, and makes sure that nothing but Zarr is lost with it.
-pub(super) fn prepare(
-    source: &Path,
-    options: &RechunkOptions<'_>,
-    budget_bytes: u64,
-    warnings: &mut Vec<String>,
-) -> Result<(Job, Ground)> {
+pub(super) fn prepare(source: &Path, options: &RechunkOptions<'_>, budget_bytes: u64, warnings: &mut Vec<String>) -> Result<(Job, Ground)> {
     let (parent, name) = split(source)?;
     refuse_inside_array(source, &parent)?;
     let parent_store = open_parent(&parent, options)?;
@@ -82,7 +77,8 @@ fn hold(parent: &FilesystemStore, key: &Key) -> Result<(FilesystemStore, Box<dyn
             return Err(Error::NotFound { path: parent.locate(key), what: String::from("an array or group") });
         };
         if !parent.is_beside(&tree)? {
-            let what = format!("{}: a file system is mounted here, and cannot be exchanged with a directory; give a target", parent.locate(key));
+            let what =
+                format!("{}: a file system is mounted here, and cannot be exchanged with a directory; give a target", parent.locate(key));
             return Err(Error::invalid(what));
         }
         let lock = tree.lock(&Key::root())?;

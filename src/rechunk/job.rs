@@ -8,13 +8,13 @@ use crate::array::{Array, Selection, check_node_name, unsupported_document};
 use crate::error::{Error, Result};
 use crate::group::Node;
 use crate::metadata::{ArrayMetadata, GroupMetadata, NodeMetadata};
+use crate::publish::open_path;
 use crate::rechunk::becoming::{Becoming, Taken};
 use crate::rechunk::carry::Carried;
 use crate::rechunk::options::{RechunkOptions, Shards};
 use crate::rechunk::plan::{Plan, Problem, growth, plan_beside};
 use crate::rechunk::report::ArrayReport;
 use crate::rechunk::run::problem;
-use crate::publish::open_path;
 use crate::store::{Key, MemoryStore, ReadMode, Reads, Store};
 
 /// An array to be rechunked: where it is below the root, what it becomes, and how.

@@ -210,7 +210,10 @@ pub(crate) fn print_report(report: &Report, verbose: bool) -> Result<(), Error> 
         line(&format!("  {:<10}{:>14}{:>14}", "stored", human(measured.read_bytes), human(measured.written_bytes)))?;
     }
     if report.resumed_bytes > 0 {
-        line(&format!("{} of the work had been done by an earlier run; measured is what was done by this one", human(report.resumed_bytes)))?;
+        line(&format!(
+            "{} of the work had been done by an earlier run; measured is what was done by this one",
+            human(report.resumed_bytes)
+        ))?;
     }
     if moved > 0 {
         line(&format!("{moved} arrays were moved as they are stored"))?;
