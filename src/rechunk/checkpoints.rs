@@ -51,7 +51,14 @@ struct State {
 
 impl Checkpoints {
     /// Checkpoints of a run that begins in the tree `prefix`, which is the directory `tree`.
-    pub(crate) fn new(store: Arc<dyn Store>, prefix: Key, tree: PathBuf, header: Header, every: u64, spill_name: Option<SpillName>) -> Result<Self> {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        prefix: Key,
+        tree: PathBuf,
+        header: Header,
+        every: u64,
+        spill_name: Option<SpillName>,
+    ) -> Result<Self> {
         let state = State { journal: Journal::new(&prefix)?, last: None, nodes: 0, spill: None };
         let (bytes, state) = (AtomicU64::new(0), Mutex::new(state));
         Ok(Self {

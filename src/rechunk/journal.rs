@@ -147,7 +147,8 @@ impl Journal {
             match (frame, &mut found) {
                 (Frame::Header(header), None) => {
                     if (header.format.as_str(), header.version) != (FORMAT, VERSION) {
-                        let what = format!("a journal of format {:?}, version {}; known is {FORMAT:?}, {VERSION}", header.format, header.version);
+                        let what =
+                            format!("a journal of format {:?}, version {}; known is {FORMAT:?}, {VERSION}", header.format, header.version);
                         return Err(Error::unsupported(what).at(&place));
                     }
                     found = Some(Found { header, last: None, journal: journal.clone() });
@@ -255,8 +256,13 @@ pub(crate) fn written_journal(count: u64) -> Vec<u8> {
     let (mut journal, mut out) = (Journal { key: Key::root(), end: 0, chain: 0 }, Vec::new());
     let saved = Saved { start: 4096, offset: 8192, checksum: 1, end: 9000 };
     let block = Some(InBlock { phase: Phase::Cut, done: 3, saved });
-    let checkpoint = |at: u64| Checkpoint { nodes: at / 2, position: Position { items: at, block: block.filter(|_| at.is_multiple_of(2)) }, done_bytes: at };
-    let frames = std::iter::once(Frame::Header(Header::new("id", true, String::new()))).chain((0..count).map(|at| Frame::Checkpoint(checkpoint(at))));
+    let checkpoint = |at: u64| Checkpoint {
+        nodes: at / 2,
+        position: Position { items: at, block: block.filter(|_| at.is_multiple_of(2)) },
+        done_bytes: at,
+    };
+    let frames = std::iter::once(Frame::Header(Header::new("id", true, String::new())))
+        .chain((0..count).map(|at| Frame::Checkpoint(checkpoint(at))));
     for frame in frames {
         let pushed = journal.push(&frame, &mut out);
         assert!(pushed.is_ok(), "a frame is small");

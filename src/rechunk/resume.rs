@@ -94,7 +94,9 @@ fn header(job: &Job, stage: &Stage, options: &RechunkOptions<'_>) -> Result<Head
 /// Refuses to go on with the work of a run that depended on something else.
 fn check(job: &Job, site: &Site<'_>, stage: &Stage, (then, now): (&Header, &Header)) -> Result<()> {
     let anew = "leave --resume out to begin anew";
-    let changed = |path: String, what: String| Err(Error::Changed { path, what: format!("since the run that is to be resumed began: {what}; {anew}") });
+    let changed = |path: String, what: String| {
+        Err(Error::Changed { path, what: format!("since the run that is to be resumed began: {what}; {anew}") })
+    };
     let tree = || site.store.locate(stage.prefix());
     if then.source != now.source {
         return changed(job.source.locate(&Key::root()), source_change(&then.source, &now.source));
@@ -125,7 +127,10 @@ pub(super) fn source_warning(job: &Job, then: &str) -> Result<Option<String>> {
     let now = fingerprint(&*job.source, &Key::root())?;
     Ok((then != now).then(|| {
         let what = source_change(then, &now);
-        format!("{} has changed while it was read: {what}; the result may hold some of the old and some of the new", job.source.locate(&Key::root()))
+        format!(
+            "{} has changed while it was read: {what}; the result may hold some of the old and some of the new",
+            job.source.locate(&Key::root())
+        )
     }))
 }
 

@@ -79,9 +79,7 @@ impl<'c, I: Iterator<Item = Index>, G: Fn(&[u64]) -> Index> Rounds<'c, I, G> {
 
     /// As [`Rounds::each`], with checkpoints that say how many items are complete, where `whole` says that nothing else is begun.
     pub(crate) fn with_checkpoints(&self, round: impl FnMut() -> Result<()>, whole: impl Fn() -> bool) -> Result<()> {
-        self.each(round, |done| {
-            if whole() { self.control.checkpoint(Position { items: done, block: None }) } else { self.control.defer() }
-        })
+        self.each(round, |done| if whole() { self.control.checkpoint(Position { items: done, block: None }) } else { self.control.defer() })
     }
 }
 

@@ -128,19 +128,7 @@ pub(crate) fn run(
 ) -> Result<Measured> {
     let Taken { source, opened, region } = taken;
     let begun = Instant::now();
-    let sink = EncodeSink {
-        // Stored chunks that are moved may be shards within shards, which are not written unit by unit; others have writers of their own.
-        writer: if let Steps::Move(_) | Steps::Gather(_) | Steps::Place(_) = plan.steps {
-            None
-        } else {
-            Some(UnitWriter::over(target, control.continued()))
-        },
-        target,
-        control,
-        same_fill: source.metadata().fill_value() == target.metadata().fill_value(),
-        written_bytes: AtomicU64::new(0),
-        files: AtomicU64::new(0),
-    };
+    let sink = EncodeSink::new(taken, target, plan, control);
     let count = |written: Written| sink.count(written.stored_bytes, written.files);
     if let Steps::Move(Moves::Units { .. }) = plan.steps {
         moved::units(&Source::part(source, region)?, target, plan.threads, control, &count)?;
@@ -197,7 +185,20 @@ struct EncodeSink<'a> {
     files: AtomicU64,
 }
 
-impl EncodeSink<'_> {
+impl<'a> EncodeSink<'a> {
+    fn new(taken: &Taken, target: &'a Array, plan: &Plan, control: &'a Control<'a>) -> Self {
+        // Stored chunks that are moved may be shards within shards, which are not written unit by unit; others have writers of their own.
+        let others = matches!(plan.steps, Steps::Move(_) | Steps::Gather(_) | Steps::Place(_));
+        Self {
+            writer: (!others).then(|| UnitWriter::over(target, control.continued())),
+            target,
+            control,
+            same_fill: taken.source.metadata().fill_value() == target.metadata().fill_value(),
+            written_bytes: AtomicU64::new(0),
+            files: AtomicU64::new(0),
+        }
+    }
+
     fn writer(&self) -> &UnitWriter {
         let Some(writer) = &self.writer else { unreachable!("moved chunks are not units") };
         writer

@@ -176,12 +176,8 @@ impl<S: TileSink> Shuffle<'_, S> {
             return self.deliver(&Sorted { indices: &indices, top: Some(above.top), partitions: &partitions, done: 0 }, slab);
         }
         for cell in self.in_order(level, &indices) {
-            let below = Above {
-                region: cells.region(&cell),
-                top: above.top,
-                partitions: &partitions,
-                partition: position_in(&indices, &cell),
-            };
+            let below =
+                Above { region: cells.region(&cell), top: above.top, partitions: &partitions, partition: position_in(&indices, &cell) };
             self.sort(level + 1, &below, slab)?;
         }
         Ok(())
@@ -208,13 +204,7 @@ impl<S: TileSink> Shuffle<'_, S> {
     }
 
     /// Makes a checkpoint when so many items of the first level are complete, and then gives up what they were made of: `partitions_of` an item.
-    fn pause(
-        &self,
-        sorted: &Sorted<'_>,
-        done: u64,
-        behind: &mut Behind,
-        partitions_of: impl Fn(&[u64]) -> Vec<usize>,
-    ) -> Result<()> {
+    fn pause(&self, sorted: &Sorted<'_>, done: u64, behind: &mut Behind, partitions_of: impl Fn(&[u64]) -> Vec<usize>) -> Result<()> {
         let control = self.block.transfer.control;
         if !self.block.transfer.sink.is_whole() || self.open.lock().is_some() {
             return control.defer();

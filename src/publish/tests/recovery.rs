@@ -177,7 +177,10 @@ fn random_schedules_lose_nothing() {
             }
             let State { target, staged, backup } = state(&*store);
             let found = target.or_else(|| [staged, backup].into_iter().flatten().find(|tree| possible.contains(tree)));
-            assert!(found.as_ref().is_some_and(|tree| possible.contains(tree)), "in round {round}: {found:?} of {possible:?} after {log:#?}");
+            assert!(
+                found.as_ref().is_some_and(|tree| possible.contains(tree)),
+                "in round {round}: {found:?} of {possible:?} after {log:#?}"
+            );
         }
         recover_with(&store, scenario, Fault::Never).0.unwrap();
         let State { target, staged, backup } = state(&*store);

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::grid::{ChunkGrid, EdgeRuns, Edges};
-use crate::rechunk::resume::attempts::{Ends, Outcome, in_attempts};
 use crate::rechunk::plan::{Costs, plan};
+use crate::rechunk::resume::attempts::{Ends, Outcome, in_attempts};
 use crate::rechunk::run::problem;
 
 const WAYS: [Way; 5] = [Way::Direct, Way::Shuffle, Way::PartialReads, Way::ReDecode, Way::PartialWrites];
@@ -36,7 +36,7 @@ fn compare(array: &Array, data: &[u8], metadata: &ArrayMetadata, plan: &Plan, cu
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(if cfg!(debug_assertions) { 120 } else { 1000 }) })]
 
-    /// JRN-2, JRN-5, JRN-6: whatever an attempt was doing when it was killed, the next one ends with the same array; power cuts as well.
+    /// JRN-2, JRN-5, JRN-6, JRN-9: whatever an attempt was doing when it was killed, the next one ends with the same array; power cuts as well.
     #[test]
     fn an_array_comes_out_whole(
         case in cases(&["none", "zstd:1", "crc32c"], &["none", "zstd:1", "crc32c"]),
