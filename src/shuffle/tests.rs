@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::error::Error;
 
 const LARGEST: Sizes = Sizes { segment_bytes: SEGMENT_BYTES };
 
@@ -221,10 +222,7 @@ fn a_damaged_table_is_refused() {
         let Ok(partitions) = resume(&fitting, 3) else { continue };
         for partition in 0..3 {
             let shown = partitions.take(partition, &mut Vec::new(), &mut |_| Ok(()));
-            assert!(
-                shown.is_ok() || matches!(shown, Err(crate::Error::Corrupt { .. } | crate::Error::ChecksumMismatch { .. })),
-                "{shown:?}"
-            );
+            assert!(shown.is_ok() || matches!(shown, Err(Error::Corrupt { .. } | Error::ChecksumMismatch { .. })), "{shown:?}");
         }
     }
     std::fs::write(&path, &whole).unwrap();
