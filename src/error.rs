@@ -102,6 +102,13 @@ pub enum Error {
         /// The path that was opened.
         path: String,
     },
+    /// What a run depends on is not what it was when the run began.
+    Changed {
+        /// What has changed: the path of a source, or of the tree that a run was building.
+        path: String,
+        /// Since when, and how.
+        what: String,
+    },
     /// The caller asked for the work to stop, and it stopped cleanly.
     Cancelled,
 }
@@ -211,6 +218,7 @@ impl fmt::Display for Error {
             Self::DiskFull { path, needed_bytes: None } => write!(f, "{}disk full", Place(path)),
             Self::Busy { path } => write!(f, "{}in use by another process", Place(path)),
             Self::Stale { path } => write!(f, "{}the array was replaced while it was open; open it again", Place(path)),
+            Self::Changed { path, what } => write!(f, "{}has changed {what}", Place(path)),
             Self::Cancelled => f.write_str("cancelled"),
         }
     }
@@ -246,6 +254,7 @@ mod tests {
             Error::DiskFull { path: at(), needed_bytes: Some(5) },
             Error::Busy { path: at() },
             Error::Stale { path: at() },
+            Error::Changed { path: at(), what: what() },
         ]
     }
 

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 pub mod codecs;
 mod input;
+mod journal;
 pub mod json;
 mod known;
 pub mod metadata;

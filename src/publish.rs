@@ -214,6 +214,11 @@ impl Stage {
         self.marker.write(&*place.store, &place.staged, place.durability)
     }
 
+    /// The final name of the tree.
+    pub(crate) fn target(&self) -> &Key {
+        &self.place.target
+    }
+
     /// Where the tree is being built.
     pub(crate) fn prefix(&self) -> &Key {
         &self.place.staged

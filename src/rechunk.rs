@@ -4,14 +4,11 @@
 //! publishes the whole in one step.
 
 use std::path::Path;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use crate::array::{Array, refresh_copies};
-use crate::error::Result;
-use crate::group::Group;
-use crate::metadata::{DOCUMENT, NodeMetadata};
+use crate::array::refresh_copies;
+use crate::error::{Error, Result};
 use crate::process;
 use crate::publish::{Durability, Leftover, Stage, StageOptions};
 use crate::shuffle::check_spill_directory;
@@ -23,12 +20,16 @@ mod budget;
 mod calibrate;
 pub(crate) mod carry;
 mod cells;
+mod checkpoints;
+mod digest;
 mod direct;
 pub(crate) mod execute;
+mod fill;
 pub(crate) mod gather;
 mod ground;
 mod in_place;
 mod job;
+mod journal;
 mod moved;
 mod options;
 mod order;
@@ -36,6 +37,8 @@ mod pieces;
 mod placed;
 pub(crate) mod plan;
 mod report;
+mod resume;
+mod rounds;
 mod run;
 mod shuffled;
 mod slots;
@@ -46,11 +49,13 @@ pub(crate) mod speeds;
 pub(crate) mod unstaged;
 mod windows;
 
-use execute::Control;
+use fill::Filled;
 use ground::Ground;
 use job::Job;
 
 pub(crate) use job::{named, open_store};
+#[cfg(any(test, fuzzing))]
+pub(crate) use journal::{read_journal, written_journal};
 pub use options::{DEFAULT_MEMORY_BYTES, RechunkOptions, Shards};
 pub(crate) use options::{default_threads, within_limit};
 pub use plan::{Alternative, Costs, GrownCost, Growth, Plan, Ranges, Share, Strategy};
@@ -78,7 +83,8 @@ pub fn plan_rechunk(source: impl AsRef<Path>, options: &RechunkOptions<'_>) -> R
 /// As [`plan_rechunk`], before anything is written; [`Error::AlreadyExists`] when something is at the target; [`Error::Busy`] when somebody else is at
 /// work at the target, or on the source of a rechunk in place, [`Error::Stale`] when such a source has been changed meanwhile; later [`Error::Corrupt`] and the
 /// like for what the source turns out to hold, [`Error::DiskFull`], [`Error::Cancelled`]. After an error nothing is left at or beside the target, and a
-/// source that was to be replaced is as it was.
+/// source that was to be replaced is as it was; but a run that was cancelled after a checkpoint leaves what another can go on with
+/// ([`RechunkOptions::resume`]), and so does one that was refused to go on with it ([`Error::Changed`]).
 pub fn rechunk(source: impl AsRef<Path>, target: Option<&Path>, mut options: RechunkOptions<'_>) -> Result<Report> {
     let (begun, cpu_begun) = (Instant::now(), process::cpu_seconds());
     let mut warnings = Vec::new();
@@ -96,15 +102,19 @@ pub fn rechunk(source: impl AsRef<Path>, target: Option<&Path>, mut options: Rec
     let spill_dir = options.spill_dir_for(&parent);
     check_spill_directory(&spill_dir)?;
     let durability = if options.sync { Durability::Sync } else { Durability::NoSync };
-    let begin = StageOptions { existing, durability, leftover: Leftover::Discard, held };
-    let stage = Stage::begin(store.clone(), name.clone(), begin)?;
-    let measured = fill_stage(&job, &store, &stage, &spill_dir, &mut options)?;
+    let leftover = if options.resume { Leftover::Continue } else { Leftover::Discard };
+    let stage = Stage::begin(store.clone(), name.clone(), StageOptions { existing, durability, leftover, held })?;
+    let (stage, filled) = build(&job, stage, (&store, &parent, &spill_dir), &mut options, &mut warnings)?;
+    if let (Some(_), Some(source)) = (target, &filled.source) {
+        warnings.extend(resume::source_warning(&job, source)?);
+    }
     warnings.extend(stage.publish(&mut || Ok(()))?.warning);
     warnings.extend(refresh_above(&store, &name, options.sync));
     let mut arrays = job.reports();
-    arrays.iter_mut().zip(measured).for_each(|(report, measured)| report.measured = Some(measured));
+    arrays.iter_mut().zip(filled.measured).for_each(|(report, measured)| report.measured = Some(measured));
     Ok(Report {
         arrays,
+        resumed_bytes: filled.resumed_bytes,
         seconds: begun.elapsed().as_secs_f64(),
         cpu_seconds: process::cpu_seconds().zip(cpu_begun).map(|(now, begun)| now - begun),
         peak_rss_bytes: process::peak_rss_bytes(),
@@ -112,64 +122,38 @@ pub fn rechunk(source: impl AsRef<Path>, target: Option<&Path>, mut options: Rec
     })
 }
 
-/// Builds the whole target in the stage.
-fn fill_stage(
+/// Builds the target in its stage, which is given back: all of it, or what an earlier run has left to do. A run that is asked to stop leaves the
+/// stage where another can go on with it (JRN-7).
+fn build(
     job: &Job,
-    store: &Arc<dyn Store>,
-    stage: &Stage,
-    spill_dir: &Path,
+    mut stage: Stage,
+    (store, parent, spill_dir): (&Arc<dyn Store>, &Path, &Path),
     options: &mut RechunkOptions<'_>,
-) -> Result<Vec<Measured>> {
-    let prefix = stage.prefix();
-    let total_bytes = job.total_bytes();
-    let (mut measured, mut before) = (Vec::new(), 0);
-    for task in &job.tasks {
-        let target = Array::with_metadata(store.clone(), below(prefix, &task.path)?, task.metadata.clone())?;
-        let control = Control::new(options.cancel);
-        let report = |control: &Control<'_>| Progress {
-            array: task.path.clone(),
-            done_bytes: control.done_bytes.load(Ordering::Relaxed).saturating_add(before),
-            total_bytes,
-        };
-        let document = document(stage, &task.path)?;
-        let work = || run::run(&task.taken, (&target, &document), &task.plan, spill_dir, &control);
-        let result = watched(work, || {
-            if let Some(progress) = options.progress.as_mut() {
-                progress(&report(&control));
-            }
-        })?;
-        before = task.plan.work_bytes.saturating_add(before);
-        measured.push(result);
+    warnings: &mut Vec<String>,
+) -> Result<(Stage, Filled)> {
+    let begun = match resume::begin(job, &resume::Site { store, parent }, &mut stage, options) {
+        Ok(begun) => begun,
+        Err(error) => {
+            // What it was refused to go on with has been paid for.
+            stage.keep();
+            return Err(error);
+        }
+    };
+    warnings.extend(begun.warning);
+    if begun.complete {
+        let measured = job.reports().iter().map(|_| Measured::default()).collect();
+        return Ok((stage, Filled { measured, resumed_bytes: job.total_bytes(), source: None }));
     }
-    for node in &job.carried {
-        let control = Control::new(options.cancel);
-        let report = || Progress { array: node.path.clone(), done_bytes: before, total_bytes };
-        let target = below(prefix, &node.path)?;
-        let work = || node.copy(&*job.source, &**store, &target, &control);
-        measured.push(watched(work, || {
-            if let Some(progress) = options.progress.as_mut() {
-                progress(&report());
-            }
-        })?);
+    let checkpoints = begun.checkpoints.as_ref();
+    let filled = fill::Site { job, store, stage: &stage, spill_dir, checkpoints }.fill(options);
+    match (filled, checkpoints) {
+        (Ok(filled), _) => Ok((stage, filled)),
+        (Err(error @ Error::Cancelled), Some(checkpoints)) if checkpoints.any() => {
+            stage.keep();
+            Err(error)
+        }
+        (Err(error), _) => Err(error),
     }
-    write_groups(job, store, stage)?;
-    Ok(measured)
-}
-
-/// Writes the documents of the groups: last, and children first, so that a group that can be opened is complete.
-fn write_groups(job: &Job, store: &Arc<dyn Store>, stage: &Stage) -> Result<()> {
-    for group in job.groups.iter().rev() {
-        let prefix = below(stage.prefix(), &group.path)?;
-        let metadata =
-            if group.consolidate { Group::consolidated(store.clone(), prefix, group.metadata.clone())? } else { group.metadata.clone() };
-        NodeMetadata::Group(Box::new(metadata)).stage(&**store, &document(stage, &group.path)?)?;
-    }
-    Ok(())
-}
-
-/// Where the document of the node `path` goes: that of the root gets its name last of all.
-fn document(stage: &Stage, path: &str) -> Result<Key> {
-    if path.is_empty() { stage.document() } else { stage.prefix().join(path)?.join(DOCUMENT) }
 }
 
 /// Brings consolidated metadata of the groups above the target up to date (RCK-16); returns what should be known about it.
@@ -179,10 +163,6 @@ pub(crate) fn refresh_above(store: &Arc<dyn Store>, name: &Key, sync: bool) -> V
     let stale = |error| format!("a group above the target may hold consolidated metadata that are out of date: {error}");
     warnings.extend(refreshed.stale.into_iter().map(stale));
     warnings
-}
-
-fn below(prefix: &Key, path: &str) -> Result<Key> {
-    if path.is_empty() { Ok(prefix.clone()) } else { prefix.join(path) }
 }
 
 /// Runs `work` on a thread of its own, and calls `look` some times a second until it is done, and once more then.

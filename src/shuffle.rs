@@ -3,7 +3,8 @@
 //! It knows nothing of arrays. Records are collected in pages of a memory slab that the caller lends ([`ShuffleBuffer`]); when the slab is full,
 //! the fullest partitions go to the spill file, each as one framed and checksummed segment, appended sequentially. After
 //! [`ShuffleBuffer::seal`] everything is on file and the slab is free for other use; [`Partitions`] then reads one partition after another back,
-//! and gives up the disk space of each segment that was read.
+//! and gives up the disk space of each segment that was read. Where the file has a name, its state can be written down between pushes and between
+//! reads, and another process goes on from there; segments then stay until they are released.
 //!
 //! Invariants
 //! 1. Memory: pages in partitions + free pages + pages reserved by a running `push` = the slab. Beside it there is a fixed number of bytes a
@@ -20,20 +21,26 @@ use crate::error::Result;
 mod buffer;
 #[cfg(any(test, fuzzing))]
 mod damage;
+mod named;
 mod partitions;
+mod share;
 mod spill;
+mod table;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use buffer::ShuffleBuffer;
+pub(crate) use named::{NamedSpill, SpillName, discard_spill};
 pub(crate) use partitions::{Partitions, Segments};
+pub(crate) use share::FileShare;
 use spill::SpillFile;
+pub(crate) use table::Saved;
 
 /// The largest payload of a segment, in bytes.
 pub(crate) const SEGMENT_BYTES: usize = 1 << 20;
 
 /// Bytes in front of each record: its length.
-const LENGTH_BYTES: usize = 4;
+pub(crate) const LENGTH_BYTES: usize = 4;
 
 /// Bytes of bookkeeping a partition, beside the slab.
 pub(crate) const PARTITION_OVERHEAD_BYTES: u64 = 320;

@@ -194,6 +194,9 @@ pub trait Value: Send + fmt::Debug {
 pub trait ValueWriter: Send + Sync + fmt::Debug {
     /// As [`Store::write_at`], for this value.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()>;
+
+    /// Returns when what was written to this value would survive a power cut; its name is left to [`Store::sync`]. Fails as that does.
+    fn sync(&self) -> Result<()>;
 }
 
 /// A value that is found by its key for every write.
@@ -206,6 +209,10 @@ struct AtKey<'s, S: ?Sized> {
 impl<S: Store + ?Sized> ValueWriter for AtKey<'_, S> {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         self.store.write_at(&self.key, offset, bytes)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.store.sync()
     }
 }
 

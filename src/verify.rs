@@ -354,6 +354,10 @@ impl TileSink for CompareSink<'_> {
         Ok(Box::new(streamed::CompareStream::new(self, unit)?))
     }
 
+    fn is_whole(&self) -> bool {
+        true
+    }
+
     fn leaves_missing(&self) -> bool {
         false
     }

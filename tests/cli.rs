@@ -267,7 +267,7 @@ fn reports_and_verdicts_are_json_documents() {
     let root = directory();
     group(root.path());
     let report = prints_json(root.path(), "rechunk g/tas b --chunks 20,7 --json --no-sync --spill-dir . --threads 1");
-    assert_eq!(members(&report), ["arrays", "seconds", "cpu_seconds", "peak_rss_bytes", "warnings"]);
+    assert_eq!(members(&report), ["arrays", "resumed_bytes", "seconds", "cpu_seconds", "peak_rss_bytes", "warnings"]);
     let array = &report["arrays"][0];
     assert_eq!(members(array), ["path", "plan", "measured"]);
     assert_eq!(members(&array["plan"]), PLAN);

@@ -95,3 +95,38 @@ fn two_runs_to_one_target_do_not_meet() {
     assert!(read(&at.join("b")) == data);
     assert_eq!(names(at), ["a", "b"]);
 }
+
+/// Slow, of many checkpoints, and a shuffle.
+const RESUMED: &str = "--chunks 2000,20 --codec gzip:9 --threads 2 --memory 3MiB --checkpoint 1MiB --progress json";
+
+/// Starts a run, and sends it a signal once it has come to a checkpoint.
+fn after_a_checkpoint(at: &Path, arguments: &str, signal: Signal) -> Option<i32> {
+    let mut child = start(at, arguments);
+    let journal = at.join("b.rechunked/.rechunk.journal");
+    while std::fs::metadata(&journal).map_or(0, |metadata| metadata.len()) < 1000 {
+        assert!(child.try_wait().unwrap().is_none(), "it has ended");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    kill_process(Pid::from_child(&child), signal).unwrap();
+    child.wait().unwrap().code()
+}
+
+/// JRN-7: whatever ends a run that has come to a checkpoint, the next one goes on from there.
+#[test]
+fn a_run_is_resumed() {
+    for signal in [Signal::KILL, Signal::INT, Signal::TERM] {
+        let root = directory();
+        let at = root.path();
+        let data = elements(&large(), 1);
+        create(&at.join("a"), large(), &data);
+        let code = after_a_checkpoint(at, &format!("rechunk a b {RESUMED}"), signal);
+        assert_eq!(code, if signal == Signal::KILL { None } else { Some(7) });
+        assert_eq!(names(at), ["a", "b.rechunked"]);
+        let report =
+            cli::prints_json(at, &format!("rechunk a b {} --resume --json", RESUMED.replace("--progress json", "--progress none")));
+        assert!(report["resumed_bytes"].as_u64().unwrap() > 0, "{report}");
+        assert_eq!(names(at), ["a", "b"]);
+        assert!(read(&at.join("b")) == data);
+        assert!(files(&at.join("b")).keys().all(|key| key == "zarr.json" || key.starts_with("c/")), "nothing but the array");
+    }
+}

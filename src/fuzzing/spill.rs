@@ -1,18 +1,38 @@
-//! The shuffle buffer and its spill file.
+//! The shuffle buffer and its spill file; and the journal, which leads to it.
 
 use std::cell::RefCell;
 
 use crate::fuzzing::input::Input;
-use crate::shuffle::{Partitions, SEGMENT_BYTES, ShuffleBuffer, Sizes, SpillPlace};
+use crate::fuzzing::journal;
+use crate::shuffle::{FileShare, Partitions, SEGMENT_BYTES, ShuffleBuffer, Sizes, SpillPlace};
 
 /// The most bytes of records of one input.
 const MOST_BYTES: usize = 3 << 19;
 
-/// The first byte chooses one of two inputs: records that are pushed, and bytes of the spill file to be changed; or a spill file whose segments are
-/// whole, and say anything.
+/// The first byte chooses one of four inputs: records that are pushed, and bytes of the spill file to be changed; a spill file whose segments are
+/// whole, and say anything; a table of partitions that says anything; or a journal.
 pub fn check(data: &[u8]) -> bool {
     let mut input = Input::new(data);
-    if input.byte().is_multiple_of(2) { check_records(&mut input) } else { check_segments(&mut input) }
+    match input.byte() {
+        255 => journal::check(data.get(1..).unwrap_or_default()),
+        254 => check_table(&mut input),
+        choice if choice.is_multiple_of(2) => check_records(&mut input),
+        _ => check_segments(&mut input),
+    }
+}
+
+/// A state of a shuffle in a file that says anything is refused, or what is shown of it lies in the file.
+fn check_table(input: &mut Input<'_>) -> bool {
+    let directory = std::env::temp_dir();
+    let count = 1 + usize::from(input.byte()) % 8;
+    let [start, offset, end] = [0; 3].map(|_| u64::from(input.byte()) * 16);
+    let content = input.take(1 << 16);
+    let Ok(partitions) = Partitions::from_saved(content, (start, offset, end), count, &directory) else { return false };
+    for partition in 0..count {
+        let shown: usize = taken(&partitions, partition).unwrap_or_default().iter().map(|record| record.len() + 4).sum();
+        assert!(shown <= content.len(), "{shown} bytes of records from a file of {}", content.len());
+    }
+    true
 }
 
 /// Records come back, each once, in the partitions that they were pushed to; from a file that was changed too, or there is an error.
@@ -28,7 +48,7 @@ fn check_records(input: &mut Input<'_>) -> bool {
     let sizes = Sizes::new(SEGMENT_BYTES);
     slab.resize(usize::try_from(sizes.smallest_slab_bytes(partition_count as u64, 1)).unwrap(), 0);
     let place = SpillPlace { directory: &std::env::temp_dir(), behind: false };
-    let buffer = ShuffleBuffer::new(&mut slab, partition_count, 1, sizes, place).unwrap();
+    let buffer = ShuffleBuffer::new(&mut slab, partition_count, 1, sizes, FileShare::create(place).unwrap()).unwrap();
     let mut total = 0;
     while !input.is_empty() && total < MOST_BYTES {
         let (partition, len) = (usize::from(input.byte()) % partition_count, input.number() * 5 % (sizes.record_bytes() + 1));
@@ -122,5 +142,10 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let first = [&[2, 255, 7, 0][..], &3_u32.to_le_bytes(), b"abc"].concat();
     let second = [&[2, 0, 14, 0][..], &0_u32.to_le_bytes(), &6_u32.to_le_bytes(), b"defghi"].concat();
     let chained = [&[1][..], &[2, 128], &first[2..], &second].concat();
-    vec![few, changed, many, chained]
+    // Two partitions of nothing, behind no segments.
+    let empty = [&u64::MAX.to_le_bytes()[..], &[0; 20]].concat().repeat(2);
+    let table = [&[254, 1, 0, 0, 4][..], &empty, &[0; 8]].concat();
+    let mut seeds = vec![few, changed, many, chained, table];
+    seeds.extend(journal::seeds().into_iter().map(|seed| [&[255][..], &seed].concat()));
+    seeds
 }

@@ -21,6 +21,20 @@ impl NodeMetadata {
         self.write_to(&mut sink)
     }
 
+    /// Shows `visit` the text of the document, piece by piece.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for what cannot be printed.
+    pub(crate) fn show_text(&self, visit: &mut dyn FnMut(&[u8])) -> Result<()> {
+        let mut writer = BufWriter::with_capacity(BUFFER_BYTES, Shown(visit));
+        let written = match self {
+            Self::Array(array) => array.write_to(&mut writer),
+            Self::Group(group) => group.write_to(&mut writer),
+        };
+        let written = written.and_then(|()| writer.flush());
+        written.map_err(|fault| Error::invalid(format!("metadata that cannot be printed: {fault}")))
+    }
+
     /// Refuses a document that would be too large to be read again (FMT-19). What it is made of has been read or checked before.
     ///
     /// # Errors
@@ -49,6 +63,20 @@ impl NodeMetadata {
             (Err(fault), None) => Err(Error::invalid(format!("metadata that cannot be printed: {fault}"))),
             (Ok(()), None) => Ok(sink.bytes),
         }
+    }
+}
+
+/// Shows what is written.
+struct Shown<'a>(&'a mut dyn FnMut(&[u8]));
+
+impl Write for Shown<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (self.0)(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

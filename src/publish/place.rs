@@ -8,6 +8,7 @@ use super::marker::{Role, is_own_name};
 use super::settle::{Rule, Settled};
 use super::{DOCUMENT, Durability, EntryKind, Existing, Found, Key, Lock, MARKER_NAME, Marker, RACES, Store, V2_ARRAY, is_marker_name};
 use crate::error::{Error, Result};
+use crate::shuffle::discard_spill;
 use crate::store::is_temporary_name;
 
 /// The names that belong to one target.
@@ -82,6 +83,7 @@ impl Place {
 
     /// Removes everything in the tree `prefix` but its marker, metadata first.
     pub(super) fn clear(&self, prefix: &Key) -> Result<()> {
+        discard_spill(&*self.store, prefix)?;
         for document in [DOCUMENT, V2_ARRAY] {
             if self.store.kind(&prefix.join(document)?)? == Some(EntryKind::Value) {
                 self.store.erase(&prefix.join(document)?)?;
@@ -132,6 +134,7 @@ impl Place {
 
     /// Removes what the builder of the tree `prefix` has kept directly in it, but not the marker (PUB-18).
     pub(super) fn remove_own(&self, prefix: &Key) -> Result<()> {
+        discard_spill(&*self.store, prefix)?;
         self.store.list(prefix, &mut |entry| {
             if entry.kind == EntryKind::Value && entry.name != MARKER_NAME && is_own_name(&entry.name) {
                 self.store.erase(&prefix.join(&entry.name)?)?;

@@ -7,16 +7,15 @@
 //! 1. Every target unit is in exactly one box, and a box belongs to one thread.
 //! 2. Every element of a box that is given to the sink was read from the source, or set to what it is without a source chunk.
 
-use parking_lot::Mutex;
-
 use crate::array::UnitReader;
 use crate::buffer::resize;
 use crate::error::Result;
 use crate::grid::ChunkGrid;
-use crate::rechunk::execute::{TileSink, Transfer, add, spans};
+use crate::rechunk::execute::{TileSink, Transfer, add, in_units, spans};
 use crate::rechunk::order::TiledIndices;
 use crate::rechunk::pieces::for_each_piece;
 use crate::rechunk::plan::{Filling, Plan, Reads, STAGE_BYTES, Staging};
+use crate::rechunk::rounds::Rounds;
 use crate::rechunk::slots::Slots;
 use crate::rechunk::windows::{Windows, slowest_first, span, windows};
 use crate::region::{BoxLayout, MAX_RANK, Region, to_usize};
@@ -27,18 +26,21 @@ pub(super) fn run<S: TileSink>(transfer: &Transfer<'_, S>, plan: &Plan, filling:
     let axes: Vec<usize> = (0..boxes.rank()).collect();
     // Those of one target shard together, so that few shards are in the making.
     let shard = spans(transfer.chunks.chunk_shape(), &filling.shape);
-    let order = Mutex::new(TiledIndices::new(&Region::whole(&boxes.counts()), &[shard], &axes));
+    let order = TiledIndices::new(&Region::whole(&boxes.counts()), &[shard], &axes);
+    let chunk_of = |index: &[u64]| in_units(&boxes.region(index), transfer.chunks.chunk_shape()).start().to_vec();
+    let order = Rounds::new(transfer.control, order, transfer.control.begin.items, chunk_of)?;
     let geometry = Geometry::new(transfer, filling);
-    let slots = slab.chunks_exact_mut(to_usize(filling.slot_bytes)).take(plan.threads);
-    transfer.on_threads(slots, |slot| {
+    let work = |slot: &mut [u8]| {
         let mut worker = Worker::new(transfer, &geometry, slot);
         let mut scratch = transfer.sink.scratch();
         loop {
             transfer.control.check()?;
-            let Some(index) = order.lock().next() else { return Ok(()) };
+            let Some(index) = order.next() else { return Ok(()) };
             worker.fill(&boxes.region(&index), &mut scratch)?;
         }
-    })
+    };
+    let round = || transfer.on_threads(slab.chunks_exact_mut(to_usize(filling.slot_bytes)).take(plan.threads), work);
+    order.with_checkpoints(round, || transfer.sink.is_whole())
 }
 
 /// What all threads know of the source.

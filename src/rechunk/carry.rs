@@ -50,6 +50,7 @@ impl Carried {
             let to = target.join(&key.as_str()[from.as_str().len() + 1..])?;
             let bytes = store.copy_from(source, key, &to)?.ok_or_else(|| self.stale(source, &from))?;
             add(&control.read_bytes, bytes);
+            control.wrote(bytes);
             measured.files += 1;
             Ok(())
         };

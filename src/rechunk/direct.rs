@@ -16,10 +16,11 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::array::UnitReader;
 use crate::error::{Error, Result};
-use crate::rechunk::execute::{TileSink, Transfer, spans};
+use crate::rechunk::execute::{TileSink, Transfer, in_units, spans};
 use crate::rechunk::order::TiledIndices;
 use crate::rechunk::pieces::for_each_piece;
 use crate::rechunk::plan::{Plan, Walk};
+use crate::rechunk::rounds::Rounds;
 use crate::region::{BoxLayout, Region, copy_box, element_count, ravel};
 
 /// A target unit in the making.
@@ -50,7 +51,6 @@ struct Next {
 
 /// Hands out source units with slots for the target units that they touch.
 struct Dispatcher<'s> {
-    units: TiledIndices,
     /// The next unit; it may have found too few slots so far.
     next: Option<Next>,
     free: Vec<&'s mut [u8]>,
@@ -58,9 +58,10 @@ struct Dispatcher<'s> {
     handed_out: usize,
 }
 
-struct Work<'t, 's, S> {
+struct Work<'t, 's, S, G> {
     transfer: &'t Transfer<'t, S>,
     counts: Vec<u64>,
+    units: Rounds<'t, TiledIndices, G>,
     dispatcher: Mutex<Dispatcher<'s>>,
     freed: Condvar,
 }
@@ -71,11 +72,13 @@ pub(super) fn run<S: TileSink>(transfer: &Transfer<'_, S>, plan: &Plan, walk: &W
     let source = transfer.source.grid();
     let (edges, shape) = (source.chunk_shape(), source.counts());
     let tiles = [spans(super_block, edges), spans(&plan.block, edges)];
+    let units = TiledIndices::new(&Region::whole(&shape), &tiles, axes);
+    let block_of = |unit: &[u64]| in_units(&source.region(unit), super_block).start().to_vec();
     let work = Work {
         transfer,
         counts: transfer.grid.counts(),
+        units: Rounds::new(transfer.control, units, transfer.control.begin.items, block_of)?,
         dispatcher: Mutex::new(Dispatcher {
-            units: TiledIndices::new(&Region::whole(&shape), &tiles, axes),
             next: None,
             free: slab.chunks_exact_mut(transfer.tile_bytes).collect(),
             live: HashMap::new(),
@@ -83,15 +86,16 @@ pub(super) fn run<S: TileSink>(transfer: &Transfer<'_, S>, plan: &Plan, walk: &W
         }),
         freed: Condvar::new(),
     };
-    let readers: Vec<_> = (0..plan.threads).map(|_| transfer.source.reader(*shards_held)).collect();
-    transfer.on_threads(readers, |reader| work.worker(reader))
+    let mut readers: Vec<_> = (0..plan.threads).map(|_| transfer.source.reader(*shards_held)).collect();
+    let whole = || work.dispatcher.lock().live.is_empty() && transfer.sink.is_whole();
+    work.units.with_checkpoints(|| transfer.on_threads(&mut readers, |reader| work.worker(reader)), whole)
 }
 
-impl<'s, S: TileSink> Work<'_, 's, S> {
-    fn worker(&self, mut reader: UnitReader) -> Result<()> {
+impl<'s, S: TileSink, G: Fn(&[u64]) -> Vec<u64> + Sync> Work<'_, 's, S, G> {
+    fn worker(&self, reader: &mut UnitReader) -> Result<()> {
         let mut scratch = self.transfer.sink.scratch();
         while let Some((unit, tiles)) = self.take()? {
-            let result = self.unit(&mut reader, &unit, &tiles, &mut scratch);
+            let result = self.unit(reader, &unit, &tiles, &mut scratch);
             self.dispatcher.lock().handed_out -= 1;
             result?;
         }
@@ -105,7 +109,7 @@ impl<'s, S: TileSink> Work<'_, 's, S> {
             self.transfer.control.check()?;
             let next = match dispatcher.next.take() {
                 Some(next) => next,
-                None => match dispatcher.units.next() {
+                None => match self.units.next() {
                     Some(unit) => self.survey(&dispatcher, unit)?,
                     None => return Ok(None),
                 },

@@ -18,6 +18,8 @@ use crate::array::UnitReader;
 use crate::dtype::FillValue;
 use crate::error::{Error, Result};
 use crate::grid::ChunkGrid;
+use crate::rechunk::checkpoints::Checkpoints;
+use crate::rechunk::journal::Position;
 use crate::rechunk::plan::{Plan, Steps};
 use crate::rechunk::source::Source;
 use crate::rechunk::{boxed, direct, shuffled};
@@ -45,6 +47,9 @@ pub(crate) trait TileSink: Sync {
 
     /// Takes a unit of which no source chunk exists: all of it is the source's fill value.
     fn missing(&self, unit: &[u64], scratch: &mut Self::Scratch) -> Result<Missing>;
+
+    /// Whether all that was begun is complete, so that another run could go on from here.
+    fn is_whole(&self) -> bool;
 }
 
 /// Takes a target unit slab after slab, in the order of its memory.
@@ -72,6 +77,10 @@ pub(crate) enum Missing {
 #[derive(Debug, Default)]
 pub(crate) struct Control<'a> {
     pub(crate) cancel: Option<&'a AtomicBool>,
+    /// Where the run says how far it is; none where nobody could go on with it.
+    pub(crate) checkpoints: Option<&'a Checkpoints>,
+    /// Where it begins.
+    pub(crate) begin: Position,
     stop: AtomicBool,
     failure: Mutex<Option<Error>>,
     /// Decoded bytes of source units.
@@ -93,6 +102,13 @@ pub(crate) struct Control<'a> {
 impl<'a> Control<'a> {
     pub(crate) fn new(cancel: Option<&'a AtomicBool>) -> Self {
         Self { cancel, ..Self::default() }
+    }
+
+    /// For the node of this number of a run with checkpoints: it begins where an earlier run has come to.
+    pub(crate) fn of_node(cancel: Option<&'a AtomicBool>, checkpoints: Option<&'a Checkpoints>, number: u64) -> Self {
+        let begin = checkpoints.and_then(Checkpoints::begin).filter(|begin| begin.nodes == number);
+        let (begin, done_bytes) = begin.map_or_else(Default::default, |begin| (begin.position, begin.done_bytes));
+        Self { cancel, checkpoints, begin, done_bytes: AtomicU64::new(done_bytes), ..Self::default() }
     }
 
     /// Whether the run should go on; asked between units.

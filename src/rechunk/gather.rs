@@ -10,14 +10,13 @@
 
 use std::sync::atomic::Ordering;
 
-use parking_lot::Mutex;
-
 use crate::array::{Array, ReadCounts, UnitWriter, WriteScratch, Written};
 use crate::buffer::resize;
 use crate::error::{Error, Result};
 use crate::grid::ChunkGrid;
 use crate::ragged::{ENTRY_BYTES, Ragged};
 use crate::rechunk::execute::{Control, add};
+use crate::rechunk::rounds::Rounds;
 use crate::rechunk::source::Source;
 use crate::region::{BoxLayout, Region, c_strides, copy_box, element_count, to_usize};
 
@@ -131,48 +130,77 @@ pub(super) fn decoded_along(gathered: &Gathered, boxes: &Boxes, axis: usize, len
     }
 }
 
+/// What belongs to one array or to the view of a chunk, for as long as it is filled or compared.
+pub(crate) trait Opened: Sync + Sized {
+    /// Makes it; parts of the array may be there already where there are `leftovers`.
+    fn open(array: &Array, leftovers: bool) -> Self;
+
+    /// Whether all that was begun is complete.
+    fn is_whole(&self) -> bool;
+
+    /// Takes it back.
+    fn close(self) -> Result<()>;
+}
+
+impl Opened for UnitWriter {
+    fn open(array: &Array, leftovers: bool) -> Self {
+        Self::over(array, leftovers)
+    }
+
+    fn is_whole(&self) -> bool {
+        Self::is_whole(self)
+    }
+
+    fn close(self) -> Result<()> {
+        self.finish()
+    }
+}
+
 /// Calls `work` for every box of `target`, on as many threads as there are states: the target or the view of the chunk that the box lies in,
-/// the box in it, and the same box in the source, from where `start` is the beginning of what is taken. `open` makes what belongs to one array or view, `close` takes it back.
-pub(crate) fn each_box<S: Send, V: Sync>(
+/// the box in it, and the same box in the source, from where `start` is the beginning of what is taken.
+pub(crate) fn each_box<S: Send, V: Opened>(
     (target, start): (&Array, &[u64]),
     boxes: &Boxes,
-    states: impl IntoIterator<Item = S>,
+    mut states: Vec<S>,
     control: &Control<'_>,
-    (open, close): (impl Fn(&Array) -> V + Sync, impl Fn(V) -> Result<()> + Sync),
     work: impl Fn(&mut S, &V, &Task<'_>) -> Result<()> + Sync,
 ) -> Result<()> {
     let boxes_of = |array: &Array| {
         let grid = ChunkGrid::regular(array.shape(), &*boxes.shape)?;
         Ok::<_, Error>((Region::whole(&grid.counts()).indices(), grid))
     };
-    let whole = boxes_of(target)?;
-    let (queue, shared) = (Mutex::new(whole.0), (!boxes.within_chunks).then(|| open(target)));
-    let chunks = Mutex::new(Region::whole(&target.grid().counts()).indices());
-    let one = |state: &mut S| -> Result<()> {
-        if let Some(shared) = &shared {
+    if !boxes.within_chunks {
+        let ((indices, grid), shared) = (boxes_of(target)?, V::open(target, control.continued()));
+        let chunk_of = |index: &[u64]| target.grid().chunks_over(&grid.region(index)).start().to_vec();
+        let queue = Rounds::new(control, indices, control.begin.items, chunk_of)?;
+        let one = |state: &mut S| {
             loop {
                 control.check()?;
-                let Some(index) = queue.lock().next() else { return Ok(()) };
-                let inside = whole.1.region(&index);
-                work(state, shared, &Task { array: target, origin: start, inside })?;
+                let Some(index) = queue.next() else { return Ok(()) };
+                work(state, &shared, &Task { array: target, origin: start, inside: grid.region(&index) })?;
             }
-        }
+        };
+        queue.with_checkpoints(|| control.on_threads(&mut states, one), || shared.is_whole())?;
+        return shared.close();
+    }
+    let chunks = Region::whole(&target.grid().counts()).indices();
+    let chunks = Rounds::new(control, chunks, control.begin.items, <[u64]>::to_vec)?;
+    let one = |state: &mut S| {
         loop {
             control.check()?;
-            let Some(chunk) = chunks.lock().next() else { return Ok(()) };
+            let Some(chunk) = chunks.next() else { return Ok(()) };
             let (view, mut origin) = (target.chunk_view(&chunk)?, target.grid().origin(&chunk));
             origin.iter_mut().zip(start).for_each(|(origin, start)| *origin += start);
-            let own = open(&view);
+            let own = V::open(&view, control.continued());
             let (indices, grid) = boxes_of(&view)?;
             for index in indices {
                 control.check()?;
                 work(state, &own, &Task { array: &view, origin: &origin, inside: grid.region(&index) })?;
             }
-            close(own)?;
+            own.close()?;
         }
     };
-    control.on_threads(states, |mut state| one(&mut state))?;
-    shared.map_or(Ok(()), close)
+    chunks.with_checkpoints(|| control.on_threads(&mut states, one), || true)
 }
 
 /// A box to be filled or compared.
@@ -215,8 +243,8 @@ pub(super) fn run(
     control: &Control<'_>,
     count: &(dyn Fn(Written) + Sync),
 ) -> Result<()> {
-    let workers = std::iter::repeat_with(Worker::default).take(threads);
-    each_box((target, start), boxes, workers, control, (UnitWriter::new, UnitWriter::finish), |worker, writer, task| {
+    let workers = std::iter::repeat_with(Worker::default).take(threads).collect();
+    each_box((target, start), boxes, workers, control, |worker: &mut Worker, writer: &UnitWriter, task| {
         if !source.data_type().is_variable_length() {
             return worker.fill(source, writer, task, control, count);
         }

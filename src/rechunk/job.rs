@@ -221,6 +221,14 @@ impl Job {
         carried.chain(notes)
     }
 
+    /// Upper bound of what will be written, spill files included but for their framing, in bytes.
+    pub(crate) fn most_bytes(&self) -> u64 {
+        // How large values are that travel along unread is not known.
+        let unread = if self.carried.is_empty() { 0 } else { u64::MAX };
+        let most = |plan: &Plan| plan.spilled_bytes.saturating_add(plan.encoded_bytes.max(plan.written_bytes_estimate));
+        self.tasks.iter().map(|task| most(&task.plan)).fold(unread, u64::saturating_add)
+    }
+
     /// The paths of all nodes below the root.
     pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
         let tasks = self.tasks.iter().map(|task| task.path.as_str());

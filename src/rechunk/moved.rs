@@ -3,14 +3,13 @@
 //! Where the stored chunks of both layouts are the same, the store copies them. Where only their units are (chunks that go into shards,
 //! or come out of them, or change shards), the target's chunks are packed from the source's units.
 
-use parking_lot::Mutex;
-
 use crate::array::{Array, ChunkPacker, Given, UnitReader, WINDOW_BYTES, Written};
 use crate::buffer::{make_room, resize};
 use crate::codec::Scratch;
 use crate::error::{Error, Result};
 use crate::rechunk::execute::{Control, add, spans};
 use crate::rechunk::order::TiledIndices;
+use crate::rechunk::rounds::Rounds;
 use crate::rechunk::source::Source;
 use crate::region::{Region, to_usize};
 
@@ -46,12 +45,12 @@ pub(super) fn chunks(
     control: &Control<'_>,
     count: &(dyn Fn(Written) + Sync),
 ) -> Result<()> {
-    let chunks = Mutex::new(Region::whole(&source.grid().counts()).indices());
+    let chunks = Rounds::new(control, Region::whole(&source.grid().counts()).indices(), control.begin.items, <[u64]>::to_vec)?;
     let chunk_bytes = target.metadata().codecs.chunk_bytes() as u64;
-    control.on_threads(0..threads, |_| {
+    let work = |_: usize| {
         loop {
             control.check()?;
-            let Some(chunk) = chunks.lock().next() else { return Ok(()) };
+            let Some(chunk) = chunks.next() else { return Ok(()) };
             let (from, to) = (source.chunk_key(&chunk)?, target.chunk_key(&chunk)?);
             if let Some(bytes) = target.store().copy_from(&**source.store(), &from, &to)? {
                 add(&control.read_bytes, bytes);
@@ -59,7 +58,8 @@ pub(super) fn chunks(
             }
             add(&control.done_bytes, 2 * chunk_bytes);
         }
-    })
+    };
+    chunks.with_checkpoints(|| control.on_threads(0..threads, work), || true)
 }
 
 /// Packs stored units into the target's chunks; `count` is told what was written.
@@ -75,18 +75,21 @@ pub(super) fn units(
     // What one thread takes at a time: a target chunk, or, where that is one unit, as many of these as lie in a source chunk.
     let together: Vec<u64> = spans(source.array().grid().chunk_shape(), whole.chunk_shape());
     let counts = whole.counts();
-    let tasks = Mutex::new(Region::whole(&spans(&counts, &together)).indices());
-    let workers = (0..threads).map(|_| Worker::new(source.array(), target)).collect::<Result<Vec<_>>>()?;
-    control.on_threads(workers, |mut worker| {
+    let tasks = Region::whole(&spans(&counts, &together)).indices();
+    let tasks = Rounds::new(control, tasks, control.begin.items, <[u64]>::to_vec)?;
+    let worker = |_| Worker::new(source.array(), target, control.continued());
+    let mut workers = (0..threads).map(worker).collect::<Result<Vec<_>>>()?;
+    let work = |worker: &mut Worker| {
         loop {
             control.check()?;
-            let Some(task) = tasks.lock().next() else { return Ok(()) };
+            let Some(task) = tasks.next() else { return Ok(()) };
             let start: Vec<u64> = task.iter().zip(&together).map(|(index, edge)| index * edge).collect();
             let len = |axis: usize| together[axis].min(counts[axis] - start[axis]);
             let chunks = Region::new(start.clone(), (0..start.len()).map(len).collect::<Vec<_>>())?;
-            chunks.indices().try_for_each(|chunk| moving.chunk(&chunk, &mut worker))?;
+            chunks.indices().try_for_each(|chunk| moving.chunk(&chunk, worker))?;
         }
-    })
+    };
+    tasks.with_checkpoints(|| control.on_threads(&mut workers, work), || true)
 }
 
 /// What a thread keeps from chunk to chunk.
@@ -96,8 +99,8 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(source: &Array, target: &Array) -> Result<Self> {
-        Ok(Self { reader: UnitReader::new(source), packer: ChunkPacker::new(target)? })
+    fn new(source: &Array, target: &Array, leftovers: bool) -> Result<Self> {
+        Ok(Self { reader: UnitReader::new(source), packer: ChunkPacker::new(target, leftovers)? })
     }
 }
 

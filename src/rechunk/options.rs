@@ -10,6 +10,7 @@ use crate::dtype::DataType;
 use crate::error::{Error, Result};
 use crate::grid::ChunkKeyEncoding;
 use crate::process::memory_limit_bytes;
+use crate::rechunk::checkpoints::CHECKPOINT_BYTES;
 use crate::rechunk::plan::Costs;
 use crate::rechunk::report::Progress;
 use crate::rechunk::spec::ChunkSpec;
@@ -58,6 +59,8 @@ pub struct RechunkOptions<'a> {
     pub(crate) overwrite: bool,
     pub(crate) keep_backup: bool,
     pub(crate) sync: bool,
+    pub(crate) resume: bool,
+    pub(crate) checkpoint_bytes: u64,
     pub(crate) exchange: bool,
     pub(crate) read_mode: ReadMode,
     pub(crate) costs: Costs,
@@ -81,6 +84,8 @@ impl Default for RechunkOptions<'_> {
             overwrite: false,
             keep_backup: false,
             sync: true,
+            resume: false,
+            checkpoint_bytes: CHECKPOINT_BYTES,
             exchange: true,
             read_mode: ReadMode::Mapped,
             costs: Costs::default(),
@@ -156,7 +161,9 @@ impl<'a> RechunkOptions<'a> {
         self
     }
 
-    /// Directory of the spill file; the target's parent directory where it is not given.
+    /// Directory of the spill file; where it is not given, that is beside the target: in the tree that is being built, where another run can go on with
+    /// it, or without a name. In another directory a file that another run can go on with has a name that begins with a dot and the target's, and is gone
+    /// when the run has ended, or what it has left was deleted.
     pub fn spill_dir(mut self, directory: impl Into<PathBuf>) -> Self {
         self.spill_dir = Some(directory.into());
         self
@@ -178,6 +185,21 @@ impl<'a> RechunkOptions<'a> {
     /// Whether to wait, before and after publication, until everything would survive a power cut (the default).
     pub fn sync(mut self, sync: bool) -> Self {
         self.sync = sync;
+        self
+    }
+
+    /// Goes on where a run that died, or was asked to stop, has come to: with the same source, what is asked for and budget, whose state since then
+    /// is checked ([`Error::Changed`]). Where there is nothing to go on with, the run begins anew, and says so as a warning. Without this, what
+    /// such a run has left is deleted.
+    pub fn resume(mut self, resume: bool) -> Self {
+        self.resume = resume;
+        self
+    }
+
+    /// How much is written from one checkpoint to the next, in bytes: what is done again at most when a run is resumed. For tests.
+    #[doc(hidden)]
+    pub fn checkpoint_bytes(mut self, bytes: u64) -> Self {
+        self.checkpoint_bytes = bytes.max(1);
         self
     }
 
@@ -206,7 +228,8 @@ impl<'a> RechunkOptions<'a> {
         self
     }
 
-    /// A flag that stops the run between chunks once it is set; the run then gives [`Error::Cancelled`], and nothing is left of it.
+    /// A flag that stops the run between chunks once it is set; the run then gives [`Error::Cancelled`]. Nothing is left of it, unless it has come to a
+    /// checkpoint: then another can go on with it ([`RechunkOptions::resume`]).
     pub fn cancel(mut self, cancel: &'a AtomicBool) -> Self {
         self.cancel = Some(cancel);
         self

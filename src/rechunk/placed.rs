@@ -7,16 +7,15 @@
 //! 1. Every source unit is in exactly one box, and a box belongs to one thread.
 //! 2. Boxes are taken in the order of the plan, which has room for the state of all target units that are begun and not complete then.
 
-use parking_lot::Mutex;
-
 use crate::array::{Piece, PlacedWriter, UnitReader, Written};
 use crate::buffer::resize;
 use crate::error::Result;
 use crate::grid::ChunkGrid;
-use crate::rechunk::execute::{TileSink, Transfer, add, slab, spans};
+use crate::rechunk::execute::{TileSink, Transfer, add, in_units, slab, spans};
 use crate::rechunk::order::TiledIndices;
 use crate::rechunk::pieces::for_each_piece;
 use crate::rechunk::plan::{Placing, Plan, STAGE_BYTES};
+use crate::rechunk::rounds::Rounds;
 use crate::rechunk::slots::Slots;
 use crate::rechunk::windows::{slowest_first, span, windows};
 use crate::region::{BoxLayout, MAX_RANK, Region, element_count, to_usize};
@@ -35,20 +34,24 @@ pub(super) fn run<S: TileSink>(
     let _leases = plan.lease()?;
     let boxes = ChunkGrid::regular(transfer.grid.array_shape(), &*placing.shape)?;
     let tiles = [spans(&placing.walk.super_block, &placing.shape), spans(&plan.block, &placing.shape)];
-    let order = Mutex::new(TiledIndices::new(&Region::whole(&boxes.counts()), &tiles, &placing.walk.axes));
+    let order = TiledIndices::new(&Region::whole(&boxes.counts()), &tiles, &placing.walk.axes);
+    let block_of = |index: &[u64]| in_units(&boxes.region(index), &placing.walk.super_block).start().to_vec();
+    let order = Rounds::new(transfer.control, order, transfer.control.begin.items, block_of)?;
     let slot_bytes = to_usize(placing.slot_bytes);
     let mut slab = slab(slot_bytes.saturating_mul(plan.threads))?;
     let cell = Cell::new(transfer, placing);
     let job = Job { transfer, cell: &cell, writer, count };
-    transfer.on_threads(slab.chunks_exact_mut(slot_bytes).take(plan.threads), |slot| {
+    let work = |slot: &mut [u8]| {
         let mut reader = transfer.source.reader(placing.walk.shards_held);
         let mut stage = Vec::new();
         loop {
             transfer.control.check()?;
-            let Some(index) = order.lock().next() else { return Ok(()) };
+            let Some(index) = order.next() else { return Ok(()) };
             job.place(&boxes.region(&index), &mut reader, placing.in_parts.then_some(&mut stage), slot)?;
         }
-    })
+    };
+    let round = || transfer.on_threads(slab.chunks_exact_mut(slot_bytes).take(plan.threads), work);
+    order.with_checkpoints(round, || writer.is_whole())
 }
 
 /// The place of a piece in a slot: as much of a target unit as a box can hold, in the order of the target's memory.

@@ -55,6 +55,8 @@ pub struct ArrayReport {
 pub struct Report {
     /// One entry an array; after these, one for each node that travelled along unread.
     pub arrays: Vec<ArrayReport>,
+    /// Bytes of work (as [`Progress`] counts them) that an earlier run had done, and that were not done again. What else is said was done by this run.
+    pub resumed_bytes: u64,
     /// Wall time in seconds, publication and sync included.
     pub seconds: f64,
     /// Processor time of the process during the run in seconds, where the system tells.

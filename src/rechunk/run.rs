@@ -128,14 +128,7 @@ pub(crate) fn run(
 ) -> Result<Measured> {
     let Taken { source, opened, region } = taken;
     let begun = Instant::now();
-    let sink = EncodeSink {
-        // Stored chunks that are moved may be shards within shards, which are not written unit by unit; others have writers of their own.
-        writer: if let Steps::Move(_) | Steps::Gather(_) | Steps::Place(_) = plan.steps { None } else { Some(UnitWriter::new(target)) },
-        target,
-        same_fill: source.metadata().fill_value() == target.metadata().fill_value(),
-        written_bytes: AtomicU64::new(0),
-        files: AtomicU64::new(0),
-    };
+    let sink = EncodeSink::new(taken, target, plan, control);
     let count = |written: Written| sink.count(written.stored_bytes, written.files);
     if let Steps::Move(Moves::Units { .. }) = plan.steps {
         moved::units(&Source::part(source, region)?, target, plan.threads, control, &count)?;
@@ -155,7 +148,7 @@ pub(crate) fn run(
             spill_dir,
         };
         if let Steps::Place(placing) = &plan.steps {
-            let writer = PlacedWriter::new(target);
+            let writer = PlacedWriter::new(target, control.continued());
             placed::run(&transfer, plan, placing, &writer, &count)?;
             writer.finish()?;
         } else {
@@ -185,13 +178,27 @@ struct EncodeSink<'a> {
     /// None where stored chunks are moved, where boxes are gathered, and where pieces are placed.
     writer: Option<UnitWriter>,
     target: &'a Array,
+    control: &'a Control<'a>,
     /// What is missing in the source may be missing in the target (RCK-2).
     same_fill: bool,
     written_bytes: AtomicU64,
     files: AtomicU64,
 }
 
-impl EncodeSink<'_> {
+impl<'a> EncodeSink<'a> {
+    fn new(taken: &Taken, target: &'a Array, plan: &Plan, control: &'a Control<'a>) -> Self {
+        // Stored chunks that are moved may be shards within shards, which are not written unit by unit; others have writers of their own.
+        let others = matches!(plan.steps, Steps::Move(_) | Steps::Gather(_) | Steps::Place(_));
+        Self {
+            writer: (!others).then(|| UnitWriter::over(target, control.continued())),
+            target,
+            control,
+            same_fill: taken.source.metadata().fill_value() == target.metadata().fill_value(),
+            written_bytes: AtomicU64::new(0),
+            files: AtomicU64::new(0),
+        }
+    }
+
     fn writer(&self) -> &UnitWriter {
         let Some(writer) = &self.writer else { unreachable!("moved chunks are not units") };
         writer
@@ -199,6 +206,7 @@ impl EncodeSink<'_> {
 
     fn count(&self, stored_bytes: u64, files: u64) {
         add(&self.written_bytes, stored_bytes);
+        self.control.wrote(stored_bytes);
         add(&self.files, files);
     }
 }
@@ -234,6 +242,10 @@ impl TileSink for EncodeSink<'_> {
 
     fn leaves_missing(&self) -> bool {
         self.same_fill
+    }
+
+    fn is_whole(&self) -> bool {
+        self.writer.as_ref().is_none_or(UnitWriter::is_whole)
     }
 
     fn scratch(&self) -> WriteScratch {

@@ -6,8 +6,10 @@ use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
 use crate::shuffle::partitions::{Chain, Partitions};
-use crate::shuffle::spill::{Link, SpillFile};
-use crate::shuffle::{LENGTH_BYTES, Sizes, SpillPlace};
+use crate::shuffle::share::FileShare;
+use crate::shuffle::spill::Link;
+use crate::shuffle::table::Saved;
+use crate::shuffle::{LENGTH_BYTES, Sizes};
 
 /// Collects records by partition; see the module.
 #[derive(Debug)]
@@ -16,7 +18,7 @@ pub(crate) struct ShuffleBuffer<'a> {
     page_bytes: usize,
     free: Mutex<Vec<&'a mut [u8]>>,
     partitions: Vec<Partition<'a>>,
-    spill: SpillFile,
+    share: FileShare,
     /// How many partitions have been taken by [`ShuffleBuffer::flush`].
     flushed: AtomicUsize,
 }
@@ -41,11 +43,11 @@ struct PartitionState<'a> {
 }
 
 impl<'a> ShuffleBuffer<'a> {
-    /// A buffer that works in `slab` and spills to an unnamed file in `place`.
+    /// A buffer that works in `slab` and spills to its share of a file.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] if the slab is smaller than [`Sizes::smallest_slab_bytes`].
-    pub(crate) fn new(slab: &'a mut [u8], partition_count: usize, threads: usize, sizes: Sizes, place: SpillPlace<'_>) -> Result<Self> {
+    pub(crate) fn new(slab: &'a mut [u8], partition_count: usize, threads: usize, sizes: Sizes, share: FileShare) -> Result<Self> {
         if (slab.len() as u64) < sizes.smallest_slab_bytes(partition_count as u64, threads) {
             return Err(Error::invalid(format!("a shuffle slab of {} bytes for {partition_count} partitions", slab.len())));
         }
@@ -54,8 +56,43 @@ impl<'a> ShuffleBuffer<'a> {
         // Those in front are used first, since later work touches them in any case.
         free.reverse();
         let partitions = (0..partition_count).map(|_| Partition { held_bytes: AtomicU32::new(0), state: Mutex::default() }).collect();
-        let spill = SpillFile::create(place)?;
-        Ok(Self { sizes, page_bytes, free: Mutex::new(free), partitions, spill, flushed: AtomicUsize::new(0) })
+        Ok(Self { sizes, page_bytes, free: Mutex::new(free), partitions, share, flushed: AtomicUsize::new(0) })
+    }
+
+    /// Goes on with what another process has saved.
+    ///
+    /// # Errors
+    /// As [`Partitions::resume`].
+    pub(crate) fn resume(mut self, saved: &Saved) -> Result<Self> {
+        let chains = self.share.load(saved, self.partitions.len(), self.sizes)?;
+        for (partition, chain) in self.partitions.iter_mut().zip(chains) {
+            let state = partition.state.get_mut();
+            (state.last, state.record_count, state.record_bytes) = (chain.last, chain.record_count, chain.record_bytes);
+        }
+        Ok(self)
+    }
+
+    /// Writes down what [`ShuffleBuffer::resume`] needs, after a [`ShuffleBuffer::flush`] by all threads; after this, records can be pushed again.
+    pub(crate) fn save(&self) -> Result<Saved> {
+        self.flush()?;
+        let chains = self.partitions.iter().map(|partition| {
+            let state = partition.state.lock();
+            assert!(state.held_bytes == 0, "a push while a state is saved");
+            Chain { last: state.last, record_count: state.record_count, record_bytes: state.record_bytes }
+        });
+        let saved = self.share.save(self.partitions.len(), chains)?;
+        self.flushed.store(0, Ordering::Relaxed);
+        Ok(saved)
+    }
+
+    /// Bytes of records that were pushed, by this process and those before it.
+    pub(crate) fn record_bytes(&self) -> u64 {
+        self.partitions.iter().map(|partition| partition.state.lock().record_bytes).sum()
+    }
+
+    /// Their number.
+    pub(crate) fn record_count(&self) -> u64 {
+        self.partitions.iter().map(|partition| partition.state.lock().record_count).sum()
     }
 
     /// Adds a record of at most [`Sizes::record_bytes`] bytes to a partition. May be called from several threads.
@@ -117,7 +154,7 @@ impl<'a> ShuffleBuffer<'a> {
         let payload_bytes = std::mem::take(&mut state.held_bytes);
         partition.publish_held(0);
         let previous = state.last;
-        let link = self.spill.allocate(payload_bytes);
+        let link = self.share.file.allocate(payload_bytes);
         state.last = Some(link);
         Detached { pages, link, previous }
     }
@@ -131,7 +168,7 @@ impl<'a> ShuffleBuffer<'a> {
         };
         let lengths: Vec<usize> = segment.pages.iter().map(filled).collect();
         let slices: Vec<&[u8]> = segment.pages.iter().zip(lengths).map(|(page, len)| &page[..len]).collect();
-        let written = self.spill.write(partition, segment.link, segment.previous, &slices);
+        let written = self.share.file.write(partition, segment.link, segment.previous, &slices);
         self.free.lock().append(&mut segment.pages);
         written
     }
@@ -160,7 +197,7 @@ impl<'a> ShuffleBuffer<'a> {
             assert!(state.held_bytes == 0, "a push during a seal");
             Chain { last: state.last, record_count: state.record_count, record_bytes: state.record_bytes }
         };
-        Ok(Partitions::new(self.spill, self.partitions.into_iter().map(chain).collect(), self.sizes))
+        Ok(Partitions::new(self.share, self.partitions.into_iter().map(chain).collect(), self.sizes))
     }
 }
 

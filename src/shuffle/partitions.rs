@@ -3,18 +3,20 @@
 use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
-use crate::shuffle::spill::{Link, SpillFile};
+use crate::shuffle::share::FileShare;
+use crate::shuffle::spill::Link;
+use crate::shuffle::table::Saved;
 use crate::shuffle::{LENGTH_BYTES, Sizes};
 
 /// What was pushed, partition by partition, all of it in the spill file.
 #[derive(Debug)]
 pub(crate) struct Partitions {
-    pub(super) spill: SpillFile,
+    pub(super) share: FileShare,
     chains: Vec<Chain>,
     sizes: Sizes,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Chain {
     pub(super) last: Option<Link>,
     pub(super) record_count: u64,
@@ -30,8 +32,22 @@ pub(crate) struct Segments<'p> {
 }
 
 impl Partitions {
-    pub(super) fn new(spill: SpillFile, chains: Vec<Chain>, sizes: Sizes) -> Self {
-        Self { spill, chains, sizes }
+    pub(super) fn new(share: FileShare, chains: Vec<Chain>, sizes: Sizes) -> Self {
+        Self { share, chains, sizes }
+    }
+
+    /// The `count` partitions that another process has saved.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] and [`Error::ChecksumMismatch`] where the file does not hold them.
+    pub(crate) fn resume(share: FileShare, saved: &Saved, count: usize, sizes: Sizes) -> Result<Self> {
+        let chains = share.load(saved, count, sizes)?;
+        Ok(Self::new(share, chains, sizes))
+    }
+
+    /// Writes down what [`Partitions::resume`] needs.
+    pub(crate) fn save(&self) -> Result<Saved> {
+        self.share.save(self.chains.len(), self.chains.iter().copied())
     }
 
     /// Bytes of records pushed to a partition, framing excluded.
@@ -49,21 +65,34 @@ impl Partitions {
         self.chains.len()
     }
 
-    /// Bytes written to the spill file, framing included.
+    /// Bytes that this process has written to the spill file, framing included.
     pub(crate) fn file_bytes(&self) -> u64 {
-        self.spill.file_bytes()
+        self.share.written_bytes()
     }
 
-    /// The segments of a partition. They can be read once.
+    /// The segments of a partition. They can be read once, but for those in a file that has a name.
     pub(crate) fn segments(&self, partition: usize) -> Segments<'_> {
         let last = self.chains[partition].last;
         if let Some(last) = last {
-            self.spill.expect(last);
+            self.share.file.expect(last);
         }
         Segments { partitions: self, partition, next: Mutex::new(last) }
     }
 
-    /// Shows `visit` every record of a partition, in no particular order, and gives up its disk space. `buffer` is working space that grows to
+    /// Gives up the disk space of a partition in a file that has a name.
+    ///
+    /// # Errors
+    /// As [`Segments::next`].
+    pub(crate) fn release(&self, partition: usize) -> Result<()> {
+        let (spill, mut next) = (&self.share.file, self.chains[partition].last);
+        while let Some(link) = next {
+            next = spill.previous(partition, link, self.sizes.segment_bytes())?;
+            spill.discard(link);
+        }
+        Ok(())
+    }
+
+    /// Shows `visit` every record of a partition, in no particular order, and gives up its disk space unless the file has a name. `buffer` is working space that grows to
     /// at most [`Sizes::read_bytes`].
     ///
     /// # Errors
@@ -76,13 +105,13 @@ impl Partitions {
 }
 
 impl Segments<'_> {
-    /// Shows `visit` every record of the next segment, and gives up its disk space; returns whether there was one. `buffer` is working space that
+    /// Shows `visit` every record of the next segment, and gives up its disk space unless the file has a name; returns whether there was one. `buffer` is working space that
     /// grows to at most [`Sizes::read_bytes`].
     ///
     /// # Errors
     /// [`Error::Corrupt`] and [`Error::ChecksumMismatch`] when the file does not hold what was written.
     pub(crate) fn next(&self, buffer: &mut Vec<u8>, visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool> {
-        let spill = &self.partitions.spill;
+        let spill = &*self.partitions.share.file;
         let (link, previous) = {
             let mut next = self.next.lock();
             let Some(link) = next.take() else { return Ok(false) };
@@ -104,7 +133,9 @@ impl Segments<'_> {
         if !rest.is_empty() {
             return Err(Error::corrupt("a segment ends inside a record").at(spill.name()));
         }
-        spill.discard(link);
+        if !self.partitions.share.keep {
+            spill.discard(link);
+        }
         Ok(true)
     }
 }

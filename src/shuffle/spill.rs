@@ -32,7 +32,7 @@ const NO_PREVIOUS: u64 = u64::MAX;
 const ALIGNED_BYTES: usize = 16 << 10;
 
 /// Blocks of file systems, and pages of the cache: what shares none with others is written and given back without touching them.
-const BLOCK_BYTES: u64 = 4096;
+pub(super) const BLOCK_BYTES: u64 = 4096;
 
 /// How far behind the last segment written the page cache is emptied, in bytes: what the disk takes in the meantime.
 const BEHIND_BYTES: u64 = 16 << 20;
@@ -40,11 +40,11 @@ const BEHIND_BYTES: u64 = 16 << 20;
 /// Where a segment lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Link {
-    offset: u64,
+    pub(super) offset: u64,
     pub(super) payload_bytes: usize,
 }
 
-/// An unnamed file: the kernel removes it when the process ends, however it ends.
+/// The file of one shuffle, or of several one after another. One that has no name is removed by the kernel when the process ends, however it ends.
 #[derive(Debug)]
 pub(super) struct SpillFile {
     file: File,
@@ -57,7 +57,16 @@ impl SpillFile {
     pub(super) fn create(SpillPlace { directory, behind }: SpillPlace<'_>) -> Result<Self> {
         let name = format!("{} (spill file)", directory.display());
         let file = tempfile::tempfile_in(directory).map_err(|source| Error::io("create a spill file", &name, source))?;
-        Ok(Self { file, name, end: AtomicU64::new(0), behind })
+        Ok(Self::from_file(file, name, behind, 0))
+    }
+
+    /// A file of which the first `end` bytes are in use.
+    pub(super) fn from_file(file: File, name: String, behind: bool, end: u64) -> Self {
+        Self { file, name, end: AtomicU64::new(end), behind }
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
     }
 
     pub(super) fn name(&self) -> &str {
@@ -66,6 +75,33 @@ impl SpillFile {
 
     pub(super) fn file_bytes(&self) -> u64 {
         self.end.load(Ordering::Relaxed)
+    }
+
+    /// Reserves room for something else than a segment, which shares no block with others.
+    pub(super) fn reserve(&self, bytes: u64) -> u64 {
+        let align = |offset: u64| offset.next_multiple_of(BLOCK_BYTES);
+        let end = self.end.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |end| Some(align(align(end) + bytes)));
+        let (Ok(end) | Err(end)) = end;
+        align(end)
+    }
+
+    /// Gives up all from `end` on.
+    pub(super) fn cut(&self, end: u64) -> Result<()> {
+        self.file.set_len(end).map_err(|source| Error::io("truncate", &self.name, source))?;
+        self.end.store(end, Ordering::Relaxed);
+        Ok(())
+    }
+
+    pub(super) fn write_bytes(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.file.write_all_at(bytes, offset).map_err(|source| Error::io("write", &self.name, source))
+    }
+
+    pub(super) fn read_bytes(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        self.file.read_exact_at(out, offset).map_err(|source| Error::io("read", &self.name, source))
+    }
+
+    pub(super) fn sync(&self) -> Result<()> {
+        self.file.sync_data().map_err(|source| Error::io("sync", &self.name, source))
     }
 
     /// Reserves the place of a segment.
@@ -170,10 +206,8 @@ impl SpillFile {
     /// Gives the disk space of a segment back, where the file system can; it is only a courtesy.
     pub(super) fn discard(&self, link: Link) {
         if link.payload_bytes >= ALIGNED_BYTES {
-            let flags = rustix::fs::FallocateFlags::PUNCH_HOLE | rustix::fs::FallocateFlags::KEEP_SIZE;
             // With the rest of its last block, which is nobody's.
-            let bytes = link.total_bytes().next_multiple_of(BLOCK_BYTES);
-            let _ = rustix::fs::fallocate(&self.file, flags, link.offset, bytes);
+            self.punch(link.offset, link.total_bytes().next_multiple_of(BLOCK_BYTES));
         }
     }
 }
@@ -192,13 +226,9 @@ impl Link {
 /// For [`super::damage`].
 #[cfg(any(test, fuzzing))]
 impl SpillFile {
-    pub(super) fn overwrite(&self, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.file.write_all_at(bytes, offset).map_err(|source| Error::io("write", &self.name, source))
-    }
-
     pub(super) fn byte(&self, offset: u64) -> Result<u8> {
         let mut byte = [0];
-        self.file.read_exact_at(&mut byte, offset).map_err(|source| Error::io("read", &self.name, source))?;
+        self.read_bytes(offset, &mut byte)?;
         Ok(byte[0])
     }
 }

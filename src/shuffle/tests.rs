@@ -3,11 +3,12 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::error::Error;
 
 const LARGEST: Sizes = Sizes { segment_bytes: SEGMENT_BYTES };
 
-fn place(directory: &Path) -> SpillPlace<'_> {
-    SpillPlace { directory, behind: false }
+fn place(directory: &Path) -> FileShare {
+    FileShare::create(SpillPlace { directory, behind: false }).unwrap()
 }
 
 fn records_of(partitions: &Partitions, partition: usize) -> Vec<Vec<u8>> {
@@ -130,5 +131,110 @@ fn all_sizes_follow_from_that_of_a_segment() {
             let page = sizes.page_bytes(slab_bytes, 100);
             assert!(page.is_power_of_two() && (16..=1 << (log - 4)).contains(&page), "pages of {page} bytes");
         }
+    }
+}
+
+/// Records of some lengths for each partition.
+fn some_records(partitions: usize, from: usize, count: usize) -> Vec<(usize, Vec<u8>)> {
+    (from..from + count).map(|i| (i * 7 % partitions, vec![(i % 251) as u8; i * 37 % 500])).collect()
+}
+
+fn sorted(partitions: &Partitions, partition: usize) -> Vec<Vec<u8>> {
+    let mut records = records_of(partitions, partition);
+    records.sort();
+    records
+}
+
+/// SPL-13: what was saved is gone on with, in the middle of pushing and after it; what was pushed after the state was saved does not come back.
+#[test]
+fn a_saved_state_is_gone_on_with() {
+    const COUNT: usize = 5;
+    let directory = tempfile::tempdir().unwrap();
+    let name = SpillName::inside(directory.path(), "id");
+    let sizes = Sizes::new(2048);
+    let mut slab = vec![0; usize::try_from(sizes.smallest_slab_bytes(COUNT as u64, 1)).unwrap()];
+    let spill = NamedSpill::create(&name, false).unwrap();
+    let buffer = ShuffleBuffer::new(&mut slab, COUNT, 1, sizes, spill.share()).unwrap();
+    let push = |buffer: &ShuffleBuffer<'_>, records: &[(usize, Vec<u8>)]| {
+        records.iter().for_each(|(partition, record)| buffer.push(*partition, record).unwrap());
+    };
+    push(&buffer, &some_records(COUNT, 0, 300));
+    let saved = buffer.save().unwrap();
+    push(&buffer, &some_records(COUNT, 5000, 200));
+    drop((buffer, spill));
+
+    let spill = NamedSpill::reopen(&name, saved.end, false).unwrap();
+    let buffer = ShuffleBuffer::new(&mut slab, COUNT, 1, sizes, spill.resumed(&saved)).unwrap().resume(&saved).unwrap();
+    assert_eq!(buffer.record_count(), 300);
+    push(&buffer, &some_records(COUNT, 300, 300));
+    let partitions = buffer.seal().unwrap();
+    let after = partitions.save().unwrap();
+    drop((partitions, spill));
+
+    let mut spill = NamedSpill::reopen(&name, after.end, false).unwrap();
+    spill.forget_table(&saved);
+    let partitions = Partitions::resume(spill.resumed(&after), &after, COUNT, sizes).unwrap();
+    for again in [false, true] {
+        for partition in 0..COUNT {
+            let expected = some_records(COUNT, 0, 600).into_iter().filter(|(p, _)| *p == partition).map(|(_, record)| record);
+            let mut expected: Vec<_> = expected.collect();
+            expected.sort();
+            assert!(sorted(&partitions, partition) == expected, "partition {partition}, {again}");
+        }
+    }
+    partitions.release(3).unwrap();
+    // Another block comes behind, and gives back what lies before it.
+    let share = spill.share();
+    let start = spill.end();
+    let buffer = ShuffleBuffer::new(&mut slab, COUNT, 1, sizes, share).unwrap();
+    push(&buffer, &some_records(COUNT, 0, 100));
+    let third = buffer.save().unwrap();
+    assert_eq!(third.start, start);
+    spill.forget_before(third.start);
+    let partitions = Partitions::resume(spill.resumed(&third), &third, COUNT, sizes).unwrap();
+    assert_eq!((0..COUNT).map(|partition| sorted(&partitions, partition).len()).sum::<usize>(), 100);
+    assert!(Partitions::resume(spill.resumed(&after), &after, COUNT, sizes).is_err(), "what was given back is gone");
+}
+
+/// SPL-13: a table that is not the one that was saved is refused, and nothing in it is followed.
+#[test]
+fn a_damaged_table_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let name = SpillName::inside(directory.path(), "id");
+    let sizes = Sizes::new(2048);
+    let mut slab = vec![0; usize::try_from(sizes.smallest_slab_bytes(3, 1)).unwrap()];
+    let spill = NamedSpill::create(&name, false).unwrap();
+    let buffer = ShuffleBuffer::new(&mut slab, 3, 1, sizes, spill.share()).unwrap();
+    some_records(2, 0, 50).iter().for_each(|(partition, record)| buffer.push(*partition, record).unwrap());
+    let saved = buffer.save().unwrap();
+    let resume = |saved: &Saved, count| Partitions::resume(spill.resumed(saved), saved, count, sizes);
+    assert_eq!(resume(&saved, 3).unwrap().record_count(2), 0);
+    let path = directory.path().join(".rechunk.spill");
+    let whole = std::fs::read(&path).unwrap();
+    let table = usize::try_from(saved.offset).unwrap();
+    for at in table..usize::try_from(saved.end).unwrap() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        std::fs::write(&path, &bytes).unwrap();
+        assert!(resume(&saved, 3).is_err(), "byte {at}");
+        // The same with the checksum that fits: a count alone may be wrong then, and nothing leads out of the segments.
+        let fitting = Saved { checksum: crc32fast::hash(&bytes[table..]), ..saved };
+        let Ok(partitions) = resume(&fitting, 3) else { continue };
+        for partition in 0..3 {
+            let shown = partitions.take(partition, &mut Vec::new(), &mut |_| Ok(()));
+            assert!(shown.is_ok() || matches!(shown, Err(Error::Corrupt { .. } | Error::ChecksumMismatch { .. })), "{shown:?}");
+        }
+    }
+    std::fs::write(&path, &whole).unwrap();
+    for (changed, count) in [
+        (saved, 2),
+        (saved, 4),
+        (saved, usize::MAX >> 8),
+        (Saved { offset: u64::MAX, ..saved }, 3),
+        (Saved { offset: saved.offset - 4096, ..saved }, 3),
+        (Saved { start: u64::MAX, ..saved }, 3),
+        (Saved { end: saved.end - 1, ..saved }, 3),
+    ] {
+        assert!(resume(&changed, count).is_err(), "{changed:?}, {count}");
     }
 }

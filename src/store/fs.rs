@@ -277,7 +277,7 @@ impl Store for FilesystemStore {
 
     fn writer<'s>(&'s self, key: &Key) -> Result<Box<dyn ValueWriter + 's>> {
         let file = self.open_in_place(key)?;
-        Ok(Box::new(FileWriter { root: &self.root, file, key: key.clone(), write_behind: self.write_behind }))
+        Ok(Box::new(FileWriter { store: self, file, key: key.clone(), write_behind: self.write_behind }))
     }
 
     fn copy_from(&self, source: &dyn Store, from: &Key, to: &Key) -> Result<Option<u64>> {
@@ -463,7 +463,7 @@ impl Store for FilesystemStore {
 /// A file that is open for writing in place.
 #[derive(Debug)]
 struct FileWriter<'s> {
-    root: &'s Root,
+    store: &'s FilesystemStore,
     file: OwnedFd,
     key: Key,
     write_behind: bool,
@@ -480,7 +480,11 @@ impl Drop for FileWriter<'_> {
 
 impl ValueWriter for FileWriter<'_> {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
-        transfer::write_at(&self.file, offset, bytes).map_err(|errno| self.root.fault("write", &self.key, "a value", errno))
+        transfer::write_at(&self.file, offset, bytes).map_err(|errno| self.store.root.fault("write", &self.key, "a value", errno))
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.store.synced(&self.key, || rustix::fs::fdatasync(&self.file))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::array::{Array, ReadCounts};
 use crate::buffer::resize;
 use crate::error::Result;
 use crate::rechunk::execute::Control;
-use crate::rechunk::gather::{Boxes, Task, count_reads, deliver, each_box, each_table};
+use crate::rechunk::gather::{Boxes, Opened, Task, count_reads, deliver, each_box, each_table};
 use crate::region::{Region, element_count, to_usize};
 
 /// What one thread reuses from box to box: the elements of either side.
@@ -14,6 +14,23 @@ use crate::region::{Region, element_count, to_usize};
 struct Pair {
     a: Vec<u8>,
     b: Vec<u8>,
+}
+
+/// A comparison keeps nothing from box to box.
+struct Nothing;
+
+impl Opened for Nothing {
+    fn open(_: &Array, _: bool) -> Self {
+        Self
+    }
+
+    fn is_whole(&self) -> bool {
+        true
+    }
+
+    fn close(self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// The index of the first element found to differ, if any.
@@ -25,9 +42,9 @@ pub(super) fn compare(a: &Array, b: &Array, boxes: &Boxes, threads: usize, contr
             *first = Some(index);
         }
     };
-    let pairs = std::iter::repeat_with(Pair::default).take(threads);
+    let pairs = std::iter::repeat_with(Pair::default).take(threads).collect();
     let start = vec![0; b.shape().len()];
-    each_box((b, &start), boxes, pairs, control, (|_| (), Ok), |pair, (), task| {
+    each_box((b, &start), boxes, pairs, control, |pair: &mut Pair, _: &Nothing, task| {
         let region = task.region()?;
         if a.data_type().is_variable_length() {
             return each_table(a, task, boxes.share_bytes, control, &mut |inside, elements| {

@@ -13,6 +13,7 @@ pub(crate) const UNSAFE_FILES: &[(&str, &str)] = &[
 pub(crate) const FILE_SYSTEM_FILES: &[(&str, &str)] = &[
     ("src/store/", "stores are what the rest sees instead of files"),
     ("src/shuffle/spill.rs", "the spill file is no part of any store"),
+    ("src/shuffle/named.rs", "a spill file with a name may lie in another directory than the store"),
     ("src/process.rs", "the system describes the process in files of /proc"),
     ("src/bin/", "the command line meets paths that are no stores"),
 ];

@@ -56,10 +56,10 @@ pub(super) fn open_index(value: &dyn Value, sharding: &Sharding, offset: u64, le
 }
 
 /// The key of a value for an index in the making, which no chunk has and no other index: several writers may be at work on one array, each on
-/// some of its chunks.
+/// some of its chunks. It is the name of a temporary file, as which it is removed if the process dies.
 pub(super) fn spill_key(array: &Array) -> Result<Key> {
     static SPILLED: AtomicU64 = AtomicU64::new(0);
-    array.prefix().join(&format!("index.{}.tmp", SPILLED.fetch_add(1, Ordering::Relaxed)))
+    array.prefix().join(&format!(".index.{}.{}.tmp", std::process::id(), SPILLED.fetch_add(1, Ordering::Relaxed)))
 }
 
 /// A value of its own beside the chunks, in a tree that nobody reads yet, for what there is no room for of an index in the making.

@@ -32,6 +32,8 @@ pub(crate) struct PlacedWriter<'a> {
     /// The fill value is zeros, as what was never written of a file is.
     zeros: bool,
     most_open: usize,
+    /// Whether an earlier writer may have left chunks that are not complete.
+    leftovers: bool,
     table: Mutex<Table<'a>>,
 }
 
@@ -94,7 +96,8 @@ impl<'a> PlacedWriter<'a> {
         array.unit_pipeline().is_identity() && array.unit_grid() == array.part_grid() && held
     }
 
-    pub(crate) fn new(array: &'a Array) -> Self {
+    /// A writer of chunks that may be there already where there are `leftovers`: each is removed before anything of it is written.
+    pub(crate) fn new(array: &'a Array, leftovers: bool) -> Self {
         assert!(Self::fits(array), "units that are stored as they are");
         let limit = open_file_limit().map_or(OPEN_FILES, |limit| to_usize(limit / 2));
         Self {
@@ -102,6 +105,7 @@ impl<'a> PlacedWriter<'a> {
             unit_bytes: array.unit_pipeline().chunk_bytes() as u64,
             zeros: array.metadata().fill.as_bytes().iter().all(|byte| *byte == 0),
             most_open: OPEN_FILES.min(limit),
+            leftovers,
             table: Mutex::default(),
         }
     }
@@ -131,6 +135,11 @@ impl<'a> PlacedWriter<'a> {
             })?;
         }
         self.complete(&chunk_index, &chunk, unit, element_count(piece.shape).unwrap_or(u64::MAX), ends)
+    }
+
+    /// Whether no chunk is begun and not complete.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.table.lock().chunks.is_empty()
     }
 
     /// Checks that nothing is left incomplete.
@@ -172,6 +181,9 @@ impl<'a> PlacedWriter<'a> {
 
     /// The file of a chunk, and where a unit begins in it, which is given its place if it has none.
     fn place(&self, index: &[u64], chunk: &mut Chunk<'a>, unit: &[u64]) -> Result<(Writer<'a>, u64)> {
+        if self.leftovers && !chunk.stored {
+            self.array.store().erase(&self.array.key_of(index)?)?;
+        }
         let writer = self.open(index, chunk)?;
         let next_offset = chunk.next_offset;
         let state = chunk.unit(self.array, unit);

@@ -144,7 +144,10 @@ impl Begun {
         fill.extend(element.iter().cycle().take((FILL_BYTES / element.len().max(1)).max(1) * element.len()));
         let chunk = array.sharding().map_or_else(|| unit.to_vec(), |sharding| chunk_of(unit, sharding.units_per_chunk()).0);
         let key = array.key_of(&chunk)?;
-        let start = array.sharding().map_or(Ok(0), |sharding| writer.take_end(sharding, &chunk))?;
+        let start = match array.sharding() {
+            Some(sharding) => writer.take_end(sharding, &chunk)?,
+            None => writer.clear(&chunk).map(|()| 0)?,
+        };
         Ok(Self { encoder, key, start, offset: start, pending, fill })
     }
 

@@ -37,12 +37,14 @@ pub(crate) enum Given {
     Filler,
 }
 
-/// Makes chunks of stored units, one chunk after another; one packer per thread. Nobody may read there yet, and no chunk may be there.
+/// Makes chunks of stored units, one chunk after another; one packer per thread. Nobody may read there yet, and no chunk may be there unless it is told so.
 ///
 /// Invariants
 /// 1. `pending` holds what comes behind the `flushed` bytes of the chunk that is in the making, and never more than [`WINDOW_BYTES`].
 pub(crate) struct ChunkPacker {
     array: Array,
+    /// Whether an earlier packer may have left chunks that are not complete.
+    leftovers: bool,
     pending: Vec<u8>,
     chunk: Vec<u64>,
     flushed: u64,
@@ -54,11 +56,12 @@ pub(crate) struct ChunkPacker {
 }
 
 impl ChunkPacker {
-    pub(crate) fn new(array: &Array) -> Result<Self> {
+    /// A packer of chunks that may be there already where there are `leftovers`: each is removed before anything of it is written.
+    pub(crate) fn new(array: &Array, leftovers: bool) -> Result<Self> {
         let spill = spill_key(array)?;
         let mut pending = Vec::new();
         make_room(&mut pending, WINDOW_BYTES)?;
-        Ok(Self { array: array.clone(), pending, chunk: Vec::new(), flushed: 0, index: None, spill, stored: false })
+        Ok(Self { array: array.clone(), leftovers, pending, chunk: Vec::new(), flushed: 0, index: None, spill, stored: false })
     }
 
     /// Whether chunks of an array can be packed: those that are one unit, or shards whose inner chunks are no shards.
@@ -79,6 +82,9 @@ impl ChunkPacker {
     /// Begins a chunk.
     pub(crate) fn begin(&mut self, chunk: &[u64]) -> Result<()> {
         self.chunk = chunk.to_vec();
+        if self.leftovers {
+            self.array.store().erase(&self.key()?)?;
+        }
         self.pending.clear();
         (self.flushed, self.stored) = (0, false);
         if let Some(sharding) = self.array.sharding() {

@@ -22,8 +22,8 @@ const OPEN_SHARD_BYTES: u64 = 1024;
 
 /// Writes units in any order from several threads, each unit once.
 ///
-/// The array's tree is not visible to anybody yet: values are extended in place, and no chunk of it is there when the writer starts. Its
-/// shards hold no shards.
+/// The array's tree is not visible to anybody yet: values are extended in place, and no chunk that it is given units of is there when the writer
+/// starts, unless it is told so. Its shards hold no shards.
 ///
 /// Invariants
 /// 1. A shard is in `shards` from its first unit to its last; its index is written, and its state dropped, with the last one.
@@ -31,6 +31,8 @@ const OPEN_SHARD_BYTES: u64 = 1024;
 /// 3. A stored unit is in the index of its shard before it is counted as given.
 pub(crate) struct UnitWriter {
     array: Array,
+    /// Whether an earlier writer may have left chunks that are not complete.
+    leftovers: bool,
     shards: Mutex<HashMap<Vec<u64>, OpenShard>>,
 }
 
@@ -66,9 +68,28 @@ pub(crate) struct Written {
 }
 
 impl UnitWriter {
+    #[cfg(test)]
     pub(crate) fn new(array: &Array) -> Self {
+        Self::over(array, false)
+    }
+
+    /// A writer of chunks that may be there already where there are `leftovers`: each is removed before anything of it is written.
+    pub(crate) fn over(array: &Array, leftovers: bool) -> Self {
         assert_eq!(array.unit_grid(), array.part_grid(), "shards within shards are not written unit by unit");
-        Self { array: array.clone(), shards: Mutex::default() }
+        Self { array: array.clone(), leftovers, shards: Mutex::default() }
+    }
+
+    /// Whether no shard is begun and not complete.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.shards.lock().is_empty()
+    }
+
+    /// Makes room for a chunk of which nothing was written yet.
+    pub(super) fn clear(&self, chunk: &[u64]) -> Result<()> {
+        if self.leftovers {
+            self.array.store().erase(&self.array.key_of(chunk)?)?;
+        }
+        Ok(())
     }
 
     pub(super) fn array(&self) -> &Array {
@@ -156,6 +177,7 @@ impl UnitWriter {
         encode: impl FnOnce(&CodecPipeline, &mut Scratch, &mut Sink<'_>) -> Result<()>,
     ) -> Result<Written> {
         let key = self.array.key_of(chunk)?;
+        self.clear(chunk)?;
         make_room(&mut scratch.output, PIECE_BYTES)?;
         let mut pieces = Pieces { store: &**self.array.store(), key: &key, offset: 0, pending: &mut scratch.output };
         encode(self.array.unit_pipeline(), &mut scratch.codec, &mut |bytes| pieces.push(bytes))?;
@@ -279,6 +301,7 @@ impl UnitWriter {
 impl OpenShard {
     fn new(writer: &UnitWriter, sharding: &Sharding, chunk: &[u64]) -> Result<Self> {
         let (array, index) = (&writer.array, IndexWriter::empty(sharding)?);
+        writer.clear(chunk)?;
         let spill = if index.spills() { Some(spill_key(array)?) } else { None };
         Ok(Self {
             index: Arc::new(Mutex::new(index)),

@@ -147,6 +147,12 @@ pub(crate) struct RechunkArgs {
     /// Do not wait until the result would survive a power cut
     #[arg(long)]
     pub(crate) no_sync: bool,
+    /// Go on where a run that died or was stopped has come to; the source, and what is asked for, must be as they were
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// How much is written from one checkpoint to the next; for tests
+    #[arg(long, value_name = "SIZE", value_parser = size, hide = true)]
+    pub(crate) checkpoint: Option<u64>,
     /// Replace by two renames, as on file systems that cannot exchange two directories in one step
     #[arg(long, hide = true)]
     pub(crate) no_exchange: bool,

@@ -19,8 +19,12 @@ fn options<'a>(args: &RechunkArgs, costs: Costs) -> RechunkOptions<'a> {
         .overwrite(args.overwrite)
         .keep_backup(args.keep_backup)
         .sync(!args.no_sync)
+        .resume(args.resume)
         .exchange(!args.no_exchange)
         .costs(costs);
+    if let Some(bytes) = args.checkpoint {
+        options = options.checkpoint_bytes(bytes);
+    }
     if let Some(chunks) = &args.chunks {
         options = options.chunks(chunks.clone());
     }
@@ -167,7 +171,17 @@ fn run_reported(args: &RechunkArgs, costs: Costs, stop: &AtomicBool) -> Result<R
     let mut show = |progress: &Progress| reporter.show(progress);
     let result = rezarr::rechunk(&args.source, args.target.as_deref(), options(args, costs).progress(&mut show).cancel(stop));
     reporter.finish();
+    if matches!(result, Err(Error::Cancelled)) && has_left(args) {
+        complain("what was done so far stays; --resume goes on with it");
+    }
     result
+}
+
+/// Whether a run that was stopped has left something to go on with.
+fn has_left(args: &RechunkArgs) -> bool {
+    let mut staged = args.target.as_ref().unwrap_or(&args.source).clone().into_os_string();
+    staged.push(".rechunked");
+    std::path::Path::new(&staged).exists()
 }
 
 /// What was measured beside what was planned.
@@ -194,6 +208,12 @@ pub(crate) fn print_report(report: &Report, verbose: bool) -> Result<(), Error> 
         let times = (format!("{:.1} s", plan.estimated_seconds), format!("{:.1} s", measured.seconds));
         line(&format!("  {:<10}{:>14}{:>14}", "time", times.0, times.1))?;
         line(&format!("  {:<10}{:>14}{:>14}", "stored", human(measured.read_bytes), human(measured.written_bytes)))?;
+    }
+    if report.resumed_bytes > 0 {
+        line(&format!(
+            "{} of the work had been done by an earlier run; measured is what was done by this one",
+            human(report.resumed_bytes)
+        ))?;
     }
     if moved > 0 {
         line(&format!("{moved} arrays were moved as they are stored"))?;

@@ -201,7 +201,10 @@ fn nothing_is_lost_again(store: &dyn Store, scenario: Scenario) {
             return nothing_is_lost(store, scenario, &tree("new"));
         }
     }
-    // The first run has published, and the second is between the renames of what the first has made.
+    // The first run has published, and the second is between the renames of what the first has made, or deletes that already.
+    if state.target == Some(tree("new")) && state.staged.is_none() {
+        return;
+    }
     assert_eq!(state, State { target: state.target.clone(), staged: state.staged.clone(), backup: Some(tree("new")) });
     assert!(state.target.is_none() && state.staged == Some(tree("new")) || state.target == Some(tree("new")), "{state:?}");
 }

@@ -1,32 +1,34 @@
 //! The last phase of a shuffle: partitions are read back, put together in whole target units, and given to the sink.
 
-use parking_lot::Mutex;
-
-use super::{Shuffle, data_bytes, next};
+use super::{Behind, Shuffle, Sorted, data_bytes};
 use crate::error::Result;
 use crate::rechunk::cells::position_in;
 use crate::rechunk::execute::{TileSink, spans};
 use crate::rechunk::pieces::for_each_piece;
+use crate::rechunk::rounds::Rounds;
 use crate::region::{BoxLayout, Region, copy_box, to_usize};
 use crate::shuffle::Partitions;
 
 impl<S: TileSink> Shuffle<'_, S> {
-    /// Assembles the partitions at `indices`, which lie in the cell `top` of the first level if they are not of that level themselves.
-    pub(super) fn assemble_all(&self, indices: &Region, top: Option<&Region>, partitions: &Partitions, slab: &mut [u8]) -> Result<()> {
-        let transfer = self.block.transfer;
-        let level = self.block.levels.len() - 1;
-        let order = Mutex::new(self.in_order(level, indices));
-        let slots = slab.chunks_exact_mut(to_usize(self.sort.slot_bytes)).take(self.plan.encode_threads);
-        transfer.on_threads(slots, |slot| {
+    /// Assembles the partitions of the last level, and gives them to the sink.
+    pub(super) fn assemble_all(&self, sorted: &Sorted<'_>, slab: &mut [u8]) -> Result<()> {
+        let (transfer, level) = (self.block.transfer, self.block.levels.len() - 1);
+        let Sorted { indices, top, partitions, done } = *sorted;
+        let order = Rounds::new(transfer.control, self.in_order(level, indices), done, |cell| self.group_of(level, sorted, cell))?;
+        let work = |slot: &mut [u8]| {
             let (mut scratch, mut segment) = (transfer.sink.scratch(), Vec::with_capacity(self.sort.sizes.read_bytes()));
             loop {
                 transfer.control.check()?;
-                let Some(cell) = next(&order) else { return Ok(()) };
+                let Some(cell) = order.next() else { return Ok(()) };
                 let inside = self.block.levels[level].region(&cell);
                 let partition = position_in(indices, &cell);
                 self.assemble((&inside, top.unwrap_or(&inside)), partition, partitions, (&mut *slot, &mut segment), &mut scratch)?;
             }
-        })
+        };
+        let slot_bytes = to_usize(self.sort.slot_bytes);
+        let round = || transfer.on_threads(slab.chunks_exact_mut(slot_bytes).take(self.plan.encode_threads), work);
+        let mut behind = Behind::new(self.in_order(level, indices), done)?;
+        order.each(round, |done| self.pause(sorted, done, &mut behind, |cell| vec![position_in(indices, cell)]))
     }
 
     /// Puts a partition together in `slot`, and gives its units to the sink.

@@ -1,41 +1,51 @@
 //! The phases of a shuffle that cut: source units into records of the first level, and records into those of the next.
 
-use parking_lot::Mutex;
-
+use super::Shuffle;
 use super::block::{Cut, RECORD_HEADER_BYTES};
-use super::{Shuffle, next};
 use crate::array::UnitReader;
 use crate::error::{Error, Result};
 use crate::rechunk::cells::position_in;
 use crate::rechunk::execute::{TileSink, add, spans};
+use crate::rechunk::journal::{InBlock, Phase, Position};
 use crate::rechunk::order::TiledIndices;
 use crate::rechunk::pieces::for_each_piece;
+use crate::rechunk::rounds::Rounds;
 use crate::region::{BoxLayout, MAX_RANK, Region, copy_box, element_count, ravel, to_usize};
-use crate::shuffle::{Segments, ShuffleBuffer};
+use crate::shuffle::{LENGTH_BYTES, Segments, ShuffleBuffer};
 
 impl<S: TileSink> Shuffle<'_, S> {
-    /// Decodes and cuts all source units of the block, shard by shard, so that a reader needs each shard's index once.
-    pub(super) fn cut_units(&self, cells: &Region, buffer: &ShuffleBuffer<'_>) -> Result<()> {
+    /// Decodes and cuts the source units of the block, shard by shard, so that a reader needs each shard's index once; the first `done` of them were
+    /// cut before.
+    pub(super) fn cut_units(&self, cells: &Region, buffer: &ShuffleBuffer<'_>, done: u64) -> Result<()> {
         let transfer = self.block.transfer;
-        let source = transfer.source;
+        let (source, control) = (transfer.source, transfer.control);
         let shard = spans(source.array().metadata().chunk_shape(), source.grid().chunk_shape());
         let axes: Vec<usize> = (0..cells.rank()).collect();
-        let units = Mutex::new(TiledIndices::new(&self.block.units, &[shard], &axes));
-        let readers: Vec<_> = (0..self.plan.threads).map(|_| source.reader(1)).collect();
-        transfer.on_threads(readers, |mut reader| {
+        let units = TiledIndices::new(&self.block.units, &[shard], &axes);
+        let units = Rounds::new(control, units, done, |unit| if self.keeps { unit.to_vec() } else { Vec::new() })?;
+        let mut readers: Vec<_> = (0..self.plan.threads).map(|_| source.reader(1)).collect();
+        let work = |reader: &mut UnitReader| {
             let (mut slab, mut record) = (Vec::new(), Vec::with_capacity(self.sort.sizes.record_bytes()));
             loop {
-                transfer.control.check()?;
-                let Some(unit) = next(&units) else { return Ok(()) };
+                control.check()?;
+                let Some(unit) = units.next() else { return Ok(()) };
                 let within: Vec<u64> = unit.iter().zip(self.block.units.start()).map(|(unit, first)| unit - first).collect();
                 let position = ravel(&within, self.block.units.shape()).saturating_mul(self.block.granules.per_unit);
                 let mut cut = |position, bytes: &[u8]| self.cut(position, bytes, cells, &mut record, buffer);
                 match &self.sort.granule {
-                    None => transfer.read(&mut reader, &unit, &mut |bytes| bytes.map_or(Ok(()), |bytes| cut(position, bytes)))?,
-                    Some((_, memory)) => self.read_slabs(&unit, (&reader, *memory), position, &mut slab, &mut cut)?,
+                    None => transfer.read(reader, &unit, &mut |bytes| bytes.map_or(Ok(()), |bytes| cut(position, bytes)))?,
+                    Some((_, memory)) => self.read_slabs(&unit, (&*reader, *memory), position, &mut slab, &mut cut)?,
                 }
             }
-        })
+        };
+        units.each(
+            || control.on_threads(&mut readers, work),
+            |done| {
+                control.on_threads(0..self.plan.threads, |_| buffer.flush())?;
+                let block = Some(InBlock { phase: Phase::Cut, done, saved: buffer.save()? });
+                control.checkpoint(Position { items: self.number, block })
+            },
+        )
     }
 
     /// Reads a source unit slab after slab, the first of which has position `first`, and shows each to `cut` (RCK-22).
@@ -91,10 +101,16 @@ impl<S: TileSink> Shuffle<'_, S> {
     /// Pushes the pieces of a granule.
     fn cut(&self, position: u64, bytes: &[u8], cells: &Region, record: &mut Vec<u8>, buffer: &ShuffleBuffer<'_>) -> Result<()> {
         let Some(inside) = self.block.granule_box(position) else { unreachable!("a part of the block") };
+        let mut pushed = 0;
         self.block.levels[0].for_each_piece(inside.start(), inside.shape(), |cell, start, shape| {
             let partition = position_in(cells, cell);
-            self.cut_piece(position, &inside, (start, shape), bytes, record, |record| buffer.push(partition, record))
-        })
+            self.cut_piece(position, &inside, (start, shape), bytes, record, |record| {
+                pushed += framed_bytes(record);
+                buffer.push(partition, record)
+            })
+        })?;
+        self.block.transfer.control.wrote(pushed);
+        Ok(())
     }
 
     /// Cuts the piece of a unit that is in one cell into records.
@@ -146,14 +162,22 @@ impl<S: TileSink> Shuffle<'_, S> {
         let (transfer, sizes) = (self.block.transfer, self.sort.sizes);
         transfer.on_threads(0..self.plan.threads, |_| {
             let (mut segment, mut record) = (Vec::with_capacity(sizes.read_bytes()), Vec::with_capacity(sizes.record_bytes()));
-            let mut visit = |whole: &[u8]| self.cut_record((level, cells), (above, top), whole, &mut record, buffer);
-            while segments.next(&mut segment, &mut visit)? {
+            loop {
+                let mut pushed = 0;
+                let mut visit = |whole: &[u8]| {
+                    pushed += self.cut_record((level, cells), (above, top), whole, &mut record, buffer)?;
+                    Ok(())
+                };
+                if !segments.next(&mut segment, &mut visit)? {
+                    return Ok(());
+                }
+                transfer.control.wrote(pushed);
                 transfer.control.check()?;
             }
-            Ok(())
         })
     }
 
+    /// Returns how many bytes it has become.
     fn cut_record(
         &self,
         (level, cells): (usize, &Region),
@@ -161,14 +185,15 @@ impl<S: TileSink> Shuffle<'_, S> {
         whole: &[u8],
         record: &mut Vec<u8>,
         buffer: &ShuffleBuffer<'_>,
-    ) -> Result<()> {
+    ) -> Result<u64> {
         let (cut, data) = self.block.locate(top, above, whole)?;
         let Some(header) = whole.first_chunk::<RECORD_HEADER_BYTES>() else { unreachable!("it was located") };
         let strides = self.block.record_strides(cut.shape());
-        let rank = cut.shape().len();
+        let (rank, mut pushed) = (cut.shape().len(), 0);
         self.block.levels[level].for_each_piece(cut.start(), cut.shape(), |cell, start, shape| {
             let partition = position_in(cells, cell);
             if shape == cut.shape() {
+                pushed += framed_bytes(whole);
                 return buffer.push(partition, whole);
             }
             let mut offset = 0;
@@ -176,7 +201,14 @@ impl<S: TileSink> Shuffle<'_, S> {
                 offset += to_usize(start[axis] - cut.start()[axis]) * strides[axis];
             }
             self.pack(header, shape, data, BoxLayout { offset, strides: &strides[..rank] }, record);
+            pushed += framed_bytes(record);
             buffer.push(partition, record)
-        })
+        })?;
+        Ok(pushed)
     }
+}
+
+/// What a record takes in the spill file.
+fn framed_bytes(record: &[u8]) -> u64 {
+    (record.len() + LENGTH_BYTES) as u64
 }

@@ -5,13 +5,12 @@
 //! 2. A unit whose slabs are spread over several cells of the level above is open from one to the next: each of these lies in one unit, and they
 //!    come in the order of its memory, too.
 
-use parking_lot::Mutex;
-
-use super::{Shuffle, data_bytes, next};
+use super::{Behind, Shuffle, Sorted, data_bytes};
 use crate::error::Result;
 use crate::rechunk::cells::position_in;
 use crate::rechunk::execute::{TileSink, TileStream, Transfer, add, in_units};
 use crate::rechunk::order::TiledIndices;
+use crate::rechunk::rounds::Rounds;
 use crate::region::{BoxLayout, Region, copy_box, to_usize};
 use crate::shuffle::Partitions;
 
@@ -63,21 +62,26 @@ impl<'t> Open<'t> {
 
 impl<'t, S: TileSink> Shuffle<'t, S> {
     /// As [`Shuffle::assemble_all`], for partitions that are slabs of units.
-    pub(super) fn stream_all(&self, indices: &Region, top: Option<&Region>, partitions: &Partitions, slab: &mut [u8]) -> Result<()> {
+    pub(super) fn stream_all(&self, sorted: &Sorted<'_>, slab: &mut [u8]) -> Result<()> {
         let transfer = self.block.transfer;
+        let Sorted { indices, top, partitions, done } = *sorted;
         let cells = &self.block.levels[self.block.levels.len() - 1];
         let per_chunk = cells.per(transfer.chunks.chunk_shape());
-        let chunks = Mutex::new(TiledIndices::new(&in_units(indices, &per_chunk), &[], &self.block.memory_order));
-        let slots = slab.chunks_exact_mut(to_usize(self.sort.slot_bytes)).take(self.plan.encode_threads);
-        transfer.on_threads(slots, |slot| {
+        let in_order = || TiledIndices::new(&in_units(indices, &per_chunk), &[], &self.block.memory_order);
+        let pauses = self.keeps && top.is_none();
+        let chunks = Rounds::new(transfer.control, in_order(), done, |chunk| if pauses { chunk.to_vec() } else { Vec::new() })?;
+        let cells_of = |chunk: &[u64]| {
+            let start: Vec<u64> = chunk.iter().zip(&per_chunk).map(|(chunk, count)| chunk * count).collect();
+            let of_chunk = Region::new(start, per_chunk.clone()).ok().and_then(|of_chunk| of_chunk.intersect(indices));
+            let Some(of_chunk) = of_chunk else { unreachable!("a chunk that was found by its cells") };
+            of_chunk
+        };
+        let work = |slot: &mut [u8]| {
             let (mut scratch, mut segment) = (transfer.sink.scratch(), Vec::with_capacity(self.sort.sizes.read_bytes()));
             loop {
-                let Some(chunk) = next(&chunks) else { return Ok(()) };
-                let start: Vec<u64> = chunk.iter().zip(&per_chunk).map(|(chunk, count)| chunk * count).collect();
-                let of_chunk = Region::new(start, per_chunk.clone())?.intersect(indices);
-                let Some(of_chunk) = of_chunk else { unreachable!("a chunk that was found by its cells") };
+                let Some(chunk) = chunks.next() else { return Ok(()) };
                 let mut open = self.open.lock().take();
-                for cell in self.slabs(&of_chunk) {
+                for cell in self.slabs(&cells_of(&chunk)) {
                     transfer.control.check()?;
                     let partition = position_in(indices, &cell);
                     open = self.give((&cell, top), (partitions, partition), open, (&mut *slot, &mut segment), &mut scratch)?;
@@ -86,7 +90,12 @@ impl<'t, S: TileSink> Shuffle<'t, S> {
                     *self.open.lock() = open;
                 }
             }
-        })
+        };
+        let slot_bytes = to_usize(self.sort.slot_bytes);
+        let round = || transfer.on_threads(slab.chunks_exact_mut(slot_bytes).take(self.plan.encode_threads), work);
+        let mut behind = Behind::new(in_order(), done)?;
+        let partitions_of = |chunk: &[u64]| cells_of(chunk).indices().map(|cell| position_in(indices, &cell)).collect();
+        chunks.each(round, |done| self.pause(sorted, done, &mut behind, partitions_of))
     }
 
     /// Cells of the last level that are slabs, unit by unit, those of a unit in the order of its memory.

@@ -7,11 +7,12 @@ use proptest::prelude::*;
 use crate::array::Array;
 use crate::codec::Codecs;
 use crate::dtype::DataType;
-use crate::metadata::{ArrayMetadata, Layout};
+use crate::metadata::{ArrayMetadata, DOCUMENT, Layout};
 use crate::rechunk::becoming::Taken;
 use crate::rechunk::execute::Control;
 use crate::rechunk::plan::{Costs, Moves, Plan, Problem, Steps, by_shuffle};
 use crate::rechunk::report::Measured;
+use crate::rechunk::resume::attempts::{Ends, in_attempts};
 use crate::rechunk::run::{problem, run};
 use crate::region::{Region, element_count};
 use crate::store::{Key, MemoryStore};
@@ -49,12 +50,10 @@ struct Giants {
     target: bool,
 }
 
-/// Runs a shuffle within `spare` bytes more than the smallest budget, and compares plan and result, and the elements.
-fn shuffle(from: ArrayMetadata, to: &ArrayMetadata, spare: u64, threads: usize, giants: Giants) -> (Plan, Measured) {
-    let (source, data) = source(from);
-    let store = Arc::new(MemoryStore::new());
-    let target = Array::with_metadata(store.clone(), Key::root(), to.clone()).unwrap();
-    let problem = problem(&source, &target, &Region::whole(source.shape()), &Costs::default());
+/// The plan of a shuffle within `spare` bytes more than the smallest budget.
+fn plan(source: &Array, to: &ArrayMetadata, spare: u64, threads: usize, giants: Giants) -> Plan {
+    let target = Array::with_metadata(Arc::new(MemoryStore::new()), Key::root(), to.clone()).unwrap();
+    let problem = problem(source, &target, &Region::whole(source.shape()), &Costs::default());
     let mut problem = Problem { least_segment_bytes: SEGMENT_BYTES, moves: Moves::Nothing, ..problem };
     let giant = |bytes: u64| bytes > SEGMENT_BYTES as u64;
     let giants =
@@ -67,9 +66,19 @@ fn shuffle(from: ArrayMetadata, to: &ArrayMetadata, spare: u64, threads: usize, 
     assert!(plan.memory_bytes <= budget);
     let Steps::Shuffle(sort) = &plan.steps else { panic!("no shuffle") };
     assert!((sort.granule.is_some() || !giants.source) && (sort.streamed || !giants.target), "{giants:?}: {plan:?}");
+    plan
+}
+
+/// Runs a shuffle within `spare` bytes more than the smallest budget, and compares plan and result, and the elements.
+fn shuffle(from: ArrayMetadata, to: &ArrayMetadata, spare: u64, threads: usize, giants: Giants) -> (Plan, Measured) {
+    let (source, data) = source(from);
+    let plan = plan(&source, to, spare, threads, giants);
+    let store = Arc::new(MemoryStore::new());
+    let target = Array::with_metadata(store.clone(), Key::root(), to.clone()).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let control = Control::new(None);
-    let measured = run(&Taken::whole(&source), (&target, &Key::new("zarr.json").unwrap()), &plan, directory.path(), &control).unwrap();
+    let document = Key::new(DOCUMENT).unwrap();
+    let measured = run(&Taken::whole(&source), (&target, &document), &plan, directory.path(), &control).unwrap();
     let written = Array::open_in(store, Key::root()).unwrap();
     assert!(written.read::<u16>(&Region::whole(written.shape())).unwrap() == data, "elements differ");
     assert_eq!((measured.decoded_bytes, measured.encoded_bytes), (plan.decoded_bytes, plan.encoded_bytes));
@@ -151,4 +160,64 @@ fn many_levels_sort_what_one_does() {
         }
     }
     assert!(seen.contains(&1) && seen.iter().any(|&levels| levels >= 3), "{seen:?}");
+}
+
+/// JRN-6: a shuffle of any number of levels is killed anywhere and gone on with; the power may go with it.
+fn in_parts(from: ArrayMetadata, to: &ArrayMetadata, spare: u64, threads: usize, giants: Giants, ends: &Ends) -> u64 {
+    let (source, data) = source(from);
+    let plan = plan(&source, to, spare, threads, giants);
+    let taken = Taken::whole(&source);
+    let whole = in_attempts(&taken, to, &plan, &Ends { stops: Vec::new(), ..ends.clone() });
+    let stops = ends.stops.iter().map(|part| (part * whole.operations) >> 16).collect();
+    let parts = in_attempts(&taken, to, &plan, &Ends { stops, ..ends.clone() });
+    for outcome in [&whole, &parts] {
+        assert!(outcome.target.read::<u16>(&Region::whole(to.shape())).unwrap() == data, "elements differ");
+    }
+    assert_eq!(parts.keys, whole.keys);
+    parts.resumed
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 40 } else { 600 }))]
+
+    #[test]
+    fn levels_and_giants_are_gone_on_with(
+        axes in prop::collection::vec((1_u64..70, 1_u64..60, 1_u64..60, 1_u64..3), 1..4),
+        small in any::<bool>(),
+        sharded in any::<bool>(),
+        codecs in prop::sample::select(vec![("none", "none"), ("zstd:1", "gzip:1"), ("none", "transpose")]),
+        spare in prop_oneof![Just(0_u64), 0_u64..5000, 0_u64..100_000],
+        threads in 1_usize..4,
+        giants in (any::<bool>(), any::<bool>()),
+        every in 500_u64..20_000,
+        stops in prop::collection::vec(0_u64..1 << 16, 1..4),
+        power_cut in prop::option::of(any::<u64>()),
+    ) {
+        let cut = |edge: u64| if small { 1 + edge % 7 } else { edge };
+        let [shape, source_unit, unit, shard] = [0, 1, 2, 3]
+            .map(|i| axes.iter().map(|a| [a.0, cut(a.1), cut(a.2), cut(a.2) * a.3][i]).collect::<Vec<u64>>());
+        let reverse = (0..axes.len()).rev().map(|axis| axis.to_string()).collect::<Vec<_>>().join("-");
+        let named = |codecs: &str| codecs.replace("transpose", &format!("transpose:{reverse}"));
+        let from = document(&shape, &source_unit, None, &named(codecs.0));
+        let to = document(&shape, &unit, sharded.then_some(shard), &named(codecs.1));
+        let ends = Ends { every, stops, power_cut };
+        in_parts(from, &to, spare, threads, Giants { source: giants.0, target: giants.1 }, &ends);
+    }
+}
+
+/// JRN-6: most stops of a large shuffle are gone on from, whichever phase they are in.
+#[test]
+fn every_phase_is_gone_on_from() {
+    let shape = [256, 256];
+    for (levels, spare) in [(1, 1 << 20), (2, 0)] {
+        let from = || document(&shape, &[1, 256], None, "none");
+        let to = document(&shape, &[256, 2], None, "none");
+        let resumed: u64 = (1..20)
+            .map(|part| {
+                let ends = Ends { every: 10_000, stops: vec![(part << 16) / 20], power_cut: None };
+                in_parts(from(), &to, spare, 2, Giants::default(), &ends)
+            })
+            .sum();
+        assert!(resumed >= 15, "{levels} levels: {resumed} of 19");
+    }
 }

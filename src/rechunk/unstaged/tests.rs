@@ -9,7 +9,7 @@ use super::plan_array_by;
 use crate::array::{Array, UnitReader};
 use crate::codec::Codecs;
 use crate::dtype::{DataType, FillValue};
-use crate::metadata::{ArrayMetadata, Layout};
+use crate::metadata::{ArrayMetadata, DOCUMENT, Layout};
 use crate::rechunk::becoming::Taken;
 use crate::rechunk::execute::Control;
 use crate::rechunk::plan::Strategy as Way;
@@ -17,6 +17,8 @@ use crate::rechunk::run::run;
 use crate::rechunk::{ChunkSpec, Edge, Measured, Plan, RechunkOptions, Shards};
 use crate::region::{Region, element_count, ravel, to_usize};
 use crate::store::{FilesystemStore, Key, MemoryStore, Store};
+
+mod resumed;
 
 #[derive(Clone, Debug)]
 struct Case {
@@ -126,7 +128,8 @@ fn run_by(case: &Case, strategy: Way) -> Option<(Plan, Measured)> {
     let stored = store("b");
     let target = Array::with_metadata(stored.clone(), Key::root(), metadata).unwrap();
     let control = Control::new(None);
-    let measured = run(&Taken::whole(&array), (&target, &Key::new("zarr.json").unwrap()), &plan, root.path(), &control).unwrap();
+    let document = Key::new(DOCUMENT).unwrap();
+    let measured = run(&Taken::whole(&array), (&target, &document), &plan, root.path(), &control).unwrap();
     assert_eq!(control.done_bytes.load(Ordering::Relaxed), plan.work_bytes, "progress ends at its end");
     assert!(measured.decoded_bytes <= plan.decoded_bytes && measured.encoded_bytes <= plan.encoded_bytes && measured.files <= plan.files);
     let target = Array::open_in(stored, Key::root()).unwrap();

@@ -1,0 +1,219 @@
+//! Rechunks that are stopped and gone on with: what is left in between, what is done again, and what is refused.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+
+#[path = "support/arrays.rs"]
+mod arrays;
+#[path = "support/trees.rs"]
+mod trees;
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rezarr::{ArrayMetadata, Codecs, Error, Progress, RechunkOptions, Report, Strategy};
+
+use arrays::{create, elements, layout, metadata, read};
+use trees::{directory, names};
+
+/// Rows to columns, which is a shuffle in little memory.
+fn source() -> ArrayMetadata {
+    metadata(&[2000, 1000], "float32", "0", &layout(&[10, 1000], None, "none"))
+}
+
+/// How a run goes.
+#[derive(Clone, Copy)]
+struct With<'p> {
+    columns: u64,
+    memory: u64,
+    sync: bool,
+    spill: Option<&'p Path>,
+    resume: bool,
+}
+
+const PLAIN: With<'static> = With { columns: 5, memory: 3 << 20, sync: true, spill: None, resume: false };
+
+impl With<'_> {
+    fn resumed(self) -> Self {
+        Self { resume: true, ..self }
+    }
+
+    fn options<'a>(self) -> RechunkOptions<'a> {
+        let codecs: Codecs = "gzip:9".parse().unwrap();
+        let options = RechunkOptions::new().chunks([2000, self.columns]).codecs(codecs).memory(self.memory).threads(2);
+        let options = options.checkpoint_bytes(1 << 20).sync(self.sync).resume(self.resume);
+        if let Some(spill) = self.spill { options.spill_dir(spill) } else { options }
+    }
+
+    /// Runs until there are so many bytes of checkpoints, and is cancelled then.
+    fn stopped(self, at: &Path, journal_bytes: u64) -> Error {
+        let journal = at.join("b.rechunked/.rechunk.journal");
+        let cancel = AtomicBool::new(false);
+        let mut look = |_: &Progress| {
+            let bytes = fs::metadata(&journal).map_or(0, |metadata| metadata.len());
+            cancel.fetch_or(bytes >= journal_bytes, Ordering::Relaxed);
+        };
+        rezarr::rechunk(at.join("a"), Some(&at.join("b")), self.options().progress(&mut look).cancel(&cancel)).unwrap_err()
+    }
+}
+
+fn run(at: &Path, with: With<'_>) -> rezarr::Result<Report> {
+    rezarr::rechunk(at.join("a"), Some(&at.join("b")), with.options())
+}
+
+/// JRN-7: a run that was stopped leaves a tree that the next one goes on with; then nothing is left but the result.
+#[test]
+fn a_stopped_run_is_gone_on_with() {
+    for (sync, spill) in [(true, false), (false, false), (true, true)] {
+        let root = directory();
+        let at = root.path();
+        let data = elements(&source(), 1);
+        create(&at.join("a"), source(), &data);
+        fs::create_dir(at.join("spill")).unwrap();
+        let directory = at.join("spill");
+        let with = With { sync, spill: spill.then_some(&*directory), ..PLAIN };
+        let error = with.stopped(at, 1);
+        assert!(matches!(error, Error::Cancelled), "{error}");
+        assert_eq!(names(at), ["a", "b.rechunked", "spill"]);
+        let spilled = names(&at.join("spill"));
+        assert_eq!(spilled.len(), usize::from(spill), "{spilled:?}");
+        assert!(spilled.iter().all(|name| name.starts_with(".b.") && name.ends_with(".rechunk-spill")), "{spilled:?}");
+        // Twice.
+        let second = with.resumed().stopped(at, fs::metadata(at.join("b.rechunked/.rechunk.journal")).unwrap().len() + 1);
+        assert!(matches!(second, Error::Cancelled), "{second}");
+        let report = run(at, with.resumed()).unwrap();
+        assert_eq!(report.arrays[0].plan.strategy, Strategy::Shuffle);
+        assert!(report.resumed_bytes > 0 && report.warnings.is_empty(), "{report:?}");
+        assert!(read(&at.join("b")) == data);
+        assert_eq!(names(at), ["a", "b", "spill"]);
+        assert_eq!(names(&at.join("b")), ["c", "zarr.json"]);
+        assert_eq!(names(&at.join("spill")), [""; 0]);
+    }
+}
+
+/// JRN-8, SPL-12: without being asked to go on, a run begins anew, and what the other has left is gone.
+#[test]
+fn what_is_not_gone_on_with_is_deleted() {
+    let root = directory();
+    let at = root.path();
+    let data = elements(&source(), 1);
+    create(&at.join("a"), source(), &data);
+    fs::create_dir(at.join("spill")).unwrap();
+    With { spill: Some(&at.join("spill")), ..PLAIN }.stopped(at, 1);
+    assert_eq!(names(&at.join("spill")).len(), 1);
+    let report = run(at, With { memory: 64 << 20, ..PLAIN }).unwrap();
+    assert_eq!(report.resumed_bytes, 0);
+    assert_eq!((names(at), names(&at.join("spill"))), (vec!["a".into(), "b".into(), "spill".into()], vec![]));
+    assert!(read(&at.join("b")) == data);
+}
+
+/// JRN-8: where there is nothing to go on with, a run says so.
+#[test]
+fn nothing_to_go_on_with_is_said() {
+    let root = directory();
+    let at = root.path();
+    let data = elements(&source(), 1);
+    create(&at.join("a"), source(), &data);
+    let report = run(at, PLAIN.resumed()).unwrap();
+    assert_eq!((report.resumed_bytes, report.warnings), (0, vec![String::from("there was nothing to resume: the run has begun anew")]));
+    assert!(read(&at.join("b")) == data);
+}
+
+/// JRN-4: a source that was written to meanwhile is refused, and so is another job; what was left stays.
+#[test]
+fn another_source_and_another_job_are_refused() {
+    let root = directory();
+    let at = root.path();
+    let data = elements(&source(), 1);
+    create(&at.join("a"), source(), &data);
+    PLAIN.stopped(at, 1);
+    let left = trees::tree(&at.join("b.rechunked"));
+    let refused = |with: With<'_>| {
+        let error = run(at, with.resumed()).unwrap_err();
+        assert!(matches!(error, Error::Changed { .. }), "{error}");
+        // The marker is written anew by whoever takes possession of the tree.
+        let now = trees::tree(&at.join("b.rechunked"));
+        assert!(
+            left.keys().eq(now.keys()) && left.iter().all(|(key, value)| now[key] == *value || key == ".rechunk"),
+            "something has changed"
+        );
+        error.to_string()
+    };
+    let anew = "leave --resume out to begin anew";
+    let other = refused(With { columns: 10, ..PLAIN });
+    assert_eq!(
+        other,
+        format!(
+            "{}: has changed since the run that is to be resumed began: it was to become another array or group than is asked for now; {anew}",
+            at.join("b.rechunked").display()
+        )
+    );
+    let small = refused(With { memory: 64 << 20, ..PLAIN });
+    assert!(small.contains("a memory budget of 3145728 bytes and 2 threads") && small.ends_with(anew), "{small}");
+    // The same bytes in another file.
+    let chunk = at.join("a/c/7/0");
+    fs::copy(&chunk, at.join("copy")).unwrap();
+    fs::rename(at.join("copy"), &chunk).unwrap();
+    let source_path = at.join("a");
+    let expected = format!(
+        "{}: has changed since the run that is to be resumed began: some of its 201 files were written to or replaced; {anew}",
+        source_path.display()
+    );
+    assert_eq!(refused(PLAIN), expected);
+    fs::remove_file(&chunk).unwrap();
+    assert!(refused(PLAIN).contains("it had 201 files, and has 200 now"));
+    let report = run(at, PLAIN).unwrap();
+    assert_eq!(report.resumed_bytes, 0);
+    assert_eq!(names(at), ["a", "b"]);
+}
+
+/// JRN-3: a journal or a spill file that was damaged is refused, or what comes before the damage counts.
+#[test]
+fn damage_is_refused() {
+    for (name, at_byte) in [(".rechunk.spill", 3), (".rechunk.journal", 12), (".rechunk.journal", 0), (".rechunk.spill", 1 << 40)] {
+        let root = directory();
+        let at = root.path();
+        let data = elements(&source(), 1);
+        create(&at.join("a"), source(), &data);
+        PLAIN.stopped(at, 1);
+        let file = at.join("b.rechunked").join(name);
+        if at_byte > 1 << 30 {
+            fs::File::options().write(true).open(&file).unwrap().set_len(4096).unwrap();
+        } else {
+            let mut bytes = fs::read(&file).unwrap();
+            bytes[at_byte] ^= 1;
+            fs::write(&file, bytes).unwrap();
+        }
+        match run(at, PLAIN.resumed()) {
+            Ok(report) => {
+                assert_eq!((name, report.resumed_bytes), (".rechunk.journal", 0));
+                assert!(read(&at.join("b")) == data);
+                assert_eq!(names(at), ["a", "b"]);
+            }
+            Err(error) => assert!(name == ".rechunk.spill" && matches!(error, Error::Corrupt { .. }), "{name}: {error}"),
+        }
+    }
+}
+
+/// JRN-5: arrays of a group that are complete are not done again.
+#[test]
+fn complete_arrays_of_a_group_stay() {
+    let root = directory();
+    let at = root.path();
+    rezarr::Group::create(at.join("a"), rezarr::Attributes::default()).unwrap();
+    let datas: Vec<_> = (0..6).map(|n| elements(&source(), n)).collect();
+    for (n, data) in datas.iter().enumerate() {
+        create(&at.join(format!("a/{n}")), source(), data);
+    }
+    let with = With { memory: 64 << 20, ..PLAIN };
+    with.stopped(at, 500);
+    let done =
+        names(&at.join("b.rechunked")).into_iter().filter(|name| at.join("b.rechunked").join(name).join("zarr.json").exists()).count();
+    assert!(done > 0, "no array was complete");
+    let report = run(at, with.resumed()).unwrap();
+    let again = report.arrays.iter().filter(|array| array.measured.as_ref().is_some_and(|measured| measured.decoded_bytes > 0)).count();
+    assert!(report.resumed_bytes > 0 && again <= 7 - done, "{done} complete, {again} worked on");
+    for (n, data) in datas.iter().enumerate() {
+        assert!(read(&at.join(format!("b/{n}"))) == *data, "{n}");
+    }
+    assert_eq!(names(at), ["a", "b"]);
+}
