@@ -19,20 +19,21 @@ mod trees;
 
 use std::collections::BTreeMap;
 
-use swap::{Bench, Case};
+use swap::{Bench, CHECKPOINT_BYTES, Case};
 use sweep::tracing;
 use tracer::{Traced, skipped};
 
-const CHECKPOINT_BYTES: u64 = 256 << 20;
+/// From one checkpoint to the next, unless something else is asked for.
+const USUAL_BYTES: u64 = 256 << 20;
 /// What a swap may take of fsyncs beside those of checkpoints.
 const SWAP_FSYNCS: u64 = 12;
 
 /// Calls that wait for the disk, by name, once they are within what is promised.
-fn within(what: &str, traced: &Traced) -> BTreeMap<&'static str, u64> {
+fn within(what: &str, traced: &Traced, checkpoint_bytes: u64) -> BTreeMap<&'static str, u64> {
     assert_eq!(traced.code, Some(0), "{what}: {}", traced.stderr);
     let count = |name: &str| traced.counts.get(name).copied().unwrap_or(0);
     let bytes: u64 = traced.calls.iter().map(|call| call.bytes).sum();
-    let checkpoints = 1 + bytes.div_ceil(CHECKPOINT_BYTES);
+    let checkpoints = 1 + bytes.div_ceil(checkpoint_bytes);
     let [syncfs, fdatasync, fsync] = ["syncfs", "fdatasync", "fsync"].map(count);
     println!("{what}: {bytes} bytes written, {syncfs} syncfs, {fdatasync} fdatasync, {fsync} fsync, {} calls", traced.points);
     assert!(syncfs <= checkpoints, "{what}: {syncfs} syncfs, at most {checkpoints}");
@@ -54,7 +55,7 @@ fn a_swap_syncs_as_often_for_a_thousand_chunks_as_for_one() {
                 let case = if exchange { Case::of(chunks, sharded) } else { Case::of(chunks, sharded).without_exchange() };
                 let bench = Bench::new(case);
                 let at = bench.fresh();
-                within(&case.to_string(), &tracing(&bench, None).run(&bench.rechunk(at.path())))
+                within(&case.to_string(), &tracing(&bench, None).run(&bench.rechunk(at.path())), USUAL_BYTES)
             });
             assert!(counted.windows(2).all(|pair| pair[0] == pair[1]), "it depends on the number of chunks: {counted:?}");
         }
@@ -62,13 +63,16 @@ fn a_swap_syncs_as_often_for_a_thousand_chunks_as_for_one() {
 }
 
 #[test]
-fn what_is_spilled_is_not_synced_more() {
-    if skipped("what_is_spilled_is_not_synced_more") {
+fn checkpoints_are_synced_once_each() {
+    if skipped("checkpoints_are_synced_once_each") {
         return;
     }
-    let bench = Bench::new(Case::spilling());
-    let at = bench.fresh();
-    within(&bench.case.to_string(), &tracing(&bench, None).run(&bench.rechunk(at.path())));
+    for (case, checkpoint_bytes) in [(Case::spilling(), USUAL_BYTES), (Case::resumable(), CHECKPOINT_BYTES)] {
+        let bench = Bench::new(case);
+        let at = bench.fresh();
+        let counted = within(&case.to_string(), &tracing(&bench, None).run(&bench.rechunk(at.path())), checkpoint_bytes);
+        assert_eq!(counted["fdatasync"] > 0, case.checkpoints, "{case}: {counted:?}");
+    }
 }
 
 #[test]

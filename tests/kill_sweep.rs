@@ -36,17 +36,17 @@ struct Strides {
     nested: [u64; 2],
 }
 
-/// Kills runs, and recoveries; what was killed is recovered, or run again.
-fn sweep(test: &str, cases: &[Case], again: bool, Strides { kills: stride, nested: [outer, inner] }: Strides) {
+/// Kills runs, and recoveries; what was killed is settled in each of these ways (in all, where no point is left out).
+fn sweep(test: &str, cases: &[Case], settles: &[Settle], Strides { kills: stride, nested: [outer, inner] }: Strides) {
     if skipped(test) {
         return;
     }
     let mut violations = Vec::new();
     for &case in cases {
         let bench = Bench::new(case);
-        violations.extend(kills(&bench, Settle::Recover, every(stride)).told(&format!("{case}, then recover")));
-        if again || exhaustive() {
-            violations.extend(kills(&bench, Settle::Rerun, every(stride)).told(&format!("{case}, then run again")));
+        let all = [Settle::Recover, Settle::Rerun, Settle::Resume];
+        for settle in all.into_iter().filter(|settle| settles.contains(settle) || exhaustive()) {
+            violations.extend(kills(&bench, settle, every(stride)).told(&format!("{case}, then {settle}")));
         }
         let nested = kills_of_settling(&bench, Settle::Recover, every(outer), every(inner));
         violations.extend(nested.told(&format!("{case}, recover killed, then recover")));
@@ -57,48 +57,54 @@ fn sweep(test: &str, cases: &[Case], again: bool, Strides { kills: stride, neste
 #[test]
 fn one_chunk() {
     let cases = [Case::of(1, false), Case::of(1, true)];
-    sweep("one_chunk", &cases, true, Strides { kills: 1, nested: [5, 5] });
+    sweep("one_chunk", &cases, &[Settle::Recover, Settle::Rerun, Settle::Resume], Strides { kills: 1, nested: [5, 5] });
 }
 
 #[test]
 fn one_chunk_by_two_renames() {
     let cases = [Case::of(1, false).without_exchange(), Case::of(1, true).without_exchange()];
-    sweep("one_chunk_by_two_renames", &cases, true, Strides { kills: 1, nested: [5, 5] });
+    sweep("one_chunk_by_two_renames", &cases, &[Settle::Recover, Settle::Rerun], Strides { kills: 1, nested: [5, 5] });
 }
 
 #[test]
 fn one_chunk_onto_a_target() {
     let case = Case::of(1, false).onto();
-    sweep("one_chunk_onto_a_target", &[case, case.without_exchange()], false, Strides { kills: 1, nested: [7, 7] });
+    sweep("one_chunk_onto_a_target", &[case, case.without_exchange()], &[Settle::Recover], Strides { kills: 1, nested: [7, 7] });
 }
 
 #[test]
 fn sixteen_chunks() {
     let cases = [Case::of(16, false), Case::of(16, true)];
-    sweep("sixteen_chunks", &cases, true, Strides { kills: 1, nested: [13, 11] });
+    sweep("sixteen_chunks", &cases, &[Settle::Recover, Settle::Rerun], Strides { kills: 1, nested: [13, 11] });
 }
 
 #[test]
 fn sixteen_chunks_by_two_renames() {
     let cases = [Case::of(16, false).without_exchange(), Case::of(16, true).without_exchange()];
-    sweep("sixteen_chunks_by_two_renames", &cases, false, Strides { kills: 5, nested: [13, 11] });
+    sweep("sixteen_chunks_by_two_renames", &cases, &[Settle::Recover], Strides { kills: 5, nested: [13, 11] });
 }
 
 #[test]
 fn sixteen_chunks_on_two_threads() {
     let cases = [Case::of(16, false).threads(2), Case::of(16, true).threads(2)];
-    sweep("sixteen_chunks_on_two_threads", &cases, false, Strides { kills: 5, nested: [23, 23] });
+    sweep("sixteen_chunks_on_two_threads", &cases, &[Settle::Recover], Strides { kills: 5, nested: [23, 23] });
 }
 
 #[test]
 fn a_thousand_chunks() {
     let cases = [Case::of(1000, false), Case::of(1000, true), Case::of(1000, false).without_exchange()];
-    sweep("a_thousand_chunks", &cases, false, Strides { kills: 701, nested: [977, 401] });
+    sweep("a_thousand_chunks", &cases, &[Settle::Recover], Strides { kills: 701, nested: [977, 401] });
 }
 
 #[test]
 fn a_rechunk_that_spills() {
-    sweep("a_rechunk_that_spills", &[Case::spilling()], false, Strides { kills: 211, nested: [577, 97] });
+    sweep("a_rechunk_that_spills", &[Case::spilling()], &[Settle::Recover], Strides { kills: 211, nested: [577, 97] });
+}
+
+#[test]
+fn a_rechunk_that_is_gone_on_with() {
+    let cases = [Case::resumable()];
+    sweep("a_rechunk_that_is_gone_on_with", &cases, &[Settle::Resume], Strides { kills: 131, nested: [577, 97] });
 }
 
 /// What takes the target's place in a way that can be interrupted is found out.

@@ -17,6 +17,8 @@ use super::trees::{directory, files, names};
 
 /// The array, by its name in its directory.
 pub(crate) const NAME: &str = "a";
+/// From one checkpoint to the next.
+pub(crate) const CHECKPOINT_BYTES: u64 = 512 << 10;
 /// Another array, whose elements it gets where it is not rechunked in place.
 const SOURCE: &str = "source";
 
@@ -33,6 +35,8 @@ pub(crate) struct Case {
     pub(crate) threads: u16,
     /// Whether it is larger than what it may take of memory: 4 MiB.
     pub(crate) spills: bool,
+    /// Whether it makes a checkpoint each [`CHECKPOINT_BYTES`]; it is too small for one otherwise.
+    pub(crate) checkpoints: bool,
 }
 
 /// What was found.
@@ -61,12 +65,17 @@ pub(crate) struct Bench {
 impl Case {
     /// In place, by exchange, with one thread.
     pub(crate) const fn of(chunks: u64, sharded: bool) -> Self {
-        Self { chunks, sharded, exchange: true, onto: false, threads: 1, spills: false }
+        Self { chunks, sharded, exchange: true, onto: false, threads: 1, spills: false, checkpoints: false }
     }
 
     /// 256 chunks become 16, by way of the spill file.
     pub(crate) const fn spilling() -> Self {
         Self { spills: true, ..Self::of(16, false) }
+    }
+
+    /// As [`Case::spilling`], with all that another run needs to go on with it.
+    pub(crate) const fn resumable() -> Self {
+        Self { checkpoints: true, ..Self::spilling() }
     }
 
     pub(crate) const fn without_exchange(self) -> Self {
@@ -96,19 +105,21 @@ impl Case {
         let paths = if self.onto { format!("{SOURCE} {NAME} --overwrite") } else { NAME.to_owned() };
         let shards = if self.sharded { format!("--shards {},{}", shard[0], shard[1]) } else { "--shards none".to_owned() };
         let memory = if self.spills { "3MiB" } else { "64MiB" };
-        let resources = format!("--memory {memory} --threads {}", self.threads);
+        let checkpoint = if self.checkpoints { format!("--checkpoint {CHECKPOINT_BYTES}") } else { String::new() };
+        let resources = format!("--memory {memory} --threads {} {checkpoint}", self.threads);
         format!("rechunk {paths} --chunks {},{} {shards} --codec zstd:1 {resources} -q", chunk[0], chunk[1])
     }
 }
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { chunks, sharded, exchange, onto, threads, spills } = self;
+        let Self { chunks, sharded, exchange, onto, threads, spills, checkpoints } = self;
+        let checkpoints = if *checkpoints { " with checkpoints" } else { "" };
         let sharded = if *sharded { " in shards" } else { "" };
         let spills = if *spills { ", spilling" } else { "" };
         let steps = if *exchange { "exchange" } else { "two renames" };
         let place = if *onto { "onto a target" } else { "in place" };
-        write!(f, "{chunks} chunks{sharded}{spills}, {place}, {steps}, {threads} threads")
+        write!(f, "{chunks} chunks{sharded}{spills}{checkpoints}, {place}, {steps}, {threads} threads")
     }
 }
 

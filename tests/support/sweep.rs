@@ -17,13 +17,16 @@ pub(crate) enum Settle {
     Recover,
     /// The same run once more: the new one.
     Rerun,
+    /// The same run, which goes on where that has come to: the new one.
+    Resume,
 }
 
 impl fmt::Display for Settle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Recover => "recover",
-            Self::Rerun => "the same again",
+            Self::Rerun => "run again",
+            Self::Resume => "resume",
         })
     }
 }
@@ -33,6 +36,11 @@ impl Settle {
         match self {
             Self::Recover => cli::command(at, &format!("recover {NAME}")),
             Self::Rerun => bench.rechunk(at),
+            Self::Resume => {
+                let mut command = bench.rechunk(at);
+                command.arg("--resume");
+                command
+            }
         }
     }
 
@@ -129,7 +137,7 @@ fn settled(bench: &Bench, settle: Settle, at: &Path) -> Result<State, String> {
     let after = bench.settled(at).map_err(|what| format!("after {settle}: {what}; it said: {}{}", outcome.stdout, outcome.stderr))?;
     match (before, after, settle) {
         (State::New, State::Old, _) => Err(format!("{settle} has taken the new array away")),
-        (_, State::Old, Settle::Rerun) => Err(String::from("the second run left the old array")),
+        (_, State::Old, Settle::Rerun | Settle::Resume) => Err(String::from("the second run left the old array")),
         _ => Ok(after),
     }
 }
