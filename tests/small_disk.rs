@@ -61,12 +61,13 @@ fn a_disk_that_is_filled_meanwhile_is_an_error_that_leaves_nothing() {
     fs::write(&hook, format!("#!/bin/sh\ndd if=/dev/zero of='{}/filler' bs=65536 2>/dev/null\nexit 0\n", at.display())).unwrap();
     fs::set_permissions(&hook, Permissions::from_mode(0o755)).unwrap();
     let fresh = bench.fresh();
-    let points = Tracing::listed().run(&bench.rechunk(fresh.path())).points;
+    let listed = Tracing::listed().run(&bench.rechunk(fresh.path()));
+    let (points, writes) = (listed.points, listed.calls.iter().filter(|call| call.bytes > 0).collect::<Vec<_>>());
     let mut refused = 0;
     for eighth in 1..8 {
         let _mounted = Mounted::make(&root.path().join("image"), &at, 32 * MIB);
         bench.lay(&at);
-        let number = points * eighth / 8;
+        let number = writes[writes.len() * eighth / 8].number;
         let tracing = Tracing { hook: Some(hook.clone()), real_syncs: true, ..Tracing::at(number, Fault::Pass) };
         let traced = tracing.run(&bench.rechunk(&at));
         let said = format!("filled before {number} of {points}: {:?}: {}", traced.code, traced.stderr);
