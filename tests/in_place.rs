@@ -301,7 +301,7 @@ fn a_directory_of_many_is_recovered() {
         (format!("{shown}/g/tas"), json!(["old_deleted"])),
     ];
     for (path, steps) in &expected {
-        assert!(nodes.contains(&(path.as_str(), &steps)), "{nodes:?}");
+        assert!(nodes.contains(&(path.as_str(), steps)), "{nodes:?}");
     }
     assert!(nodes.iter().all(|(path, steps)| expected.iter().any(|(known, _)| known == path) || **steps == not_ours), "{nodes:?}");
     assert_eq!(names(at), ["a", "g", "stray.backup"]);
