@@ -67,7 +67,7 @@ impl Scenario {
         (outcome, faulty.operation_count())
     }
 
-    fn publish(self, store: &Arc<dyn Store>, stamp: &str) -> Result<Published> {
+    pub(super) fn publish(self, store: &Arc<dyn Store>, stamp: &str) -> Result<Published> {
         let target = key("g/a");
         let held = if self.in_place { Some(Held::new(&**store, &target, store.lock(&target)?)?) } else { None };
         let stage = Stage::begin(Arc::clone(store), target, StageOptions { held, ..options(self.existing, self.durability) })?;
