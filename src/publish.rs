@@ -10,8 +10,8 @@
 use std::sync::Arc;
 
 pub(crate) use self::fingerprint::fingerprint;
-pub(crate) use self::marker::is_own_name;
 use self::marker::{DOCUMENT_NAME, Found, MARKER_NAME, Marker, is_marker_name};
+pub(crate) use self::marker::{JOURNAL_NAME, is_own_name};
 use self::place::Place;
 pub(crate) use self::recover::{Unsealed, recover};
 pub use self::settle::RecoverStep;
