@@ -90,6 +90,28 @@ fn a_stopped_run_is_gone_on_with() {
     }
 }
 
+/// JRN-7, PUB-30: in place the source stays what it is until the run that goes on is complete.
+#[test]
+fn a_run_in_place_is_gone_on_with() {
+    let root = directory();
+    let at = root.path();
+    let data = elements(&source(), 1);
+    create(&at.join("a"), source(), &data);
+    let before = trees::tree(&at.join("a"));
+    let cancel = AtomicBool::new(false);
+    let mut look = |_: &Progress| {
+        cancel.fetch_or(at.join("a.rechunked/.rechunk.journal").exists(), Ordering::Relaxed);
+    };
+    let error = rezarr::rechunk(at.join("a"), None, PLAIN.options().progress(&mut look).cancel(&cancel)).unwrap_err();
+    assert!(matches!(error, Error::Cancelled), "{error}");
+    assert_eq!(names(at), ["a", "a.rechunked"]);
+    assert!(trees::tree(&at.join("a")) == before);
+    let report = rezarr::rechunk(at.join("a"), None, PLAIN.resumed().options()).unwrap();
+    assert!(report.resumed_bytes > 0 && report.warnings.is_empty(), "{:?}", report.warnings);
+    assert_eq!((names(at), names(&at.join("a"))), (vec!["a".into()], vec!["c".into(), "zarr.json".into()]));
+    assert!(read(&at.join("a")) == data);
+}
+
 /// JRN-8, SPL-12: without being asked to go on, a run begins anew, and what the other has left is gone.
 #[test]
 fn what_is_not_gone_on_with_is_deleted() {

@@ -15,6 +15,9 @@ pub(crate) const MARKER_NAME: &str = ".rechunk";
 /// Begins the names of values that whoever builds a tree keeps directly in it, and that go before it gets its final name (PUB-18).
 const OWN_NAMES: &str = ".rechunk.";
 
+/// The value by which somebody goes on with a tree: without it, nothing of a tree that is not sealed counts.
+pub(crate) const JOURNAL_NAME: &str = ".rechunk.journal";
+
 /// The name under which the document of the root of a staged tree waits for the seal (PUB-17).
 pub(crate) const DOCUMENT_NAME: &str = ".rechunk.document";
 

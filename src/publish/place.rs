@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::marker::{Role, is_own_name};
+use super::marker::{JOURNAL_NAME, Role, is_own_name};
 use super::settle::{Rule, Settled};
 use super::{DOCUMENT, Durability, EntryKind, Existing, Found, Key, Lock, MARKER_NAME, Marker, RACES, Store, V2_ARRAY, is_marker_name};
 use crate::error::{Error, Result};
@@ -108,10 +108,13 @@ impl Place {
         }
     }
 
-    /// Empties the staged tree but for its marker. A part of one that was sealed must not pass for all of it after a power cut: the seal goes first.
+    /// Empties the staged tree but for its marker. A part of one that was sealed, or that has a journal, must not pass for what it was after a kill or a
+    /// power cut: the seal and the journal go first.
     pub(super) fn clear_stage(&self) -> Result<()> {
-        if self.store.kind(&self.staged.join(DOCUMENT)?)? == Some(EntryKind::Value) {
-            self.store.erase(&self.staged.join(DOCUMENT)?)?;
+        for name in [DOCUMENT, JOURNAL_NAME] {
+            if self.store.kind(&self.staged.join(name)?)? == Some(EntryKind::Value) {
+                self.store.erase(&self.staged.join(name)?)?;
+            }
         }
         // Also where another process may have removed it, and died.
         self.sync_names(&self.staged)?;
@@ -309,8 +312,10 @@ impl Place {
     /// What is left to do once the new tree has its name on the disk as well (PUB-10).
     pub(super) fn finish(&self, old_at: Option<Key>, marker: &Marker) -> Result<()> {
         let Some(old_at) = old_at else { return self.unmark_target() };
-        self.retire(&old_at, marker)?;
-        self.sync_parent()?;
+        let kept = self.retire(&old_at, marker)?;
+        if !kept {
+            self.sync_parent()?;
+        }
         self.unmark_target()
     }
 
@@ -336,8 +341,8 @@ impl Place {
     fn make_backup(&self, at: &Key) -> Result<()> {
         if *at != self.backup {
             self.store.rename(at, &self.backup)?;
+            self.sync_parent()?;
         }
-        self.sync_parent()?;
         self.erase_marker(&self.backup)?;
         self.sync_names(&self.backup)
     }

@@ -6,6 +6,7 @@ use super::*;
 use crate::store::{ByteRange, FilesystemStore, MemoryStore};
 
 mod continued;
+mod discarded;
 mod recovery;
 mod sweep;
 

@@ -7,11 +7,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::publish::JOURNAL_NAME;
 use crate::shuffle::Saved;
 use crate::store::{ByteRange, Key, Store, Value};
-
-/// The name of the journal in the tree.
-pub(crate) const JOURNAL_NAME: &str = ".rechunk.journal";
 
 const FORMAT: &str = "rezarr journal";
 const VERSION: u32 = 1;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::cli;
-use super::swap::{Bench, NAME, State};
+use super::swap::{Bench, Case, NAME, State};
 use super::tracer::{Fault, Listed, Traced, Tracing};
 
 /// How what a killed run left is brought to an end.
@@ -55,9 +55,13 @@ pub(crate) fn exhaustive() -> bool {
     std::env::var_os("REZARR_SWEEP").is_some_and(|value| value == "all")
 }
 
-/// The step between points that are looked at: as given, or 1 where all are wanted.
-pub(crate) fn every(stride: u64) -> u64 {
-    if exhaustive() { 1 } else { stride }
+/// The step between points that are looked at: as given; or 1 where all are wanted, and a tenth for stores that have thousands of them.
+pub(crate) fn every(case: Case, stride: u64) -> u64 {
+    match exhaustive() {
+        false => stride,
+        true if case.chunks > 16 || case.spills => (stride / 10).max(1),
+        true => 1,
+    }
 }
 
 /// What a sweep has seen.
