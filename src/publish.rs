@@ -242,8 +242,8 @@ impl Stage {
     ///
     /// # Errors
     /// Before the new tree is visible; what had the final name is then there as before, and the stage is deleted: so when a target whose lock was
-    /// handed over has changed ([`Error::Io`] of the operation "replace"). [`Error::Io`] of the operation "publish" when the new tree has its name, but
-    /// a sync failed that should have made it keep it. Failures after that are [`Published::warning`].
+    /// handed over has changed ([`Error::Io`] of the operation "replace"). And where the new tree has its name, but a sync failed that should
+    /// have made it keep it ([`Error::Io`] of the operation "publish"). Failures after that are [`Published::warning`].
     pub(crate) fn publish(mut self, last_look: &mut dyn FnMut() -> Result<()>) -> Result<Published> {
         self.seal()?;
         self.check_unchanged()?;
