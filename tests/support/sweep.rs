@@ -113,11 +113,11 @@ fn points(tracing: &Tracing, command: &Command, all: bool, chosen: impl Fn(&List
     (listed.points, faults.collect())
 }
 
-/// Whether a call is about a chunk, or what is spilled of them: there are many of these, and each is like the next.
+/// Whether a call is about a chunk, what is spilled of them, or how far they are: there are many of these, and each is like the next.
 pub(crate) fn is_of_chunks(call: &Listed) -> bool {
     call.paths.iter().any(|path| {
         let path = path.to_string_lossy();
-        path.contains("/c/") || path.contains("spill") || path.ends_with("(deleted)")
+        path.contains("/c/") || path.contains("spill") || path.contains("journal") || path.ends_with("(deleted)")
     })
 }
 
