@@ -4,12 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::array::{
-    Array, check_member_name, child_names, create_directory, read_child, read_node, read_only, refresh_copies, reserve_prefix,
-    unsupported_document,
+    Array, Opened, check_member_name, child_names, create_directory, lock_around_new, lock_document, open_node, read_child, read_only,
+    refresh_copies, reserve_prefix, unsupported_document,
 };
 use crate::error::{Error, Result};
-use crate::metadata::{ArrayMetadata, Attributes, Consolidated, DOCUMENT, GroupMetadata, NodeMetadata};
-use crate::store::{Key, Reads, Store, open_path};
+use crate::metadata::{ArrayMetadata, Attributes, Consolidated, DOCUMENT, GroupMetadata, NodeMetadata, v2};
+use crate::json::MAX_DOCUMENT_BYTES;
+use crate::store::{Key, Reads, Store, change_document, open_path, whole};
 
 /// How deep groups may be nested below the one that is walked.
 pub const MAX_GROUP_DEPTH: usize = 64;
@@ -47,9 +48,9 @@ impl Node {
     /// # Errors
     /// As [`Node::open`].
     pub fn open_in(store: Arc<dyn Store>, prefix: Key) -> Result<Self> {
-        match read_node(&*store, &prefix)? {
-            (NodeMetadata::Array(metadata), document) => Array::with_document(store, prefix, *metadata, &document).map(Self::Array),
-            (NodeMetadata::Group(metadata), _) => Ok(Self::Group(Group { store, prefix, metadata: Arc::new(*metadata) })),
+        match open_node(&store, &prefix)? {
+            Opened::Array(array) => Ok(Self::Array(array)),
+            Opened::Group(metadata) => Ok(Self::Group(Group { store, prefix, metadata: Arc::new(*metadata) })),
         }
     }
 
@@ -95,10 +96,13 @@ impl Group {
     /// # Errors
     /// As [`Array::create_in`].
     pub fn create_in(store: Arc<dyn Store>, prefix: Key, attributes: Attributes) -> Result<Self> {
-        reserve_prefix(&*store, &prefix)?;
         let metadata = GroupMetadata::new(attributes);
+        let document = NodeMetadata::Group(Box::new(metadata.clone())).to_bytes()?;
+        let locks = lock_around_new(&store, &prefix)?;
+        reserve_prefix(&*store, &prefix)?;
+        store.set(&prefix.join(DOCUMENT)?, &document)?;
+        drop(locks);
         let group = Self { store, prefix, metadata: Arc::new(metadata) };
-        group.write_document((*group.metadata).clone())?;
         refresh_copies(&group.store, &group.prefix).stale.pop().map_or(Ok(group), Err)
     }
 
@@ -123,16 +127,28 @@ impl Group {
     /// named, since other readers follow them; opening one is an error.
     ///
     /// # Errors
-    /// Those of the store.
+    /// Those of the store; [`Error::Stale`] when the group is no longer there.
     pub fn child_names(&self) -> Result<Vec<String>> {
-        child_names(&*self.store, &self.prefix)
+        let names = child_names(&*self.store, &self.prefix)?;
+        self.check_current().map(|()| names)
+    }
+
+    /// Checks that the group is there: of one that is being deleted, members are missing after its document only.
+    fn check_current(&self) -> Result<()> {
+        let document = self.prefix.join(DOCUMENT)?;
+        let is_there = || Ok(self.store.size(&document)?.is_some());
+        // It may have become Zarr v3, or gone back, between two looks.
+        if is_there()? || v2::is_node(&*self.store, &self.prefix)? || is_there()? {
+            return Ok(());
+        }
+        Err(Error::Stale { path: self.path() })
     }
 
     /// The arrays and groups directly in this group, by name. A child whose document cannot be read, or needs what this build does not have,
     /// is shown as the error that it gives.
     ///
     /// # Errors
-    /// Those of the store.
+    /// As [`Group::child_names`].
     pub fn children(&self) -> Result<Vec<(String, Result<NodeMetadata>)>> {
         let read = |name: String| {
             let node = read_child(&*self.store, &self.prefix.join(&name)?);
@@ -195,9 +211,11 @@ impl Group {
     /// lies below such a node is not visited.
     ///
     /// # Errors
-    /// Those of `visit` and of the store; [`Error::Unsupported`] below [`MAX_GROUP_DEPTH`] nested groups.
+    /// Those of `visit` and of the store; [`Error::Unsupported`] below [`MAX_GROUP_DEPTH`] nested groups; [`Error::Stale`] when the group has gone
+    /// meanwhile.
     pub fn walk_each(&self, visit: &mut dyn FnMut(&str, Result<NodeMetadata>) -> Result<()>) -> Result<()> {
-        self.walk_below("", 0, visit)
+        self.walk_below("", 0, visit)?;
+        self.check_current()
     }
 
     fn walk_below(&self, path: &str, depth: usize, visit: &mut dyn FnMut(&str, Result<NodeMetadata>) -> Result<()>) -> Result<()> {
@@ -224,8 +242,15 @@ impl Group {
     /// carried as it is, and nodes of Zarr v2 are left out, as readers of Zarr v3 do not find them in the store either.
     ///
     /// # Errors
-    /// As [`Group::walk`], but for documents that are whole; [`Error::Unsupported`] for a group of Zarr v2.
+    /// As [`Group::walk`], but for documents that are whole; [`Error::Unsupported`] for a group of Zarr v2; [`Error::Busy`] while the group is being
+    /// replaced.
     pub fn consolidate(&mut self) -> Result<()> {
+        let _locks = lock_document(&self.store, &self.prefix)?;
+        self.consolidate_staged()
+    }
+
+    /// As [`Group::consolidate`], for whoever has the group alone.
+    pub(crate) fn consolidate_staged(&mut self) -> Result<()> {
         if self.metadata.zarr_format() == 2 {
             return Err(read_only(&self.path()));
         }
@@ -238,23 +263,21 @@ impl Group {
                 None => Ok(()),
             },
         })?;
-        let Node::Group(now) = Node::open_in(Arc::clone(&self.store), self.prefix.clone())? else {
-            return Err(Error::Stale { path: self.path() });
-        };
-        let metadata = (*now.metadata).clone().with_consolidated(Some(&consolidated))?;
-        drop(consolidated);
-        self.metadata = Arc::new(self.write_document(metadata)?);
-        Ok(())
-    }
-
-    /// Sets the group's document; gives it back.
-    fn write_document(&self, metadata: GroupMetadata) -> Result<GroupMetadata> {
-        let node = NodeMetadata::Group(Box::new(metadata));
-        self.store.set(&self.prefix.join(DOCUMENT)?, &node.to_bytes()?)?;
-        match node {
-            NodeMetadata::Group(metadata) => Ok(*metadata),
-            NodeMetadata::Array(_) => unreachable!("made as a group"),
+        let key = self.prefix.join(DOCUMENT)?;
+        let change = change_document(&*self.store, &key)?;
+        let stale = || Error::Stale { path: self.path() };
+        let document = change.value().ok_or_else(stale).and_then(|value| whole(value, MAX_DOCUMENT_BYTES))?;
+        let node = NodeMetadata::from_bytes(&document).map_err(|error| error.at(&self.store.locate(&key)))?;
+        let NodeMetadata::Group(now) = node else { return Err(stale()) };
+        let node = NodeMetadata::Group(Box::new(now.with_consolidated(Some(&consolidated))?));
+        drop((consolidated, document));
+        if !change.set(&node.to_bytes()?)? {
+            return self.consolidate_staged();
         }
+        if let NodeMetadata::Group(metadata) = node {
+            self.metadata = Arc::new(*metadata);
+        }
+        Ok(())
     }
 
     fn key_of(&self, path: &str) -> Result<Key> {

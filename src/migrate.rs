@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::array::{read_node, refresh_copies};
+use crate::array::{lock_around, read_node, refresh_copies};
 use crate::error::{Error, Result};
-use crate::store::{FilesystemStore, Key, Lock, Store};
+use crate::store::{FilesystemStore, Key, Store};
 
 mod steps;
 mod survey;
@@ -28,6 +28,7 @@ pub struct MigrateOptions {
     dry_run: bool,
     undo: bool,
     remove_v2: bool,
+    no_locks: bool,
 }
 
 impl MigrateOptions {
@@ -45,6 +46,12 @@ impl MigrateOptions {
     /// Whether to go back: to remove each `zarr.json` that a migration would write now. One that has been changed since is kept.
     pub fn undo(mut self, undo: bool) -> Self {
         self.undo = undo;
+        self
+    }
+
+    /// Whether locks are taken (the default): see [`FilesystemStore::with_locks`].
+    pub fn locks(mut self, locks: bool) -> Self {
+        self.no_locks = !locks;
         self
     }
 
@@ -109,10 +116,10 @@ pub struct MigrateReport {
 /// written, and the report says why. Nobody else may change documents below `path` meanwhile; reading is safe.
 ///
 /// # Errors
-/// Those of the store; [`Error::NotFound`] where no node is; [`Error::Busy`] when another migration is at work; [`Error::InvalidArgument`] for
+/// Those of the store; [`Error::NotFound`] where no node is; [`Error::Busy`] when somebody else is writing there; [`Error::InvalidArgument`] for
 /// options that exclude each other.
 pub fn migrate(path: impl AsRef<Path>, options: &MigrateOptions) -> Result<MigrateReport> {
-    migrate_in(Arc::new(FilesystemStore::open(path.as_ref())?), options)
+    migrate_in(Arc::new(FilesystemStore::open(path.as_ref())?.with_locks(!options.no_locks)), options)
 }
 
 /// As [`migrate`], for the root of a store.
@@ -121,7 +128,7 @@ pub(crate) fn migrate_in(store: Arc<dyn Store>, options: &MigrateOptions) -> Res
         return Err(Error::invalid("undo needs the documents of Zarr v2, which are to be removed; give one of the two"));
     }
     let root = Key::root();
-    let _lock = if options.dry_run { None } else { lock(&*store, &root)? };
+    let locks = if options.dry_run { None } else { Some((lock_around(&store, &root)?, store.lock(&root)?)) };
     if options.remove_v2 {
         check_outermost(&*store)?;
     }
@@ -132,6 +139,7 @@ pub(crate) fn migrate_in(store: Arc<dyn Store>, options: &MigrateOptions) -> Res
     };
     let (mut report, changed) =
         if options.undo { steps::undo(&*store, &survey, options)? } else { steps::migrate(&*store, &survey, options)? };
+    drop(locks);
     if changed {
         let refreshed = refresh_copies(&store, &root);
         report.warnings.extend(refreshed.removed);
@@ -142,14 +150,6 @@ pub(crate) fn migrate_in(store: Arc<dyn Store>, options: &MigrateOptions) -> Res
         }
     }
     Ok(report)
-}
-
-/// The lock of the root; none where there are no locks.
-fn lock(store: &dyn Store, root: &Key) -> Result<Option<Box<dyn Lock>>> {
-    match store.lock(root) {
-        Err(Error::Unsupported { .. }) => Ok(None),
-        locked => locked.map(Some),
-    }
 }
 
 /// Refuses a node inside a group of Zarr v2, which would lose it.

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use crate::array::{Array, check_node_name, read_only, read_optional_node, refresh_copies};
+use crate::array::{Array, check_node_name, lock_around, read_only, read_optional_node, refresh_copies};
 use crate::error::{Error, Result};
 use crate::group::Group;
 use crate::metadata::{DOCUMENT, NodeMetadata, v2};
@@ -38,6 +38,7 @@ mod run;
 mod shuffled;
 mod slots;
 pub(crate) mod source;
+pub(crate) mod space;
 mod spec;
 pub(crate) mod speeds;
 #[cfg(any(test, fuzzing))]
@@ -46,6 +47,7 @@ mod windows;
 
 use execute::Control;
 use job::Job;
+use space::Space;
 
 pub(crate) use job::{named, open_store};
 pub use options::{DEFAULT_MEMORY_BYTES, RechunkOptions, Shards};
@@ -86,13 +88,16 @@ pub fn rechunk(source: impl AsRef<Path>, target: Option<&Path>, mut options: Rec
     warnings.extend(job.warnings());
     let (parent, name) = place(source, target)?;
     let limited = process::memory_limit_bytes().is_some();
-    let store = FilesystemStore::open(&parent)?.with_drop_behind(true).with_write_behind(limited);
+    let store = FilesystemStore::open(&parent)?.with_drop_behind(true).with_write_behind(limited).with_locks(options.locks);
     let (store, name): (Arc<dyn Store>, _) = (Arc::new(store), Key::new(name)?);
     if options.overwrite {
         check_replaceable(&*store, &name)?;
     }
     let spill_dir = options.spill_dir_for(&parent);
     check_spill_directory(&spill_dir)?;
+    let mut space = Space::of(&job, source, &parent, &spill_dir);
+    space.check(&job, budget, options.space_check, &mut warnings)?;
+    let around = lock_around(&store, &name)?;
     let existing = match (options.overwrite, options.keep_backup) {
         (false, _) => Existing::Refuse,
         (true, false) => Existing::Replace,
@@ -100,8 +105,9 @@ pub fn rechunk(source: impl AsRef<Path>, target: Option<&Path>, mut options: Rec
     };
     let durability = if options.sync { Durability::Sync } else { Durability::NoSync };
     let stage = Stage::begin(store.clone(), name.clone(), existing, durability)?;
-    let measured = fill_stage(&job, &store, stage.prefix(), &spill_dir, &mut options)?;
-    warnings.extend(stage.publish()?.warning);
+    let measured = fill_stage(&job, &store, stage.prefix(), &spill_dir, &mut options).map_err(|error| space.explain(error))?;
+    warnings.extend(stage.publish().map_err(|error| space.explain(error))?.warning);
+    drop(around);
     warnings.extend(refresh_above(&store, &name, options.sync));
     let mut arrays = job.reports();
     arrays.iter_mut().zip(measured).for_each(|(report, measured)| report.measured = Some(measured));
@@ -207,7 +213,7 @@ fn fill_stage(
             done_bytes: control.done_bytes.load(Ordering::Relaxed).saturating_add(before),
             total_bytes,
         };
-        let work = || run::run(&task.taken, &target, &task.plan, spill_dir, &control);
+        let work = || run::run(&task.taken, &target, &task.plan, spill_dir, &control).map_err(|error| task.taken.explain(error));
         let result = watched(work, || {
             if let Some(progress) = options.progress.as_mut() {
                 progress(&report(&control));
@@ -233,7 +239,7 @@ fn fill_stage(
         document.stage(&**store, &below(prefix, &group.path)?.join(DOCUMENT)?)?;
     }
     for group in job.groups.iter().rev().filter(|group| group.consolidate) {
-        Group::open_in(store.clone(), below(prefix, &group.path)?)?.consolidate()?;
+        Group::open_in(store.clone(), below(prefix, &group.path)?)?.consolidate_staged()?;
     }
     Ok(measured)
 }

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::array::{Array, digest, refresh_copies};
+use crate::array::{Array, digest, lock_around_new, refresh_copies};
 use crate::error::{Error, Result};
 use crate::json::MAX_DOCUMENT_BYTES;
-use crate::metadata::{ArrayMetadata, DOCUMENT, NodeMetadata, v2};
+use crate::metadata::{ArrayMetadata, DOCUMENT, GroupMetadata, NodeMetadata, v2};
 use crate::store::{ByteRange, EntryKind, FilesystemStore, Key, Reads, Store, V2_ARRAY, Value, open_directory, open_path, read_to_vec};
 
 /// How many children an error message names.
@@ -28,9 +28,9 @@ impl Array {
     /// # Errors
     /// As [`Array::open`].
     pub fn open_in(store: Arc<dyn Store>, prefix: Key) -> Result<Self> {
-        match read_node(&*store, &prefix)? {
-            (NodeMetadata::Array(metadata), document) => Self::with_document(store, prefix, *metadata, &document),
-            (NodeMetadata::Group(_), _) => Err(group_not_array(&*store, &prefix)?),
+        match open_node(&store, &prefix)? {
+            Opened::Array(array) => Ok(array),
+            Opened::Group(_) => Err(group_not_array(&*store, &prefix)?),
         }
     }
 
@@ -58,9 +58,12 @@ impl Array {
         let document = node.to_bytes()?;
         let NodeMetadata::Array(metadata) = node else { unreachable!("made as an array") };
         let array = Self::with_document(make_store()?, prefix, *metadata, &document)?;
+        let locks = lock_around_new(array.store(), array.prefix())?;
         reserve_prefix(&**array.store(), array.prefix())?;
         array.store().set(&array.prefix().join(DOCUMENT)?, &document)?;
-        refresh_copies(array.store(), array.prefix()).stale.pop().map_or(Ok(array), Err)
+        drop(locks);
+        refresh_copies(array.store(), array.prefix()).stale.pop().map_or(Ok(()), Err)?;
+        array.pinned()
     }
 
     /// Checks that the document still describes this array: a missing chunk means the fill value only then.
@@ -130,6 +133,31 @@ impl Array {
             && ours.codecs.to_metadata() == theirs.codecs.to_metadata()
             && ours.codecs.is_in_metadata() == theirs.codecs.is_in_metadata();
         same.then(|| ours.shape() == theirs.shape())
+    }
+}
+
+/// A node that has been opened.
+pub(crate) enum Opened {
+    Array(Array),
+    Group(Box<GroupMetadata>),
+}
+
+/// Opens the node at `prefix`. An array is opened in its tree, where the store can tell that from its name, and its document is read there.
+///
+/// # Errors
+/// As [`Array::open`].
+pub(crate) fn open_node(store: &Arc<dyn Store>, prefix: &Key) -> Result<Opened> {
+    let tree = store.tree(prefix)?;
+    let (node, document) = match &tree {
+        Some(tree) => read_node(&**tree, &Key::root())?,
+        None => read_node(&**store, prefix)?,
+    };
+    match (node, tree) {
+        (NodeMetadata::Array(metadata), Some(tree)) => Array::in_tree(tree, prefix, Arc::new(*metadata), &document).map(Opened::Array),
+        (NodeMetadata::Array(metadata), None) => {
+            Array::with_document(Arc::clone(store), prefix.clone(), *metadata, &document).map(Opened::Array)
+        }
+        (NodeMetadata::Group(metadata), _) => Ok(Opened::Group(metadata)),
     }
 }
 

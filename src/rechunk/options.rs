@@ -58,6 +58,8 @@ pub struct RechunkOptions<'a> {
     pub(crate) overwrite: bool,
     pub(crate) keep_backup: bool,
     pub(crate) sync: bool,
+    pub(crate) locks: bool,
+    pub(crate) space_check: bool,
     pub(crate) read_mode: ReadMode,
     pub(crate) costs: Costs,
     pub(crate) progress: Option<&'a mut dyn FnMut(&Progress)>,
@@ -80,6 +82,8 @@ impl Default for RechunkOptions<'_> {
             overwrite: false,
             keep_backup: false,
             sync: true,
+            locks: true,
+            space_check: true,
             read_mode: ReadMode::Mapped,
             costs: Costs::default(),
             progress: None,
@@ -175,6 +179,18 @@ impl<'a> RechunkOptions<'a> {
     /// Whether to wait, before and after publication, until everything would survive a power cut (the default).
     pub fn sync(mut self, sync: bool) -> Self {
         self.sync = sync;
+        self
+    }
+
+    /// Whether locks are taken (the default): see [`crate::FilesystemStore::with_locks`].
+    pub fn locks(mut self, locks: bool) -> Self {
+        self.locks = locks;
+        self
+    }
+
+    /// Whether a rechunk is refused that needs clearly more room than is free on a disk (the default), before anything is written (RCK-40).
+    pub fn space_check(mut self, space_check: bool) -> Self {
+        self.space_check = space_check;
         self
     }
 

@@ -119,7 +119,7 @@ pub(crate) fn side(array: &Array) -> Side {
 
 /// Runs a plan: every chunk of `target` is written below its prefix, then its document. Nobody may read there yet.
 pub(crate) fn run(taken: &Taken, target: &Array, plan: &Plan, spill_dir: &Path, control: &Control<'_>) -> Result<Measured> {
-    let Taken { source, opened, region } = taken;
+    let Taken { source, opened, region } = &taken.pinned()?;
     let begun = Instant::now();
     let sink = EncodeSink {
         // Stored chunks that are moved may be shards within shards, which are not written unit by unit; others have writers of their own.

@@ -145,6 +145,12 @@ pub(crate) struct RechunkArgs {
     /// Do not wait until the result would survive a power cut
     #[arg(long)]
     pub(crate) no_sync: bool,
+    /// Take no locks, where a file system has none: then nobody else may write to the target meanwhile
+    #[arg(long)]
+    pub(crate) no_lock: bool,
+    /// Begin even where the disk seems too small
+    #[arg(long)]
+    pub(crate) no_space_check: bool,
     /// Plan only
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -201,6 +207,9 @@ pub(crate) struct MigrateArgs {
     /// Remove the documents of Zarr v2 once all is Zarr v3
     #[arg(long)]
     pub(crate) remove_v2: bool,
+    /// Take no locks, where a file system has none: then nobody else may write there meanwhile
+    #[arg(long)]
+    pub(crate) no_lock: bool,
     /// Print one JSON document
     #[arg(long)]
     pub(crate) json: bool,

@@ -19,6 +19,8 @@ fn options<'a>(args: &RechunkArgs, costs: Costs) -> RechunkOptions<'a> {
         .overwrite(args.overwrite)
         .keep_backup(args.keep_backup)
         .sync(!args.no_sync)
+        .locks(!args.no_lock)
+        .space_check(!args.no_space_check)
         .costs(costs);
     if let Some(chunks) = &args.chunks {
         options = options.chunks(chunks.clone());
