@@ -4,13 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::array::{
-    Array, Opened, check_member_name, child_names, create_directory, lock_around_new, lock_document, open_node, read_child, read_only,
+    Array, Opened, check_member_name, child_names, create_directory, lock_around_new, lock_document, open_at, open_node, read_child, read_only,
     refresh_copies, reserve_prefix, unsupported_document,
 };
 use crate::error::{Error, Result};
 use crate::metadata::{ArrayMetadata, Attributes, Consolidated, DOCUMENT, GroupMetadata, NodeMetadata, v2};
 use crate::json::MAX_DOCUMENT_BYTES;
-use crate::store::{Key, Reads, Store, change_document, open_path, whole};
+use crate::store::{Key, Store, change_document, whole};
+
+/// How often a group is listed again while others put new trees in its place.
+const RACES: usize = 16;
 
 /// How deep groups may be nested below the one that is walked.
 pub const MAX_GROUP_DEPTH: usize = 64;
@@ -40,7 +43,7 @@ impl Node {
     /// # Errors
     /// As [`Array::open`], but for the wrong kind of node.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_in(open_path(path.as_ref(), Reads::default())?, Key::root())
+        open_at(path.as_ref(), |store| Self::open_in(store, Key::root()))
     }
 
     /// Opens the array or group at `prefix` in `store`.
@@ -69,7 +72,7 @@ impl Group {
     /// # Errors
     /// As [`Array::open`]; [`Error::InvalidArgument`] when an array is there.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_in(open_path(path.as_ref(), Reads::default())?, Key::root())
+        open_at(path.as_ref(), |store| Self::open_in(store, Key::root()))
     }
 
     /// Opens the group at `prefix` in `store`.
@@ -129,19 +132,7 @@ impl Group {
     /// # Errors
     /// Those of the store; [`Error::Stale`] when the group is no longer there.
     pub fn child_names(&self) -> Result<Vec<String>> {
-        let names = child_names(&*self.store, &self.prefix)?;
-        self.check_current().map(|()| names)
-    }
-
-    /// Checks that the group is there: of one that is being deleted, members are missing after its document only.
-    fn check_current(&self) -> Result<()> {
-        let document = self.prefix.join(DOCUMENT)?;
-        let is_there = || Ok(self.store.size(&document)?.is_some());
-        // It may have become Zarr v3, or gone back, between two looks.
-        if is_there()? || v2::is_node(&*self.store, &self.prefix)? || is_there()? {
-            return Ok(());
-        }
-        Err(Error::Stale { path: self.path() })
+        member_names(&self.store, &self.prefix)
     }
 
     /// The arrays and groups directly in this group, by name. A child whose document cannot be read, or needs what this build does not have,
@@ -214,13 +205,12 @@ impl Group {
     /// Those of `visit` and of the store; [`Error::Unsupported`] below [`MAX_GROUP_DEPTH`] nested groups; [`Error::Stale`] when the group has gone
     /// meanwhile.
     pub fn walk_each(&self, visit: &mut dyn FnMut(&str, Result<NodeMetadata>) -> Result<()>) -> Result<()> {
-        self.walk_below("", 0, visit)?;
-        self.check_current()
+        self.walk_below("", 0, visit)
     }
 
     fn walk_below(&self, path: &str, depth: usize, visit: &mut dyn FnMut(&str, Result<NodeMetadata>) -> Result<()>) -> Result<()> {
         let prefix = if path.is_empty() { self.prefix.clone() } else { self.prefix.join(path)? };
-        let names = child_names(&*self.store, &prefix)?;
+        let names = member_names(&self.store, &prefix)?;
         if depth >= MAX_GROUP_DEPTH && !names.is_empty() {
             let what = format!("groups nested more than {MAX_GROUP_DEPTH} deep");
             return Err(Error::unsupported(what).at(&self.store.locate(&prefix)));
@@ -297,6 +287,32 @@ impl Group {
         }
         Ok(key)
     }
+}
+
+/// The names of the nodes in the group at `prefix`, all of one tree.
+fn member_names(store: &Arc<dyn Store>, prefix: &Key) -> Result<Vec<String>> {
+    for _ in 0..RACES {
+        let tree = store.tree(prefix)?;
+        let names = match &tree {
+            Some(tree) => child_names(&**tree, &Key::root()).and_then(|names| Ok(is_there(&**tree, &Key::root())?.then_some(names))),
+            None => child_names(&**store, prefix).and_then(|names| Ok(is_there(&**store, prefix)?.then_some(names))),
+        };
+        match names? {
+            Some(names) => return Ok(names),
+            // Another one may have its name.
+            None if tree.is_some() => {}
+            None => break,
+        }
+    }
+    Err(Error::Stale { path: store.locate(prefix) })
+}
+
+/// Whether a group has its document: of one that is being deleted, members are missing after that only.
+fn is_there(store: &dyn Store, prefix: &Key) -> Result<bool> {
+    let document = prefix.join(DOCUMENT)?;
+    let found = || Ok::<_, Error>(store.size(&document)?.is_some());
+    // It may have become Zarr v3, or gone back, between two looks.
+    Ok(found()? || v2::is_node(store, prefix)? || found()?)
 }
 
 fn array_not_group(array: &Array) -> Error {

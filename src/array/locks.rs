@@ -6,7 +6,7 @@ use crate::array::Array;
 use crate::array::copies::{MAX_DEPTH, step_up};
 use crate::error::{Error, Result};
 use crate::metadata::{DOCUMENT, v2};
-use crate::store::{EntryKind, Key, Lock, Store};
+use crate::store::{Key, Lock, Store};
 
 /// A prefix in a store.
 pub(super) type Place = (Arc<dyn Store>, Key);
@@ -74,8 +74,11 @@ fn around(store: &Arc<dyn Store>, prefix: &Key) -> Result<Vec<Place>> {
 /// Whether there is a document, whatever is in it.
 fn is_node(store: &dyn Store, prefix: &Key) -> Result<bool> {
     for name in [DOCUMENT].iter().chain(v2::DOCUMENTS.iter()) {
-        if store.kind(&prefix.join(name)?)? == Some(EntryKind::Value) {
-            return Ok(true);
+        match store.size(&prefix.join(name)?) {
+            Ok(Some(_)) => return Ok(true),
+            // Something else has the name.
+            Ok(None) | Err(Error::Corrupt { .. }) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(false)

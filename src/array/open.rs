@@ -20,7 +20,7 @@ impl Array {
     /// [`Error::NotFound`] when nothing is there or it has neither a `zarr.json` nor a document of Zarr v2; [`Error::InvalidArgument`] when it is a group;
     /// [`Error::Metadata`] or [`Error::Unsupported`] when its document is wrong or needs what this build does not have, or it is a file.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_in(open_path(path.as_ref(), Reads::default())?, Key::root())
+        open_at(path.as_ref(), |store| Self::open_in(store, Key::root()))
     }
 
     /// Opens the array at `prefix` in `store`.
@@ -142,23 +142,60 @@ pub(crate) enum Opened {
     Group(Box<GroupMetadata>),
 }
 
+/// How often a node is looked for again while others put new trees in its place.
+const RACES: usize = 16;
+
+/// Opens what `path` leads to, anew where another tree has taken its name meanwhile.
+pub(crate) fn open_at<T>(path: &Path, open: impl Fn(Arc<dyn Store>) -> Result<T>) -> Result<T> {
+    for _ in 1..RACES {
+        match open(open_path(path, Reads::default())?) {
+            Err(Error::Stale { .. }) => {}
+            opened => return opened,
+        }
+    }
+    open(open_path(path, Reads::default())?)
+}
+
 /// Opens the node at `prefix`. An array is opened in its tree, where the store can tell that from its name, and its document is read there.
 ///
 /// # Errors
-/// As [`Array::open`].
+/// As [`Array::open`]; [`Error::Stale`] where `prefix` is the root, and what it was has been replaced.
 pub(crate) fn open_node(store: &Arc<dyn Store>, prefix: &Key) -> Result<Opened> {
-    let tree = store.tree(prefix)?;
-    let (node, document) = match &tree {
-        Some(tree) => read_node(&**tree, &Key::root())?,
-        None => read_node(&**store, prefix)?,
-    };
+    for _ in 0..RACES {
+        let tree = store.tree(prefix)?;
+        let read = match &tree {
+            Some(tree) => read_node(&**tree, &Key::root()),
+            None => read_node(&**store, prefix),
+        };
+        match read {
+            // A tree that has been replaced loses its document first.
+            Err(Error::NotFound { .. }) if is_replaced(tree.as_ref().unwrap_or(store)) => {
+                if tree.is_none() {
+                    break;
+                }
+            }
+            read => {
+                let (node, document) = read?;
+                return opened(store, prefix, tree, node, &document);
+            }
+        }
+    }
+    Err(Error::Stale { path: store.locate(prefix) })
+}
+
+fn opened(store: &Arc<dyn Store>, prefix: &Key, tree: Option<Arc<dyn Store>>, node: NodeMetadata, document: &[u8]) -> Result<Opened> {
     match (node, tree) {
-        (NodeMetadata::Array(metadata), Some(tree)) => Array::in_tree(tree, prefix, Arc::new(*metadata), &document).map(Opened::Array),
+        (NodeMetadata::Array(metadata), Some(tree)) => Array::in_tree(tree, prefix, Arc::new(*metadata), document).map(Opened::Array),
         (NodeMetadata::Array(metadata), None) => {
-            Array::with_document(Arc::clone(store), prefix.clone(), *metadata, &document).map(Opened::Array)
+            Array::with_document(Arc::clone(store), prefix.clone(), *metadata, document).map(Opened::Array)
         }
         (NodeMetadata::Group(metadata), _) => Ok(Opened::Group(metadata)),
     }
+}
+
+/// Whether another tree has taken the name that the root of a store had when it was opened.
+fn is_replaced(store: &Arc<dyn Store>) -> bool {
+    store.as_any().downcast_ref::<FilesystemStore>().is_some_and(FilesystemStore::is_replaced)
 }
 
 /// Makes the directory of a new node, or takes an empty one, as a store.

@@ -80,14 +80,13 @@ impl Space {
         let device = FileSystem::of(source).map(|system| system.device);
         let shares = target.system.as_ref().is_some_and(|system| system.shares && Some(system.device) == device);
         let mut space = Self { target, spill, shares, needs: Needs::default() };
-        space.needs = space.needs(&job.tasks, |_| Part { target: WHOLE, spill: WHOLE });
+        space.needs = space.needs_of(job.tasks.iter().map(|task| (task, Part { target: WHOLE, spill: WHOLE })));
         space
     }
 
     /// Arrays are rechunked one after another, so that the largest spill file counts.
-    fn needs<'t>(&self, tasks: impl IntoIterator<Item = &'t Task>, part: impl Fn(&Task) -> Part) -> Needs {
-        tasks.into_iter().fold(Needs::default(), |needs, task| {
-            let part = part(task);
+    fn needs_of<'t>(&self, parts: impl Iterator<Item = (&'t Task, Part)>) -> Needs {
+        parts.fold(Needs::default(), |needs, (task, part)| {
             let copied = self.shares && matches!(task.plan.steps, Steps::Move(Moves::Chunks));
             let written = if copied { 0 } else { scaled(task.plan.written_bytes_estimate, part.target) };
             let spill = scaled(spill_bytes(&task.plan), part.spill);
@@ -119,12 +118,12 @@ impl Space {
         }
         // The plans count missing chunks as stored. Whether there are any is worth a look only now.
         let stored: Vec<u64> = job.tasks.iter().map(stored_part).collect();
-        let of = |task: &Task| job.tasks.iter().zip(&stored).find(|(other, _)| std::ptr::eq(*other, task)).map_or(WHOLE, |(_, part)| *part);
-        self.needs = self.needs(&job.tasks, |task| Part { target: of(task), spill: of(task) });
-        let least = self.needs(&job.tasks, |task| {
+        let stored = || job.tasks.iter().zip(stored.iter().copied());
+        self.needs = self.needs_of(stored().map(|(task, part)| (task, Part { target: part, spill: part })));
+        let least = self.needs_of(stored().map(|(task, part)| {
             let least = least_part(task);
-            Part { target: scaled(least.target, of(task)), spill: scaled(least.spill, of(task)) }
-        });
+            (task, Part { target: scaled(least.target, part), spill: scaled(least.spill, part) })
+        }));
         let Some(likely) = self.lack(self.needs) else { return Ok(()) };
         match self.lack(least) {
             Some(lack) if refuse && !lack.is_unsure() => Err(likely.error()),
@@ -218,4 +217,101 @@ fn stored_part(task: &Task) -> u64 {
 
 fn scaled(number: u64, part: u64) -> u64 {
     u64::try_from(u128::from(number) * u128::from(part) / u128::from(WHOLE)).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::array::Array;
+    use crate::dtype::DataType;
+    use crate::metadata::{ArrayMetadata, Layout};
+    use crate::rechunk::options::RechunkOptions;
+
+    /// A rechunk of an array of 1 MiB, of whose 16 chunks so many are stored, between file systems with so much room.
+    fn checked(codecs: &str, stored: u64, free: [u64; 2], edit: impl Fn(&mut Space)) -> (Result<()>, Vec<String>, Space) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
+        let layout = Layout { chunk_shape: vec![32, 512], shard_shape: None, codecs: codecs.parse().unwrap() };
+        let metadata = ArrayMetadata::new([512, 512], DataType::parse("float32").unwrap(), None, &layout).unwrap();
+        let array = Array::create(&path, metadata).unwrap();
+        for chunk in 0..stored {
+            array.write_chunk(&[chunk, 0], &vec![1; 32 * 512 * 4]).unwrap();
+        }
+        let options = RechunkOptions::new().chunks([512, 32]);
+        let job = Job::prepare(&path, &options, 64 << 20).unwrap();
+        let mut space = Space::of(&job, &path, directory.path(), directory.path());
+        let system = |device, free_bytes| FileSystem { device, free_bytes, in_memory: None, compresses: false, shares: false };
+        (space.target.system, space.spill.system) = (Some(system(1, free[0])), Some(system(2, free[1])));
+        edit(&mut space);
+        let mut warnings = Vec::new();
+        let result = space.check(&job, 64 << 20, true, &mut warnings);
+        (result, warnings, space)
+    }
+
+    const ALL: u64 = 1 << 20;
+
+    /// RCK-40.
+    #[test]
+    fn what_clearly_does_not_fit_is_refused_and_what_may_not_is_said() {
+        let passes = |(result, warnings, _): (Result<()>, Vec<String>, Space), warned: usize| {
+            result.unwrap();
+            assert_eq!(warnings.len(), warned, "{warnings:?}");
+        };
+        let refused = |(result, _, _): (Result<()>, Vec<String>, Space), needed: u64, free: u64| match result {
+            Err(Error::DiskFull { needed_bytes: Some(is_needed), free_bytes: Some(is_free), .. }) => {
+                assert_eq!((is_needed, is_free), (needed, free));
+            }
+            other => panic!("DiskFull was expected: {other:?}"),
+        };
+        passes(checked("none", 16, [ALL, 0], |_| ()), 0);
+        refused(checked("none", 16, [ALL - 1, 0], |_| ()), ALL, ALL - 1);
+        // What is missing is not counted.
+        passes(checked("none", 8, [ALL / 2, 0], |_| ()), 0);
+        refused(checked("none", 8, [ALL / 2 - 1, 0], |_| ()), ALL / 2, ALL / 2 - 1);
+        passes(checked("none", 0, [0, 0], |_| ()), 0);
+        // Spill files count, by themselves or with the target.
+        let spill = |space: &mut Space| space.needs.spill = ALL;
+        passes(checked("none", 16, [ALL, ALL], spill), 0);
+        // On a file system that compresses, files may be smaller.
+        let compresses = |space: &mut Space| space.target.system.as_mut().unwrap().compresses = true;
+        passes(checked("none", 16, [ALL - 1, 0], compresses), 1);
+        // A system that says nothing is believed to have room.
+        passes(checked("none", 16, [0, 0], |space| space.target.system = None), 0);
+    }
+
+    /// RCK-40: chunks that compress may come to half of what is estimated.
+    #[test]
+    fn an_estimate_of_compressed_chunks_counts_for_half() {
+        let (_, _, space) = checked("zstd:1", 16, [ALL, ALL], |_| ());
+        let likely = space.needs.target;
+        assert!(likely > 0 && likely < ALL / 8, "{likely}");
+        let (result, warnings, _) = checked("zstd:1", 16, [likely - 1, ALL], |_| ());
+        result.unwrap();
+        assert_eq!(warnings.len(), 1);
+        assert!(warnings[0].contains(&format!("about {likely} bytes are needed, and {} are free", likely - 1)), "{warnings:?}");
+        let (result, ..) = checked("zstd:1", 16, [likely / 2 - 1, ALL], |_| ());
+        assert!(matches!(result, Err(Error::DiskFull { needed_bytes: Some(needed), .. }) if needed == likely), "{result:?}");
+    }
+
+    /// RCK-40.
+    #[test]
+    fn one_file_system_holds_both() {
+        let (_, _, mut space) = checked("none", 16, [ALL, ALL], |_| ());
+        let needs = Needs { target: ALL, spill: ALL / 2 };
+        assert!(space.lack(needs).is_none());
+        assert_eq!(space.lack(Needs { target: 0, spill: ALL + 1 }).map(|lack| lack.needed_bytes), Some(ALL + 1));
+        space.spill.system.as_mut().unwrap().device = 1;
+        assert_eq!(space.lack(needs).map(|lack| (lack.needed_bytes, lack.free_bytes)), Some((ALL + ALL / 2, ALL)));
+        let full = |path: &str| Error::DiskFull { path: path.to_owned(), needed_bytes: None, free_bytes: None };
+        space.needs = needs;
+        let needed = |space: &Space, path: &str| match space.explain(full(path)) {
+            Error::DiskFull { needed_bytes, .. } => needed_bytes.unwrap(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(needed(&space, "/x"), ALL + ALL / 2);
+        space.spill.system.as_mut().unwrap().device = 2;
+        let spill = space.spill.directory.join("file (spill file)").display().to_string();
+        assert_eq!((needed(&space, "/x"), needed(&space, &spill)), (ALL, ALL / 2));
+        assert!(matches!(space.explain(Error::Cancelled), Error::Cancelled));
+    }
 }

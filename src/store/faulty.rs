@@ -162,11 +162,13 @@ impl Change for FaultyChange<'_> {
     }
 
     fn set(self: Box<Self>, bytes: &[u8]) -> Result<bool> {
-        self.injector.halved("write", &self.path, || self.inner.set(bytes), |run| run().map(drop))
+        let Self { inner, path, injector } = *self;
+        injector.halved("write", &path, || inner.set(bytes), |run| run().map(|_| ()))
     }
 
     fn erase(self: Box<Self>) -> Result<bool> {
-        self.injector.halved("remove", &self.path, || self.inner.erase(), |run| run().map(drop))
+        let Self { inner, path, injector } = *self;
+        injector.halved("remove", &path, || inner.erase(), |run| run().map(|_| ()))
     }
 }
 

@@ -53,6 +53,11 @@ impl FilesystemStore {
         }
     }
 
+    /// Whether another tree has the name of the root by now, or none.
+    pub(crate) fn is_replaced(&self) -> bool {
+        matches!(self.check_place(), Err(Error::Stale { .. }))
+    }
+
     /// Opens the file at `key` and locks it, waiting for whoever has it.
     pub(super) fn begin_change(&self, key: &Key) -> Result<FileChange<'_>> {
         loop {

@@ -38,7 +38,9 @@ impl Drop for MemoryLock {
         let mut held = self.locks.held.lock();
         match held.get_mut(&self.id) {
             Some(Held::Together(count)) if *count > 1 => *count -= 1,
-            _ => drop(held.remove(&self.id)),
+            _ => {
+                held.remove(&self.id);
+            }
         }
     }
 }
@@ -52,7 +54,9 @@ impl MemoryStore {
         }
         let mut held = self.locks.held.lock();
         match held.entry(id) {
-            Entry::Vacant(free) => drop(free.insert(if shared { Held::Together(1) } else { Held::Alone })),
+            Entry::Vacant(free) => {
+                free.insert(if shared { Held::Together(1) } else { Held::Alone });
+            }
             Entry::Occupied(mut taken) => match taken.get_mut() {
                 Held::Together(count) if shared => *count += 1,
                 _ => return Err(Error::Busy { path: self.locate(prefix) }),
