@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::array::{
-    Array, Opened, check_member_name, child_names, create_directory, lock_around_new, lock_document, open_at, open_node, read_child, read_only,
-    refresh_copies, reserve_prefix, unsupported_document,
+    Array, Opened, check_member_name, child_names, create_directory, lock_around_new, lock_document, open_at, open_node, read_child,
+    read_only, refresh_copies, reserve_prefix, unsupported_document,
 };
 use crate::error::{Error, Result};
-use crate::metadata::{ArrayMetadata, Attributes, Consolidated, DOCUMENT, GroupMetadata, NodeMetadata, v2};
 use crate::json::MAX_DOCUMENT_BYTES;
+use crate::metadata::{ArrayMetadata, Attributes, Consolidated, DOCUMENT, GroupMetadata, NodeMetadata, v2};
 use crate::store::{Key, Store, change_document, whole};
 
 /// How often a group is listed again while others put new trees in its place.
@@ -91,7 +91,8 @@ impl Group {
     /// # Errors
     /// As [`Array::create`].
     pub fn create(path: impl AsRef<Path>, attributes: Attributes) -> Result<Self> {
-        Self::create_in(create_directory(path.as_ref())?, Key::root(), attributes)
+        let (store, _locks) = create_directory(path.as_ref())?;
+        Self::create_in(store, Key::root(), attributes)
     }
 
     /// Creates a group at `prefix` in `store`, where nothing may be yet. Consolidated metadata above it are brought up to date.

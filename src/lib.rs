@@ -76,8 +76,8 @@ pub use rechunk::{
 };
 pub use region::{MAX_RANK, Region};
 pub use store::{
-    ByteRange, Change, Entry, EntryKind, FilesystemStore, Key, Lock, MappedValue, MemoryStore, PackOptions, PackReport, ReadMode, Store, Value,
-    ValueWriter, ZipStore, pack,
+    ByteRange, Change, Entry, EntryKind, FilesystemStore, Key, Lock, MappedValue, MemoryStore, PackOptions, PackReport, ReadMode, Store,
+    Value, ValueWriter, ZipStore, pack,
 };
 pub use verify::{Verdict, VerifyOptions, verify};
 

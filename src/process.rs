@@ -138,7 +138,10 @@ mod tests {
         assert_eq!(in_memory(TMPFS, || None), Some("tmpfs"));
         assert_eq!(in_memory(RAMFS, || None), Some("ramfs"));
         assert_eq!(in_memory(OVERLAY, || Some(TMPFS)), Some("an overlay on tmpfs"));
-        assert_eq!((in_memory(OVERLAY, || Some(0xef53)), in_memory(OVERLAY, || None), in_memory(0xef53, || Some(TMPFS))), (None, None, None));
+        assert_eq!(
+            (in_memory(OVERLAY, || Some(0xef53)), in_memory(OVERLAY, || None), in_memory(0xef53, || Some(TMPFS))),
+            (None, None, None)
+        );
         let mounts = "22 1 254:0 / / rw - ext4 /dev/vda rw\n\
                       36 35 0:31 / /mnt rw,noatime shared:1 - overlay overlay rw,lowerdir=/a:/c,upperdir=/b\\040b,workdir=/w\n";
         assert_eq!(upper_directory(mounts, (0, 31)), Some("/b b".into()));

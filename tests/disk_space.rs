@@ -30,7 +30,8 @@ impl SmallDisk {
     fn new(mebibytes: u64) -> Option<Self> {
         let directory = directory();
         let (image, at) = (directory.path().join("image"), directory.path().join("disk"));
-        let run = |program: &str, arguments: &[&str]| Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success());
+        let run =
+            |program: &str, arguments: &[&str]| Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success());
         std::fs::create_dir(&at).unwrap();
         std::fs::File::create(&image).unwrap().set_len(mebibytes << 20).unwrap();
         let (image, shown) = (image.to_str().unwrap(), at.to_str().unwrap());
@@ -53,8 +54,8 @@ impl Drop for SmallDisk {
 }
 
 /// An array of 16 MiB that does not compress.
-fn source(at: &Path) -> Vec<u8> {
-    let metadata = metadata(&[2048, 2048], "float32", "0", &layout(&[256, 2048], None, "none"));
+fn source(at: &Path, codecs: &str) -> Vec<u8> {
+    let metadata = metadata(&[2048, 2048], "float32", "0", &layout(&[256, 2048], None, codecs));
     let data = elements(&metadata, 5);
     create(&at.join("a"), metadata, &data);
     data
@@ -69,7 +70,7 @@ fn on_disk(disk: &Path) -> Vec<String> {
 fn a_disk_that_is_too_small_is_refused_before_the_start() {
     let Some(disk) = SmallDisk::new(12) else { return };
     let root = directory();
-    let data = source(root.path());
+    let data = source(root.path(), "none");
     let arguments = format!("rechunk a {}/b --chunks 2048,256 --spill-dir .", disk.at.display());
     let outcome = cli::rezarr(root.path(), &arguments);
     assert_eq!(outcome.code, Some(6), "{outcome:?}");
@@ -102,8 +103,9 @@ fn a_disk_that_is_too_small_is_refused_before_the_start() {
 fn a_spill_disk_that_is_too_small_is_refused_before_the_start() {
     let Some(disk) = SmallDisk::new(12) else { return };
     let root = directory();
-    let data = source(root.path());
-    let options = || RechunkOptions::new().chunks([2048, 16]).codecs("zstd:1".parse::<rezarr::Codecs>().unwrap()).memory(4 << 20).threads(1);
+    let data = source(root.path(), "zstd:1");
+    let options =
+        || RechunkOptions::new().chunks([2048, 16]).codecs("zstd:1".parse::<rezarr::Codecs>().unwrap()).memory(4 << 20).threads(1);
     match rechunk(root.path().join("a"), Some(&root.path().join("b")), options().spill_dir(&disk.at)) {
         Err(Error::DiskFull { path, needed_bytes: Some(needed), free_bytes: Some(free) }) => {
             assert!(path == disk.at.display().to_string() && needed >= 16 << 20 && free < needed, "{path}, {needed}, {free}");
@@ -120,7 +122,7 @@ fn a_spill_disk_that_is_too_small_is_refused_before_the_start() {
 fn a_disk_that_is_filled_meanwhile_is_an_error_and_nothing_is_left() {
     let Some(disk) = SmallDisk::new(64) else { return };
     let root = directory();
-    let data = source(root.path());
+    let data = source(root.path(), "none");
     let filler = disk.at.join("filler");
     let mut fill = |_: &Progress| {
         if !filler.exists() {
@@ -147,7 +149,7 @@ fn a_spill_file_in_memory_is_refused_unless_it_fits_the_budget() {
         return;
     }
     let root = directory();
-    let data = source(root.path());
+    let data = source(root.path(), "zstd:1");
     let memory = tempfile::tempdir_in("/dev/shm").unwrap();
     let spill = memory.path().display();
     let rechunk = |more: &str| cli::rezarr(root.path(), &format!("rechunk a b --chunks 2048,16 --codec zstd:1 --threads 1 -q {more}"));
@@ -170,7 +172,7 @@ fn a_spill_file_in_memory_is_refused_unless_it_fits_the_budget() {
 #[test]
 fn a_limit_of_the_file_size_is_an_error_and_nothing_is_left() {
     let root = directory();
-    let data = source(root.path());
+    let data = source(root.path(), "none");
     let program = command(root.path(), "rechunk a b --chunks 2048,2048 -q");
     let words: Vec<_> = program.get_args().map(|word| word.to_str().unwrap()).collect();
     let limited = format!("ulimit -f 2048; exec {} {}", program.get_program().to_str().unwrap(), words.join(" "));

@@ -13,7 +13,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rezarr::{
-    Array, Attributes, Error, FilesystemStore, Group, Key, MemoryStore, MigrateOptions, RechunkOptions, Region, Result, Store, migrate, rechunk,
+    Array, Attributes, Error, FilesystemStore, Group, Key, MemoryStore, MigrateOptions, RechunkOptions, Region, Result, Store, migrate,
+    rechunk,
 };
 
 use arrays::{create, layout, metadata, mixed};
@@ -77,12 +78,18 @@ fn processes_that_share_chunks_lose_nothing() {
     for name in shared_arrays(root.path()) {
         let path = root.path().join(&name);
         let mut writers: Vec<_> = (0..2)
-            .map(|side| child("a_writing_process", &[path.to_str().unwrap(), &side.to_string(), "1000", &(7 + side).to_string()]).spawn().unwrap())
+            .map(|side| {
+                child("a_writing_process", &[path.to_str().unwrap(), &side.to_string(), "1000", &(7 + side).to_string()]).spawn().unwrap()
+            })
             .collect();
         for writer in &mut writers {
             assert!(writer.wait().unwrap().success(), "{name}");
         }
-        assert!(files(&path).keys().all(|key| key == "zarr.json" || key.starts_with("c/")), "no lock is left behind: {:?}", files(&path).keys());
+        assert!(
+            files(&path).keys().all(|key| key == "zarr.json" || key.starts_with("c/")),
+            "no lock is left behind: {:?}",
+            files(&path).keys()
+        );
     }
 }
 

@@ -13,10 +13,11 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rezarr::{
-    Array, Attributes, ChunkSpec, Codecs, Error, Group, PackOptions, RechunkOptions, Region, Result, Shards, VerifyOptions, pack, rechunk, verify,
+    Array, Attributes, ChunkSpec, Codecs, Error, Group, PackOptions, RechunkOptions, Region, Result, Shards, VerifyOptions, pack, rechunk,
+    verify,
 };
 
-use arrays::{create, layout, metadata, mixed};
+use arrays::{create, indices, layout, metadata, mixed};
 use processes::{child, words};
 use trees::{directory, names};
 
@@ -56,7 +57,7 @@ struct Seen {
 }
 
 fn check(region: &Region, elements: &[u32]) {
-    for (index, element) in region.indices().zip(elements) {
+    for (index, element) in indices(region.shape()).iter().zip(elements) {
         let (row, column) = (region.start()[0] + index[0], region.start()[1] + index[1]);
         assert_eq!(*element, value(row, column), "at {row}, {column} of {region}");
     }
@@ -150,7 +151,8 @@ fn readers_see_one_tree_or_are_told_that_it_is_gone() {
     let output = reader.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let said = String::from_utf8_lossy(&output.stdout);
-    let counts: Vec<u64> = said.lines().find_map(|line| line.strip_prefix("read ")).unwrap().split(' ').map(|n| n.parse().unwrap()).collect();
+    let counts: Vec<u64> =
+        said.lines().find_map(|line| line.strip_prefix("read ")).unwrap().split(' ').map(|n| n.parse().unwrap()).collect();
     eprintln!("{seen:?}, the other process {counts:?}");
     assert!(seen.reads.into_inner() > swaps && counts[0] > 0);
     assert!(seen.stale.into_inner() > 0 && counts[1] > 0, "nobody was in the way");

@@ -375,8 +375,11 @@ fn changes_of_a_value_follow_each_other(store: &dyn Store) {
         }
     };
     let erased: u64 = std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            (0..4).map(|thread| scope.spawn(move || (0..100).map(|i| if i % 7 == thread { add_one(true) } else { (add_one(false), 0).1 }).sum::<u64>())).collect();
+        let threads: Vec<_> = (0..4)
+            .map(|thread| {
+                scope.spawn(move || (0..100).map(|i| if i % 7 == thread { add_one(true) } else { (add_one(false), 0).1 }).sum::<u64>())
+            })
+            .collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
     let wipes: u64 = (0..4).map(|thread| (0..100).filter(|i| i % 7 == thread).count() as u64).sum();

@@ -8,7 +8,9 @@ use crate::array::{Array, digest, lock_around_new, refresh_copies};
 use crate::error::{Error, Result};
 use crate::json::MAX_DOCUMENT_BYTES;
 use crate::metadata::{ArrayMetadata, DOCUMENT, GroupMetadata, NodeMetadata, v2};
-use crate::store::{ByteRange, EntryKind, FilesystemStore, Key, Reads, Store, V2_ARRAY, Value, open_directory, open_path, read_to_vec};
+use crate::store::{
+    ByteRange, EntryKind, FilesystemStore, Key, Lock, Reads, Store, V2_ARRAY, Value, open_directory, open_path, read_to_vec,
+};
 
 /// How many children an error message names.
 const NAMED_CHILDREN: usize = 5;
@@ -49,16 +51,21 @@ impl Array {
     /// # Errors
     /// As [`Array::create`]; and what stands in the way of bringing consolidated metadata up to date, with the array in place then.
     pub fn create_in(store: Arc<dyn Store>, prefix: Key, metadata: ArrayMetadata) -> Result<Self> {
-        Self::found(|| Ok(store), prefix, metadata)
+        let locks = |store: Arc<dyn Store>| lock_around_new(&store, &prefix).map(|locks| (store, locks));
+        Self::found(|| locks(store), prefix.clone(), metadata)
     }
 
-    /// Creates an array in the store that `make_store` gives, which is asked for only when the metadata have been found good.
-    fn found(make_store: impl FnOnce() -> Result<Arc<dyn Store>>, prefix: Key, metadata: ArrayMetadata) -> Result<Self> {
+    /// Creates an array in the store that `make_store` gives with locks, which is asked for only when the metadata have been found good.
+    fn found(
+        make_store: impl FnOnce() -> Result<(Arc<dyn Store>, Vec<Box<dyn Lock>>)>,
+        prefix: Key,
+        metadata: ArrayMetadata,
+    ) -> Result<Self> {
         let node = NodeMetadata::Array(Box::new(metadata.into_v3()?));
         let document = node.to_bytes()?;
         let NodeMetadata::Array(metadata) = node else { unreachable!("made as an array") };
-        let array = Self::with_document(make_store()?, prefix, *metadata, &document)?;
-        let locks = lock_around_new(array.store(), array.prefix())?;
+        let (store, locks) = make_store()?;
+        let array = Self::with_document(store, prefix, *metadata, &document)?;
         reserve_prefix(&**array.store(), array.prefix())?;
         array.store().set(&array.prefix().join(DOCUMENT)?, &document)?;
         drop(locks);
@@ -198,11 +205,12 @@ fn is_replaced(store: &Arc<dyn Store>) -> bool {
     store.as_any().downcast_ref::<FilesystemStore>().is_some_and(FilesystemStore::is_replaced)
 }
 
-/// Makes the directory of a new node, or takes an empty one, as a store.
+/// Makes the directory of a new node, or takes an empty one, as a store, with the locks of the groups around it.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] when the name is no legal node name, or the parent is an array, whose chunks have their keys there.
-pub(crate) fn create_directory(path: &Path) -> Result<Arc<dyn Store>> {
+pub(crate) fn create_directory(path: &Path) -> Result<(Arc<dyn Store>, Vec<Box<dyn Lock>>)> {
+    let mut locks = Vec::new();
     if let Some(name) = path.file_name() {
         match name.to_str() {
             Some(name) => check_node_name(name)?,
@@ -210,8 +218,11 @@ pub(crate) fn create_directory(path: &Path) -> Result<Arc<dyn Store>> {
         }
         let absolute = std::path::absolute(path).map_err(|error| Error::io("resolve", path.display().to_string(), error))?;
         check_parents(path, &absolute)?;
+        if let (Some(Ok(parent)), Some(name)) = (absolute.parent().map(FilesystemStore::open), name.to_str()) {
+            locks = lock_around_new(&(Arc::new(parent) as Arc<dyn Store>), &Key::new(name)?)?;
+        }
     }
-    Ok(Arc::new(FilesystemStore::create(path)?))
+    Ok((Arc::new(FilesystemStore::create(path)?), locks))
 }
 
 /// Refuses a new node at `path` if the nearest directory above it is an array, or a group of Zarr v2.

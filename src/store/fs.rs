@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rustix::fs::{AtFlags, Dir, FlockOperation, RenameFlags, Stat};
-use rustix::io::{Errno, Result as SysResult, retry_on_intr};
+use rustix::io::{Errno, Result as SysResult};
 
 use self::root::{Root, kind_of, kind_of_type, name_of, stat_in};
 use self::value::FileValue;

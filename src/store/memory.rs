@@ -13,7 +13,10 @@ use parking_lot::Mutex;
 
 use self::image::{Change, Image, Link, Node, NodeId, ROOT};
 use self::locks::Locks;
-use super::{ByteRange, Change as ValueChange, DOCUMENT, Entry, EntryKind, Key, Lock, Store, V2_ARRAY, Value, check_move, obstructed, read_to_vec, resolve};
+use super::{
+    ByteRange, Change as ValueChange, DOCUMENT, Entry, EntryKind, Key, Lock, Store, V2_ARRAY, Value, check_move, obstructed, read_to_vec,
+    resolve,
+};
 use crate::buffer::reserve;
 use crate::error::{Error, Result};
 

@@ -33,7 +33,7 @@ impl FilesystemStore {
             let named = self.root.stat(prefix)?.ok_or_else(missing)?;
             // Another tree may have taken the name between the opening and the locking.
             if is_same(&locked, &named) {
-                return Ok(Box::new(DirectoryLock { _directory: directory }));
+                return Ok(Box::new(DirectoryLock { directory }));
             }
         }
     }
@@ -61,7 +61,9 @@ impl FilesystemStore {
     /// Opens the file at `key` and locks it, waiting for whoever has it.
     pub(super) fn begin_change(&self, key: &Key) -> Result<FileChange<'_>> {
         loop {
-            let Some((file, mut stat)) = self.root.open_value(key)? else { return Ok(FileChange { store: self, key: key.clone(), value: None }) };
+            let Some((file, mut stat)) = self.root.open_value(key)? else {
+                return Ok(FileChange { store: self, key: key.clone(), value: None });
+            };
             if self.locks {
                 self.flock(&file, FlockOperation::LockExclusive).map_err(|errno| self.lock_fault(key, "a value", errno))?;
                 stat = retry_on_intr(|| rustix::fs::fstat(&file)).map_err(|errno| self.root.fault("stat", key, "a value", errno))?;
@@ -128,10 +130,21 @@ fn is_same(one: &Stat, other: &Stat) -> bool {
 /// The lock goes with the handle, and so with the process.
 #[derive(Debug)]
 struct DirectoryLock {
-    _directory: OwnedFd,
+    directory: OwnedFd,
 }
 
 impl Lock for DirectoryLock {}
+
+impl Drop for DirectoryLock {
+    fn drop(&mut self) {
+        unlock(&self.directory);
+    }
+}
+
+/// Ends a lock at once. Closing the handle would do, but for a moment in which a child process that is being started has a copy of it.
+fn unlock(file: &OwnedFd) {
+    let _ = rustix::fs::flock(file, FlockOperation::Unlock);
+}
 
 /// A value that is being changed. The lock goes with the handle of the old file, which has lost its name then.
 #[derive(Debug)]
@@ -158,6 +171,14 @@ impl Change for FileChange<'_> {
             self.store.erase(&self.key)?;
         }
         Ok(true)
+    }
+}
+
+impl Drop for FileChange<'_> {
+    fn drop(&mut self) {
+        if let Some(value) = &self.value {
+            unlock(&value.file);
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use super::record::is_zip;
 use super::write::{Thresholds, Writer};
 use crate::error::{Error, Result};
 use crate::store::fs::{Reads, transfer};
-use crate::store::{DOCUMENT, EntryKind, Key, ReadMode, Store, V2_ARRAY, open_path, resolved};
+use crate::store::{DOCUMENT, EntryKind, FilesystemStore, Key, ReadMode, Store, V2_ARRAY, open_path, resolved};
 
 /// What packing may do, and how it ends early.
 #[derive(Clone, Copy, Debug)]
@@ -211,6 +211,11 @@ impl<'s> Level<'s> {
         let rest = entries(tree.store(), &prefix)?;
         let document = rest.iter().find(|(name, kind)| *kind == EntryKind::Value && [DOCUMENT, V2_ARRAY].contains(&name.as_str()));
         let document = document.map(|(name, _)| prefix.join(name)).transpose()?;
+        let store = tree.store();
+        // Without a document it may be what is left of a tree that was replaced before it was listed.
+        if document.is_none() && store.as_any().downcast_ref::<FilesystemStore>().is_some_and(FilesystemStore::is_replaced) {
+            return Err(Error::Stale { path: store.locate(&prefix) });
+        }
         Ok(Self { tree, prefix, path, rest, document })
     }
 
