@@ -12,7 +12,7 @@
 //! 4. Where the store can tell a tree from its name, an open array is the tree that it was opened as, and stays so when another one gets its name.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, MutexGuard};
@@ -28,6 +28,7 @@ use crate::store::{Key, Store, read_to_vec};
 mod copies;
 mod element;
 mod inspect;
+mod leftover;
 mod locks;
 mod map;
 mod open;
@@ -43,6 +44,7 @@ use locks::Place;
 
 pub use element::Element;
 pub(crate) use inspect::{ChunkFault, ChunkFaultKind, ChunkInspector};
+pub(crate) use leftover::finish_interrupted;
 pub(crate) use locks::{lock_around, lock_around_new, lock_document};
 pub(crate) use open::{
     Opened, check_member_name, check_node_name, child_names, create_directory, open_at, open_node, read_child, read_node, read_only,
@@ -78,6 +80,8 @@ struct Inner {
     digest: AtomicU64,
     /// Digest of a document that describes this array grown: chunks at its old edge may hold more elements than this handle knows.
     grown_digest: AtomicU64,
+    /// Whether it was looked for what interrupted publications have left, before the first write.
+    looked_at: AtomicBool,
     /// A chunk that is being changed holds the lock at the hash of its index.
     locks: Vec<Mutex<()>>,
     /// For a chunk of a rectilinear grid that is seen as an array of one chunk: the array, and its index there.
@@ -114,7 +118,9 @@ impl Array {
         let unit_grid = cut(sharding.map(|_| codecs.unit_pipeline().chunk_shape()))?;
         let locks = (0..if whole.is_some() { 0 } else { LOCK_COUNT }).map(|_| Mutex::new(())).collect();
         let (digest, grown_digest) = (AtomicU64::new(digest(document)), AtomicU64::new(digest(document)));
-        let inner = Inner { store, prefix, opened_at, around, metadata, unit_grid, part_grid, digest, grown_digest, locks, whole };
+        let looked_at = AtomicBool::new(false);
+        let inner =
+            Inner { store, prefix, opened_at, around, metadata, unit_grid, part_grid, digest, grown_digest, looked_at, locks, whole };
         Ok(Self { inner: Arc::new(inner) })
     }
 

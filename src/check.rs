@@ -15,7 +15,7 @@ use crate::array::{check_member_name, read_node};
 use crate::error::{Error, Result};
 use crate::group::MAX_GROUP_DEPTH;
 use crate::metadata::{DOCUMENT, GroupMetadata, NodeMetadata, v2};
-use crate::publish::is_marker_name;
+use crate::publish::is_own_name;
 use crate::rechunk::{DEFAULT_MEMORY_BYTES, default_threads, open_store, within_limit};
 use crate::store::{EntryKind, Key, ReadMode, Store};
 
@@ -285,7 +285,7 @@ impl Walk<'_> {
     fn is_staged(&self, prefix: &Key) -> Result<bool> {
         let name = prefix.name();
         let named = name.ends_with(".rechunked") || name.ends_with(".backup");
-        Ok(named && self.entries(prefix)?.iter().any(|(name, _)| is_marker_name(name)))
+        Ok(named && self.entries(prefix)?.iter().any(|(name, _)| is_own_name(name)))
     }
 
     fn leftover(&self, key: &Key) {
@@ -310,5 +310,5 @@ fn is_document(name: &str) -> bool {
 
 /// Names that programs give to files which take another name when they are complete: ours, those of zarr-python, TensorStore and zarrs.
 fn is_leftover(name: &str) -> bool {
-    is_marker_name(name) || [".tmp", ".partial", ".__lock"].iter().any(|ending| name.ends_with(ending))
+    is_own_name(name) || [".tmp", ".partial", ".__lock"].iter().any(|ending| name.ends_with(ending))
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::array::{
-    Array, Opened, check_member_name, child_names, create_directory, lock_around_new, lock_document, open_at, open_node, read_child,
-    read_only, refresh_copies, reserve_prefix, unsupported_document,
+    Array, Opened, check_member_name, child_names, create_directory, finish_interrupted, lock_around_new, lock_document, open_at,
+    open_node, read_child, read_only, refresh_copies, reserve_prefix, unsupported_document,
 };
 use crate::error::{Error, Result};
 use crate::json::MAX_DOCUMENT_BYTES;
@@ -53,7 +53,7 @@ impl Node {
     pub fn open_in(store: Arc<dyn Store>, prefix: Key) -> Result<Self> {
         match open_node(&store, &prefix)? {
             Opened::Array(array) => Ok(Self::Array(array)),
-            Opened::Group(metadata) => Ok(Self::Group(Group { store, prefix, metadata: Arc::new(*metadata) })),
+            Opened::Group(prefix, metadata) => Ok(Self::Group(Group { store, prefix, metadata: Arc::new(*metadata) })),
         }
     }
 
@@ -107,7 +107,7 @@ impl Group {
         store.set(&prefix.join(DOCUMENT)?, &document)?;
         drop(locks);
         let group = Self { store, prefix, metadata: Arc::new(metadata) };
-        refresh_copies(&group.store, &group.prefix).stale.pop().map_or(Ok(group), Err)
+        refresh_copies(&group.store, &group.prefix, false).stale.pop().map_or(Ok(group), Err)
     }
 
     /// The group's document.
@@ -206,12 +206,18 @@ impl Group {
     /// Those of `visit` and of the store; [`Error::Unsupported`] below [`MAX_GROUP_DEPTH`] nested groups; [`Error::Stale`] when the group has gone
     /// meanwhile.
     pub fn walk_each(&self, visit: &mut dyn FnMut(&str, Result<NodeMetadata>) -> Result<()>) -> Result<()> {
-        self.walk_below("", 0, visit)
+        self.walk_below("", 0, true, visit)
     }
 
-    fn walk_below(&self, path: &str, depth: usize, visit: &mut dyn FnMut(&str, Result<NodeMetadata>) -> Result<()>) -> Result<()> {
+    fn walk_below(
+        &self,
+        path: &str,
+        depth: usize,
+        complete: bool,
+        visit: &mut dyn FnMut(&str, Result<NodeMetadata>) -> Result<()>,
+    ) -> Result<()> {
         let prefix = if path.is_empty() { self.prefix.clone() } else { self.prefix.join(path)? };
-        let names = member_names(&self.store, &prefix)?;
+        let names = if complete { member_names(&self.store, &prefix)? } else { child_names(&*self.store, &prefix)? };
         if depth >= MAX_GROUP_DEPTH && !names.is_empty() {
             let what = format!("groups nested more than {MAX_GROUP_DEPTH} deep");
             return Err(Error::unsupported(what).at(&self.store.locate(&prefix)));
@@ -222,7 +228,7 @@ impl Group {
             let is_group = matches!(node, Ok(NodeMetadata::Group(_)));
             visit(&below, node)?;
             if is_group {
-                self.walk_below(&below, depth + 1, visit)?;
+                self.walk_below(&below, depth + 1, true, visit)?;
             }
         }
         Ok(())
@@ -236,17 +242,44 @@ impl Group {
     /// As [`Group::walk`], but for documents that are whole; [`Error::Unsupported`] for a group of Zarr v2; [`Error::Busy`] while the group is being
     /// replaced.
     pub fn consolidate(&mut self) -> Result<()> {
-        let _locks = lock_document(&self.store, &self.prefix)?;
-        self.consolidate_staged()
-    }
-
-    /// As [`Group::consolidate`], for whoever has the group alone.
-    pub(crate) fn consolidate_staged(&mut self) -> Result<()> {
         if self.metadata.zarr_format() == 2 {
             return Err(read_only(&self.path()));
         }
+        finish_interrupted(&self.store, &self.prefix);
+        let _locks = lock_document(&self.store, &self.prefix)?;
+        while !self.write_copies()? {}
+        Ok(())
+    }
+
+    /// Writes copies of all documents as they are now; false if somebody else has changed the group's own document meanwhile.
+    fn write_copies(&mut self) -> Result<bool> {
+        let consolidated = self.copies(true)?;
+        let key = self.prefix.join(DOCUMENT)?;
+        let change = change_document(&*self.store, &key)?;
+        let stale = || Error::Stale { path: self.path() };
+        let document = change.value().ok_or_else(stale).and_then(|value| whole(value, MAX_DOCUMENT_BYTES))?;
+        let node = NodeMetadata::from_bytes(&document).map_err(|error| error.at(&self.store.locate(&key)))?;
+        let NodeMetadata::Group(now) = node else { return Err(stale()) };
+        let metadata = now.with_consolidated(Some(&consolidated))?;
+        drop((consolidated, document));
+        let node = NodeMetadata::Group(Box::new(metadata));
+        let written = change.set(&node.to_bytes()?)?;
+        if let (true, NodeMetadata::Group(metadata)) = (written, node) {
+            self.metadata = Arc::new(*metadata);
+        }
+        Ok(written)
+    }
+
+    /// The document of a group that is being built at `prefix`, where it has none yet: `metadata` with copies of the documents below it.
+    pub(crate) fn consolidated(store: Arc<dyn Store>, prefix: Key, metadata: GroupMetadata) -> Result<GroupMetadata> {
+        let group = Self { store, prefix, metadata: Arc::new(metadata.clone()) };
+        metadata.with_consolidated(Some(&group.copies(false)?))
+    }
+
+    /// Copies of the documents of all nodes below this group, which has a document itself if it is `complete`.
+    fn copies(&self, complete: bool) -> Result<Consolidated> {
         let mut consolidated = Consolidated::default();
-        self.walk_each(&mut |path, node| match node {
+        self.walk_below("", 0, complete, &mut |path, node| match node {
             Ok(node) if node.zarr_format() == 2 => Ok(()),
             Ok(node) => consolidated.insert(path, &node),
             Err(error) => match unsupported_document(&*self.store, &self.prefix.join(path)?, error)? {
@@ -254,21 +287,7 @@ impl Group {
                 None => Ok(()),
             },
         })?;
-        let key = self.prefix.join(DOCUMENT)?;
-        let change = change_document(&*self.store, &key)?;
-        let stale = || Error::Stale { path: self.path() };
-        let document = change.value().ok_or_else(stale).and_then(|value| whole(value, MAX_DOCUMENT_BYTES))?;
-        let node = NodeMetadata::from_bytes(&document).map_err(|error| error.at(&self.store.locate(&key)))?;
-        let NodeMetadata::Group(now) = node else { return Err(stale()) };
-        let node = NodeMetadata::Group(Box::new(now.with_consolidated(Some(&consolidated))?));
-        drop((consolidated, document));
-        if !change.set(&node.to_bytes()?)? {
-            return self.consolidate_staged();
-        }
-        if let NodeMetadata::Group(metadata) = node {
-            self.metadata = Arc::new(*metadata);
-        }
-        Ok(())
+        Ok(consolidated)
     }
 
     fn key_of(&self, path: &str) -> Result<Key> {

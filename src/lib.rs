@@ -1,9 +1,9 @@
 //! An embedded storage engine for chunked arrays whose on-disk format is Zarr v3, and an out-of-core rechunker that keeps its memory budget.
 //!
 //! * [`Array`] and [`Group`] create, open, read and write; [`ArrayMetadata`] and [`Layout`] say what an array is and how it is cut.
-//! * [`rechunk`] rewrites an array, or the arrays of a group, under another chunk grid; [`plan_rechunk`] says beforehand how, and what it costs;
-//!   [`verify`] compares two trees bit by bit, [`check`] finds what is wrong with one, [`migrate`] makes Zarr v2 into Zarr v3 in place. What they
-//!   may use and how they act is in [`RechunkOptions`], [`VerifyOptions`], [`CheckOptions`] and [`MigrateOptions`].
+//! * [`rechunk`] rewrites an array, or the arrays of a group, under another chunk grid, beside or in place; [`plan_rechunk`] says beforehand how, and
+//!   what it costs; [`recover`] completes or removes what an interrupted one has left; [`verify`] compares two trees bit by bit, [`check`] finds what is wrong with one, [`migrate`] makes Zarr v2 into Zarr v3 in place. What they
+//!   may use and how they act is in [`RechunkOptions`], [`RecoverOptions`], [`VerifyOptions`], [`CheckOptions`] and [`MigrateOptions`].
 //! * [`Store`] is the small trait underneath, with [`FilesystemStore`], [`ZipStore`] (read; [`pack`] makes one) and [`MemoryStore`].
 //!
 //! ```
@@ -56,6 +56,7 @@ mod process;
 mod publish;
 mod ragged;
 mod rechunk;
+mod recover;
 mod region;
 mod shuffle;
 mod store;
@@ -70,14 +71,16 @@ pub use grid::{ChunkGrid, ChunkKeyEncoding, EdgeRuns, Edges};
 pub use group::{Group, MAX_GROUP_DEPTH, Node};
 pub use metadata::{ArrayMetadata, Attributes, Consolidated, GroupMetadata, Layout, NodeMetadata};
 pub use migrate::{MigrateOptions, MigrateOutcome, MigrateReport, MigratedNode, migrate};
+pub use publish::RecoverStep;
 pub use rechunk::{
     Alternative, ArrayReport, ChunkSpec, Costs, DEFAULT_MEMORY_BYTES, Edge, GrownCost, Growth, HumanBytes, Measured, Plan, Progress,
     Ranges, RechunkOptions, Report, Shards, Share, Strategy, plan_rechunk, rechunk,
 };
+pub use recover::{RecoverOptions, Recovered, RecoveredNode, recover};
 pub use region::{MAX_RANK, Region};
 pub use store::{
-    ByteRange, Change, Entry, EntryKind, FilesystemStore, Key, Lock, MappedValue, MemoryStore, PackOptions, PackReport, ReadMode, Store,
-    Value, ValueWriter, ZipStore, pack,
+    ByteRange, Change, Entry, EntryKind, FilesystemStore, Key, Lock, MappedValue, MemoryStore, PackOptions, PackReport, ReadMode, Stamp,
+    Store, Value, ValueWriter, ZipStore, pack,
 };
 pub use verify::{Verdict, VerifyOptions, verify};
 

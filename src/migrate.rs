@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::array::{lock_around, read_node, refresh_copies};
+use crate::array::{finish_interrupted, lock_around, read_node, refresh_copies};
 use crate::error::{Error, Result};
 use crate::store::{FilesystemStore, Key, Store};
 
@@ -119,7 +119,12 @@ pub struct MigrateReport {
 /// Those of the store; [`Error::NotFound`] where no node is; [`Error::Busy`] when somebody else is writing there; [`Error::InvalidArgument`] for
 /// options that exclude each other.
 pub fn migrate(path: impl AsRef<Path>, options: &MigrateOptions) -> Result<MigrateReport> {
-    migrate_in(Arc::new(FilesystemStore::open(path.as_ref())?.with_locks(!options.no_locks)), options)
+    let open = || Ok::<_, Error>(Arc::new(FilesystemStore::open(path.as_ref())?.with_locks(!options.no_locks)));
+    let mut store: Arc<dyn Store> = open()?;
+    if !options.dry_run && finish_interrupted(&store, &Key::root()) {
+        store = open()?;
+    }
+    migrate_in(store, options)
 }
 
 /// As [`migrate`], for the root of a store.
@@ -141,7 +146,7 @@ pub(crate) fn migrate_in(store: Arc<dyn Store>, options: &MigrateOptions) -> Res
         if options.undo { steps::undo(&*store, &survey, options)? } else { steps::migrate(&*store, &survey, options)? };
     drop(locks);
     if changed {
-        let refreshed = refresh_copies(&store, &root);
+        let refreshed = refresh_copies(&store, &root, false);
         report.warnings.extend(refreshed.removed);
         let stale = |error| format!("a group above may hold consolidated metadata that are out of date: {error}");
         report.warnings.extend(refreshed.stale.into_iter().map(stale));

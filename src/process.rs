@@ -84,6 +84,12 @@ fn upper_directory(mounts: &str, (major, minor): (u32, u32)) -> Option<PathBuf> 
     Some(PathBuf::from(upper.replace("\\040", " ")))
 }
 
+/// What names the time since the machine was started; none where /proc does not say.
+pub(crate) fn boot_id() -> Option<String> {
+    let id = read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+}
+
 /// Processor time of all threads so far, user and system, in seconds.
 pub(crate) fn cpu_seconds() -> Option<f64> {
     let stat = read_to_string("/proc/self/stat").ok()?;
@@ -129,6 +135,8 @@ mod tests {
     fn a_process_has_memory_and_time() {
         assert!(super::peak_rss_bytes().is_some_and(|bytes| bytes > 1 << 19));
         assert!(super::cpu_seconds().is_some_and(|seconds| seconds >= 0.0));
+        assert_eq!(super::boot_id(), super::boot_id());
+        assert!(super::boot_id().is_none_or(|id| !id.contains(char::is_whitespace)));
     }
 
     /// RCK-41.

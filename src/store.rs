@@ -17,8 +17,8 @@ mod mmap;
 mod path;
 mod zip;
 
-pub(crate) use fs::Reads;
 pub use fs::{FilesystemStore, ReadMode};
+pub(crate) use fs::{Reads, is_temporary_name};
 pub use memory::MemoryStore;
 pub use mmap::MappedValue;
 pub(crate) use path::{open_directory, open_path, resolved};
@@ -118,6 +118,17 @@ pub enum ByteRange {
         /// Number of bytes.
         len: u64,
     },
+}
+
+/// What tells a value from what it was: a value that was set or changed meanwhile has another stamp, as far as the storage can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Stamp {
+    /// The identity of the file, its inode: another one where the value was replaced.
+    pub file: u64,
+    /// Size in bytes.
+    pub size: u64,
+    /// When the bytes were last changed, in nanoseconds since 1970; where there is no clock, another number for other bytes.
+    pub modified_ns: i128,
 }
 
 /// What stands directly below a key.
@@ -317,8 +328,32 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn exchange(&self, a: &Key, b: &Key) -> Result<()>;
 
     /// Returns when everything written so far would survive a power cut. After a failure, what was written since the last success may be
-    /// lost, and every later call fails as well.
+    /// lost, and every later call fails as well, and so do [`Store::sync_prefix`] and [`Store::set_durable`].
     fn sync(&self) -> Result<()>;
+
+    /// Returns when the names directly in `prefix` would survive a power cut as they are: what was made, renamed, exchanged or removed there. It
+    /// says nothing of the bytes of values, of what lies in prefixes below, and of the name of `prefix` itself. Fails as [`Store::sync`] does.
+    ///
+    /// This implementation syncs everything; a store that can do less should.
+    fn sync_prefix(&self, _prefix: &Key) -> Result<()> {
+        self.sync()
+    }
+
+    /// As [`Store::set`], and returns when the value, and its name in its prefix, would survive a power cut. It says nothing of the name of that
+    /// prefix. Fails as [`Store::sync`] does.
+    ///
+    /// This implementation syncs everything; a store that can do less should.
+    fn set_durable(&self, key: &Key, value: &[u8]) -> Result<()> {
+        self.set(key, value)?;
+        self.sync()
+    }
+
+    /// What tells the value at `key` from what it was or will be, without reading it; none if there is no value.
+    ///
+    /// This implementation knows the size alone; a store that knows more should say it.
+    fn stamp(&self, key: &Key) -> Result<Option<Stamp>> {
+        Ok(self.size(key)?.map(|size| Stamp { file: 0, size, modified_ns: 0 }))
+    }
 
     /// Takes an exclusive lock on the prefix, or says [`Error::Busy`] at once; [`Error::NotFound`] if there is no such prefix, [`Error::Stale`] if
     /// the root of this store no longer has the name that it was opened by. The lock belongs to the tree, not to its name: it travels with it

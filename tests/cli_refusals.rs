@@ -134,7 +134,10 @@ fn words_that_are_not_understood() {
         ("--codec lzw", format!("invalid value 'lzw' for '--codec <CODECS>': codec \"lzw\" is not known; {codecs}; see --help")),
         ("--chunks 1,1 --memory lots", format!("invalid value 'lots' for '--memory <SIZE>': \"lots\": {size}")),
         ("--chunks 1,1 --threads 0", String::from("invalid value '0' for '--threads <N>': 0 is not in 1..=1024; see --help")),
-        ("--chunks 1,1 --keep-backup", String::from("the following required arguments were not provided: --overwrite; see --help")),
+        (
+            "--chunks 1,1 --keep-backup",
+            String::from("--keep-backup: nothing is replaced; give --overwrite, or leave the target out to rechunk in place"),
+        ),
         ("--chunks 1,1 --nope", String::from("unexpected argument '--nope' found; see --help")),
     ];
     for (arguments, message) in cases {
@@ -163,10 +166,13 @@ fn targets_that_cannot_be() {
         2,
         "a: nothing to change; give at least one of --chunks, --shards, --codec, --fill, --dtype, --select, --keys",
     );
-    refuses(at, "rechunk a --chunks 1,1", 2, "a: rechunking in place is not there yet; give a target");
     refuses(at, "rechunk a no/b --chunks 1,1", 3, "no: not found: the directory of the target; make it first");
     for target in ["a", "a/b", "./a/../a", ".."] {
-        let shown = if target == ".." { "the target must end in a name for what is made" } else { INSIDE };
+        let shown = match target {
+            ".." => "the target must end in a name for what is made",
+            "a/b" => "the target lies inside or around the source a; choose a place beside it",
+            _ => "the target is the source; leave the target out to rechunk in place",
+        };
         refuses(at, &format!("rechunk a {target} --chunks 1,1"), 2, &format!("{target}: {shown}"));
         refuses(at, &format!("rechunk a {target} --chunks 1,1 --overwrite"), 2, &format!("{target}: {shown}"));
     }
@@ -184,15 +190,13 @@ fn targets_that_cannot_be() {
     }
 }
 
-const INSIDE: &str = "the target is, or lies inside or around, the source a; rechunking in place is not there yet";
-
 #[test]
 fn a_target_around_the_source() {
     let root = directory();
     fs::create_dir(root.path().join("outer")).unwrap();
     let metadata = metadata(&[3], "int8", "0", &layout(&[1], None, "none"));
     create(&root.path().join("outer/a"), metadata, &[1, 2, 3]);
-    let message = "outer: the target is, or lies inside or around, the source outer/a; rechunking in place is not there yet";
+    let message = "outer: the target lies inside or around the source outer/a; choose a place beside it";
     refuses(root.path(), "rechunk outer/a outer --chunks 2 --overwrite", 2, message);
 }
 

@@ -87,7 +87,7 @@ fn every_command_reads_zip_files_like_directories() {
 fn zip_files_are_refused_where_something_is_written() {
     let root = packed();
     let at = root.path();
-    let inside = "the target is, or lies inside or around, the source g.zip/plain; rechunking in place is not there yet";
+    let inside = "the target lies inside or around the source g.zip/plain; choose a place beside it";
     refuses(at, "rechunk g.zip/plain g.zip --chunks 1,1 --overwrite", 2, &format!("g.zip: {inside}"));
     let shown = at.canonicalize().unwrap().display().to_string();
     let message = "g.zip: unsupported: a zip file is not changed in place; work in a directory, and pack it last (rezarr pack)";

@@ -10,6 +10,8 @@ use faulty::{Fault, FaultyStore};
 
 #[path = "store/crash.rs"]
 mod crash;
+#[path = "store/durable.rs"]
+mod durable;
 #[path = "support/faulty.rs"]
 mod faulty;
 #[path = "store/filesystem.rs"]
@@ -514,6 +516,8 @@ const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("a_tree_stays_what_it_is", a_tree_stays_what_it_is),
     ("a_value_is_no_prefix_and_a_prefix_no_value", a_value_is_no_prefix_and_a_prefix_no_value),
     ("copies_are_whole", copies_are_whole),
+    ("single_syncs_change_nothing_that_is_seen", durable::single_syncs_change_nothing_that_is_seen),
+    ("stamps_tell_values_apart", durable::stamps_tell_values_apart),
     ("threads_write_side_by_side", threads_write_side_by_side),
 ];
 

@@ -21,6 +21,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(50);
 /// What became of the copies.
 #[derive(Debug, Default)]
 pub(crate) struct Refreshed {
+    durable: bool,
     /// Documents that were written.
     pub(crate) written: usize,
     /// Copies that could not be brought up to date, and were removed, so that readers list the store instead: a sentence each.
@@ -30,9 +31,9 @@ pub(crate) struct Refreshed {
 }
 
 /// Brings what the groups above the node at `key` carry along of it up to date (RCK-16): upwards through the store, and beyond its root where
-/// it is a directory, until a prefix is no group.
-pub(crate) fn refresh_copies(store: &Arc<dyn Store>, key: &Key) -> Refreshed {
-    let mut refreshed = Refreshed::default();
+/// it is a directory, until a prefix is no group. What is written is `durable` at once where that is asked for.
+pub(crate) fn refresh_copies(store: &Arc<dyn Store>, key: &Key, durable: bool) -> Refreshed {
+    let mut refreshed = Refreshed { durable, ..Refreshed::default() };
     let (mut store, mut key, mut below) = (store.clone(), key.clone(), String::new());
     for _ in 0..MAX_DEPTH {
         let name = match step_up(&mut store, &mut key) {
@@ -87,6 +88,7 @@ fn refresh_document(store: &dyn Store, prefix: &Key, below: &str, refreshed: &mu
     if !group.is_consolidated() {
         return Ok(true);
     }
+    let durable = refreshed.durable;
     let bytes = |group: GroupMetadata| NodeMetadata::Group(Box::new(group)).to_bytes();
     let copies = updated_copies(store, prefix, below, &group);
     // Copies can be most of a large document: from here on only the new ones are held.
@@ -101,7 +103,10 @@ fn refresh_document(store: &dyn Store, prefix: &Key, below: &str, refreshed: &mu
             bytes(bare)?
         }
     };
-    if !change.set(&document)? {
+    // What is changed here is changed by nobody else.
+    if durable {
+        store.set_durable(&key, &document)?;
+    } else if !change.set(&document)? {
         return Ok(false);
     }
     refreshed.removed.extend(removed);

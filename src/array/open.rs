@@ -8,9 +8,8 @@ use crate::array::{Array, digest, lock_around_new, refresh_copies};
 use crate::error::{Error, Result};
 use crate::json::MAX_DOCUMENT_BYTES;
 use crate::metadata::{ArrayMetadata, DOCUMENT, GroupMetadata, NodeMetadata, v2};
-use crate::store::{
-    ByteRange, EntryKind, FilesystemStore, Key, Lock, Reads, Store, V2_ARRAY, Value, open_directory, open_path, read_to_vec,
-};
+use crate::publish::{belongs_to, open_path, published};
+use crate::store::{ByteRange, EntryKind, FilesystemStore, Key, Lock, Reads, Store, V2_ARRAY, Value, open_directory, read_to_vec};
 
 /// How many children an error message names.
 const NAMED_CHILDREN: usize = 5;
@@ -32,7 +31,7 @@ impl Array {
     pub fn open_in(store: Arc<dyn Store>, prefix: Key) -> Result<Self> {
         match open_node(&store, &prefix)? {
             Opened::Array(array) => Ok(array),
-            Opened::Group(_) => Err(group_not_array(&*store, &prefix)?),
+            Opened::Group(prefix, _) => Err(group_not_array(&*store, &prefix)?),
         }
     }
 
@@ -69,7 +68,7 @@ impl Array {
         reserve_prefix(&**array.store(), array.prefix())?;
         array.store().set(&array.prefix().join(DOCUMENT)?, &document)?;
         drop(locks);
-        refresh_copies(array.store(), array.prefix()).stale.pop().map_or(Ok(()), Err)?;
+        refresh_copies(array.store(), array.prefix(), false).stale.pop().map_or(Ok(()), Err)?;
         array.pinned()
     }
 
@@ -143,10 +142,10 @@ impl Array {
     }
 }
 
-/// A node that has been opened.
+/// A node that has been opened: an array, or the document of a group and where that is.
 pub(crate) enum Opened {
     Array(Array),
-    Group(Box<GroupMetadata>),
+    Group(Key, Box<GroupMetadata>),
 }
 
 /// How often a node is looked for again while others put new trees in its place.
@@ -163,40 +162,45 @@ pub(crate) fn open_at<T>(path: &Path, open: impl Fn(Arc<dyn Store>) -> Result<T>
     open(open_path(path, Reads::default())?)
 }
 
-/// Opens the node at `prefix`. An array is opened in its tree, where the store can tell that from its name, and its document is read there.
+/// Opens the node at `prefix`, or what stands in for it (PUB-26). An array is opened in its tree, where the store can tell that from its name, and
+/// its document is read there.
 ///
 /// # Errors
 /// As [`Array::open`]; [`Error::Stale`] where `prefix` is the root, and what it was has been replaced.
 pub(crate) fn open_node(store: &Arc<dyn Store>, prefix: &Key) -> Result<Opened> {
     for _ in 0..RACES {
         let tree = store.tree(prefix)?;
-        let read = match &tree {
-            Some(tree) => read_node(&**tree, &Key::root()),
-            None => read_node(&**store, prefix),
-        };
-        match read {
+        match open_in_tree(store, prefix, tree.as_ref()) {
             // A tree that has been replaced loses its document first.
             Err(Error::NotFound { .. }) if is_replaced(tree.as_ref().unwrap_or(store)) => {
                 if tree.is_none() {
                     break;
                 }
             }
-            read => {
-                let (node, document) = read?;
-                return opened(store, prefix, tree, node, &document);
+            Err(error @ Error::NotFound { .. }) => {
+                let Some(stand_in) = published(&**store, prefix)? else { return Err(error) };
+                let tree = store.tree(&stand_in)?;
+                return open_in_tree(store, &stand_in, tree.as_ref());
             }
+            opened => return opened,
         }
     }
     Err(Error::Stale { path: store.locate(prefix) })
 }
 
-fn opened(store: &Arc<dyn Store>, prefix: &Key, tree: Option<Arc<dyn Store>>, node: NodeMetadata, document: &[u8]) -> Result<Opened> {
+fn open_in_tree(store: &Arc<dyn Store>, prefix: &Key, tree: Option<&Arc<dyn Store>>) -> Result<Opened> {
+    let (node, document) = match tree {
+        Some(tree) => read_node(&**tree, &Key::root())?,
+        None => read_node(&**store, prefix)?,
+    };
     match (node, tree) {
-        (NodeMetadata::Array(metadata), Some(tree)) => Array::in_tree(tree, prefix, Arc::new(*metadata), document).map(Opened::Array),
-        (NodeMetadata::Array(metadata), None) => {
-            Array::with_document(Arc::clone(store), prefix.clone(), *metadata, document).map(Opened::Array)
+        (NodeMetadata::Group(metadata), _) => Ok(Opened::Group(prefix.clone(), metadata)),
+        (NodeMetadata::Array(metadata), Some(tree)) => {
+            Array::in_tree(Arc::clone(tree), prefix, Arc::new(*metadata), &document).map(Opened::Array)
         }
-        (NodeMetadata::Group(metadata), _) => Ok(Opened::Group(metadata)),
+        (NodeMetadata::Array(metadata), None) => {
+            Array::with_document(Arc::clone(store), prefix.clone(), *metadata, &document).map(Opened::Array)
+        }
     }
 }
 
@@ -256,6 +260,22 @@ pub(crate) fn read_only(path: &str) -> Error {
 
 fn inside_array(path: &str, parent: &str) -> Error {
     Error::invalid(format!("{path}: {parent} is an array, which holds no nodes; create it in a group"))
+}
+
+/// As [`read_node`], with where the node is: while the name has no tree of its own, between two renames, that is the tree that stands in for it
+/// (PUB-26).
+///
+/// # Errors
+/// As [`read_node`].
+pub(crate) fn find_node(store: &dyn Store, prefix: Key) -> Result<(Key, NodeMetadata, Vec<u8>)> {
+    let error = match read_node(store, &prefix) {
+        Ok((node, document)) => return Ok((prefix, node, document)),
+        Err(error @ Error::NotFound { .. }) => error,
+        Err(error) => return Err(error),
+    };
+    let Some(stand_in) = published(store, &prefix)? else { return Err(error) };
+    let (node, document) = read_node(store, &stand_in)?;
+    Ok((stand_in, node, document))
 }
 
 /// The document of the node at `prefix`, and its bytes.
@@ -335,10 +355,17 @@ pub(crate) fn child_names(store: &dyn Store, prefix: &Key) -> Result<Vec<String>
         }
         Ok(())
     })?;
-    candidates.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     let mut names = Vec::new();
     for (name, kind, legal) in candidates {
         let key = prefix.join(&name)?;
+        if kind == EntryKind::Prefix
+            && let Some(target) = belongs_to(store, &key)?
+        {
+            // What a rechunk is making, or has replaced, is no node but that of the target, while it stands in for that.
+            let stands_in = published(store, &target)?.as_ref() == Some(&key);
+            names.extend(stands_in.then(|| target.name().to_owned()));
+            continue;
+        }
         // Whatever stands in the place of the document is for the reading of this child to say.
         let found = match (kind, legal) {
             (EntryKind::Other, _) => true,
@@ -349,6 +376,7 @@ pub(crate) fn child_names(store: &dyn Store, prefix: &Key) -> Result<Vec<String>
             names.push(name);
         }
     }
+    names.sort_unstable();
     Ok(names)
 }
 
@@ -357,8 +385,8 @@ pub(crate) fn child_names(store: &dyn Store, prefix: &Key) -> Result<Vec<String>
 /// # Errors
 /// As [`read_node`]; [`Error::Unsupported`] for what is no directory of our own: a link, a special file, a name that is not UTF-8.
 pub(crate) fn read_child(store: &dyn Store, key: &Key) -> Result<NodeMetadata> {
-    let error = match read_node(store, key) {
-        Ok((node, _)) => return Ok(node),
+    let error = match find_node(store, key.clone()) {
+        Ok((_, node, _)) => return Ok(node),
         Err(error) => error,
     };
     let what = match store.kind(key) {

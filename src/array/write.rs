@@ -66,7 +66,9 @@ impl Array {
         if self.metadata().zarr_format() == 2 {
             return Err(read_only(&self.path()));
         }
-        self.metadata().codecs.check_encodable().map_err(|error| error.at(&self.path()))
+        self.metadata().codecs.check_encodable().map_err(|error| error.at(&self.path()))?;
+        self.finish_interrupted();
+        Ok(())
     }
 
     /// Writes a region inside an array with a regular grid.

@@ -5,13 +5,21 @@ use std::hash::{BuildHasher, Hasher};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::process::boot_id;
+use crate::publish::Durability;
 use crate::store::{EntryKind, Key, Store, read_to_vec};
 
 /// The name of the marker inside a tree. It begins with a dot, so that it is no name of a Zarr node.
 pub(crate) const MARKER_NAME: &str = ".rechunk";
 
+/// Begins the names of values that whoever builds a tree keeps directly in it, and that go before it gets its final name (PUB-18).
+const OWN_NAMES: &str = ".rechunk.";
+
+/// The name under which the document of the root of a staged tree waits for the seal (PUB-17).
+pub(crate) const DOCUMENT_NAME: &str = ".rechunk.document";
+
 const FORMAT: &str = "rezarr stage";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const LIMIT_BYTES: u64 = 1 << 16;
 
 /// What a marked tree is.
@@ -36,6 +44,12 @@ pub(crate) struct Marker {
     pub(crate) id: String,
     /// Whether the old tree is to be kept as a backup.
     pub(crate) keep: bool,
+    /// Whether all that the seal vouches for was synced before it.
+    synced: bool,
+    /// The boot in which the marker was written; empty where the system does not say.
+    boot: String,
+    /// The fingerprint of the tree that this one is made to replace, from before it was begun; none where there was nothing (PUB-19).
+    pub(crate) replaces: Option<String>,
     /// The process that wrote this, for whoever looks at the file.
     pid: u32,
 }
@@ -55,7 +69,7 @@ pub(crate) enum Found {
 
 impl Marker {
     /// The marker of a tree to be built for `target`, with an id of its own.
-    pub(crate) fn new(target: &Key, keep: bool) -> Self {
+    pub(crate) fn new(target: &Key, keep: bool, durability: Durability, replaces: Option<String>) -> Self {
         Self {
             format: FORMAT.into(),
             version: VERSION,
@@ -63,8 +77,27 @@ impl Marker {
             role: Role::New,
             id: new_id(),
             keep,
+            synced: durability == Durability::Sync,
+            boot: boot_id().unwrap_or_default(),
+            replaces,
             pid: std::process::id(),
         }
+    }
+
+    /// The marker of the tree that was begun as `self`, for whoever goes on with it.
+    pub(crate) fn continued_as(&self, new: Self) -> Self {
+        Self { id: self.id.clone(), ..new }
+    }
+
+    /// Whether what was written before the marker, and after it, is there as far as it was written: it was synced, or the machine has run ever
+    /// since (PUB-20).
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.synced || boot_id().is_some_and(|boot| boot == self.boot)
+    }
+
+    /// Whether it was left to the operating system when the tree reaches the disk.
+    pub(crate) fn is_unsynced(&self) -> bool {
+        !self.synced
     }
 
     /// The marker of the tree that the one marked with `self` replaces.
@@ -72,9 +105,14 @@ impl Marker {
         Self { role: Role::Old, ..self.clone() }
     }
 
-    pub(crate) fn write(&self, store: &dyn Store, prefix: &Key) -> Result<()> {
+    /// Writes the marker into the tree `prefix`, where it is durable before anything else happens there, unless nothing is.
+    pub(crate) fn write(&self, store: &dyn Store, prefix: &Key, durability: Durability) -> Result<()> {
         let bytes = serde_json::to_vec(self).map_err(|error| Error::invalid(format!("a marker cannot be written: {error}")))?;
-        store.set(&prefix.join(MARKER_NAME)?, &bytes)
+        let key = prefix.join(MARKER_NAME)?;
+        match durability {
+            Durability::Sync => store.set_durable(&key, &bytes),
+            Durability::NoSync => store.set(&key, &bytes),
+        }
     }
 
     /// What stands where the marker of the tree `prefix` for `target` would be. Never an error because of what the bytes are.
@@ -115,4 +153,9 @@ fn new_id() -> String {
 /// Whether `name` is that of the marker, or of a file that was to become it.
 pub(crate) fn is_marker_name(name: &str) -> bool {
     name == MARKER_NAME || name.strip_prefix('.').is_some_and(|rest| rest.starts_with(MARKER_NAME) && rest.ends_with(".tmp"))
+}
+
+/// Whether `name`, directly in a tree, is no part of it: the marker, what was to become it, or what the builder of the tree keeps there.
+pub(crate) fn is_own_name(name: &str) -> bool {
+    is_marker_name(name) || name.starts_with(OWN_NAMES)
 }

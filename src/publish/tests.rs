@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::store::{ByteRange, FilesystemStore, MemoryStore};
 
+mod continued;
+mod recovery;
 mod sweep;
 
 /// A tree as its values by key below it; marker files are left out.
@@ -31,7 +33,7 @@ pub(super) fn read_tree(store: &dyn Store, prefix: &Key) -> Option<Tree> {
                 let (below, path) = (prefix.join(&entry.name)?, format!("{path}{}", entry.name));
                 match entry.kind {
                     EntryKind::Prefix => walk(store, &below, &format!("{path}/"), tree),
-                    _ if is_marker_name(&path) => {}
+                    _ if is_own_name(&path) => {}
                     _ => drop(store.read(&below, ByteRange::All, &mut |bytes| {
                         tree.insert(path.clone(), bytes.to_vec());
                         Ok(())
@@ -47,11 +49,27 @@ pub(super) fn read_tree(store: &dyn Store, prefix: &Key) -> Option<Tree> {
     Some(tree)
 }
 
+pub(super) fn options(existing: Existing, durability: Durability) -> StageOptions {
+    StageOptions { existing, durability, leftover: Leftover::Discard, held: None }
+}
+
+fn begin(store: &Arc<dyn Store>, target: &str, existing: Existing, durability: Durability) -> Result<Stage> {
+    Stage::begin(Arc::clone(store), key(target), options(existing, durability))
+}
+
+/// Writes `tree` into the stage, its document where that waits for the seal.
+pub(super) fn build(store: &dyn Store, stage: &Stage, tree: &Tree) -> Result<()> {
+    tree.iter().try_for_each(|(name, value)| {
+        let key = if name == "zarr.json" { stage.document()? } else { stage.prefix().join(name)? };
+        store.write_at(&key, 0, value)
+    })
+}
+
 /// Builds `tree` beside `target` and publishes it.
 pub(super) fn publish(store: &Arc<dyn Store>, target: &str, tree: &Tree, existing: Existing, durability: Durability) -> Result<Published> {
-    let stage = Stage::begin(Arc::clone(store), key(target), existing, durability)?;
-    write_tree(&**store, stage.prefix(), tree)?;
-    stage.publish()
+    let stage = begin(store, target, existing, durability)?;
+    build(&**store, &stage, tree)?;
+    stage.publish(&mut || Ok(()))
 }
 
 pub(super) fn has_marker(store: &dyn Store, prefix: &str) -> bool {
@@ -66,6 +84,11 @@ fn stores() -> (tempfile::TempDir, [Arc<dyn Store>; 2]) {
 }
 
 const SILENT: Published = Published { warning: None };
+
+/// A marker that another process could have written.
+fn marker(target: &str) -> Marker {
+    Marker::new(&key(target), false, Durability::Sync, None)
+}
 
 fn taken<T: std::fmt::Debug>(result: Result<T>, name: &str, advice: &str) {
     match result {
@@ -104,12 +127,14 @@ fn the_marker_is_as_specified() {
     for store in &stores {
         let ids = [false, true].map(|keep| {
             let existing = if keep { Existing::ReplaceAndKeep } else { Existing::Replace };
-            let stage = Stage::begin(Arc::clone(store), key("g/a"), existing, Durability::NoSync).unwrap();
+            let stage = begin(store, "g/a", existing, Durability::NoSync).unwrap();
             let text = crate::store::read_to_vec(&**store, &key("g/a.rechunked/.rechunk"), 4096).unwrap().unwrap();
             drop(stage);
             let marker: serde_json::Value = serde_json::from_slice(&text).unwrap();
-            assert_eq!((&marker["format"], &marker["version"]), (&"rezarr stage".into(), &1.into()));
+            assert_eq!((&marker["format"], &marker["version"]), (&"rezarr stage".into(), &2.into()));
             assert_eq!((&marker["target"], &marker["role"], &marker["keep"]), (&"a".into(), &"new".into(), &keep.into()));
+            assert_eq!((&marker["synced"], &marker["replaces"]), (&false.into(), &serde_json::Value::Null));
+            assert_eq!(marker["boot"].as_str(), crate::process::boot_id().as_deref());
             assert_eq!(marker["pid"], std::process::id());
             marker["id"].as_str().unwrap().to_owned()
         });
@@ -141,8 +166,8 @@ fn replacing_what_is_not_there_is_creating_it() {
 fn a_dropped_stage_leaves_nothing() {
     let (_dir, stores) = stores();
     for store in &stores {
-        let stage = Stage::begin(Arc::clone(store), key("a"), Existing::Refuse, Durability::Sync).unwrap();
-        write_tree(&**store, stage.prefix(), &tree("1")).unwrap();
+        let stage = begin(store, "a", Existing::Refuse, Durability::Sync).unwrap();
+        build(&**store, &stage, &tree("1")).unwrap();
         assert!(has_marker(&**store, "a.rechunked"));
         drop(stage);
         assert_eq!(store.kind(&key("a.rechunked")).unwrap(), None);
@@ -157,18 +182,18 @@ fn one_stage_at_a_time() {
     let same_files: Arc<dyn Store> = Arc::new(FilesystemStore::open(dir.path()).unwrap());
     for (store, other) in [(&stores[0], &stores[0]), (&stores[1], &same_files)] {
         write_tree(&**store, &key("a"), &tree("old")).unwrap();
-        let stage = Stage::begin(Arc::clone(store), key("a"), Existing::Replace, Durability::Sync).unwrap();
-        write_tree(&**store, stage.prefix(), &tree("new")).unwrap();
+        let stage = begin(store, "a", Existing::Replace, Durability::Sync).unwrap();
+        build(&**store, &stage, &tree("new")).unwrap();
         for existing in [Existing::Replace, Existing::ReplaceAndKeep] {
-            assert!(matches!(Stage::begin(Arc::clone(other), key("a"), existing, Durability::Sync), Err(Error::Busy { .. })));
+            assert!(matches!(begin(other, "a", existing, Durability::Sync), Err(Error::Busy { .. })));
         }
-        taken(Stage::begin(Arc::clone(other), key("a"), Existing::Refuse, Durability::Sync), "a", "choose another name");
+        taken(begin(other, "a", Existing::Refuse, Durability::Sync), "a", "choose another name");
         // While the target is away, nobody else may take the staged tree for a leftover.
         store.rename(&key("a"), &key("away")).unwrap();
-        assert!(matches!(Stage::begin(Arc::clone(other), key("a"), Existing::Refuse, Durability::Sync), Err(Error::Busy { .. })));
+        assert!(matches!(begin(other, "a", Existing::Refuse, Durability::Sync), Err(Error::Busy { .. })));
         store.rename(&key("away"), &key("a")).unwrap();
-        assert_eq!(read_tree(&**store, stage.prefix()), Some(tree("new")));
-        assert_eq!(stage.publish().unwrap(), SILENT);
+        assert_eq!(read_tree(&**store, stage.prefix()).unwrap().len(), 3);
+        assert_eq!(stage.publish(&mut || Ok(())).unwrap(), SILENT);
         assert_eq!(read_tree(&**store, &key("a")), Some(tree("new")));
         assert_eq!(publish(other, "a", &tree("newer"), Existing::Replace, Durability::Sync).unwrap(), SILENT);
     }
@@ -178,18 +203,18 @@ fn one_stage_at_a_time() {
 fn a_target_that_comes_meanwhile_is_not_replaced_unasked() {
     let (_dir, stores) = stores();
     for store in &stores {
-        let stage = Stage::begin(Arc::clone(store), key("a"), Existing::Refuse, Durability::Sync).unwrap();
-        write_tree(&**store, stage.prefix(), &tree("new")).unwrap();
+        let stage = begin(store, "a", Existing::Refuse, Durability::Sync).unwrap();
+        build(&**store, &stage, &tree("new")).unwrap();
         write_tree(&**store, &key("a"), &tree("foreign")).unwrap();
-        taken(stage.publish(), "a", "while the new tree was being built");
+        taken(stage.publish(&mut || Ok(())), "a", "while the new tree was being built");
         assert_eq!(read_tree(&**store, &key("a")), Some(tree("foreign")));
         assert_eq!(store.kind(&key("a.rechunked")).unwrap(), None);
         // Where replacing is asked for, one that came meanwhile is replaced as well.
         store.rename(&key("a"), &key("aside")).unwrap();
-        let stage = Stage::begin(Arc::clone(store), key("a"), Existing::ReplaceAndKeep, Durability::Sync).unwrap();
-        write_tree(&**store, stage.prefix(), &tree("new")).unwrap();
+        let stage = begin(store, "a", Existing::ReplaceAndKeep, Durability::Sync).unwrap();
+        build(&**store, &stage, &tree("new")).unwrap();
         store.rename(&key("aside"), &key("a")).unwrap();
-        assert_eq!(stage.publish().unwrap(), SILENT);
+        assert_eq!(stage.publish(&mut || Ok(())).unwrap(), SILENT);
         assert_eq!(read_tree(&**store, &key("a")), Some(tree("new")));
         assert_eq!(read_tree(&**store, &key("a.backup")), Some(tree("foreign")));
     }
@@ -199,16 +224,16 @@ fn a_target_that_comes_meanwhile_is_not_replaced_unasked() {
 #[test]
 fn what_others_left_is_not_touched() {
     let (_dir, stores) = stores();
-    let own = |target: &str| serde_json::to_vec(&Marker::new(&key(target), false)).unwrap();
-    let version_2 = String::from_utf8(own("a")).unwrap().replace("\"version\":1", "\"version\":2").into_bytes();
-    let old = serde_json::to_vec(&Marker::new(&key("a"), false).for_old()).unwrap();
+    let own = |target: &str| serde_json::to_vec(&marker(target)).unwrap();
+    let version_3 = String::from_utf8(own("a")).unwrap().replace("\"version\":2", "\"version\":3").into_bytes();
+    let old = serde_json::to_vec(&marker("a").for_old()).unwrap();
     let cases: [(Option<Vec<u8>>, &str); 8] = [
         (None, "not made by rezarr; move it away"),
         (Some(b"{".to_vec()), "not made by rezarr"),
         (Some(b"{}".to_vec()), "not made by rezarr"),
         (Some(vec![b'['; 70_000]), "70000 bytes"),
         (Some(vec![0; 100]), "not made by rezarr"),
-        (Some(version_2), "version 2"),
+        (Some(version_3), "version 3"),
         (Some(own("b")), "made for \"b\""),
         (Some(old), "the target is another now"),
     ];
@@ -219,17 +244,17 @@ fn what_others_left_is_not_touched() {
             if let Some(marker) = marker {
                 store.set(&key("a.rechunked/.rechunk"), marker).unwrap();
             }
-            taken(Stage::begin(Arc::clone(store), key("a"), Existing::Replace, Durability::Sync), "a.rechunked", advice);
+            taken(begin(store, "a", Existing::Replace, Durability::Sync), "a.rechunked", advice);
             assert_eq!(read_tree(&**store, &key("a.rechunked")), Some(tree("foreign")));
             assert_eq!(read_tree(&**store, &key("a")), Some(tree("old")));
             store.erase_prefix(&key("a.rechunked")).unwrap();
         }
         store.set(&key("a.rechunked/.rechunk"), b"garbage alone").unwrap();
-        taken(Stage::begin(Arc::clone(store), key("a"), Existing::Replace, Durability::Sync), "a.rechunked", "not made by rezarr");
+        taken(begin(store, "a", Existing::Replace, Durability::Sync), "a.rechunked", "not made by rezarr");
         assert!(has_marker(&**store, "a.rechunked"));
         store.erase_prefix(&key("a.rechunked")).unwrap();
         store.set(&key("a.rechunked"), b"a value").unwrap();
-        taken(Stage::begin(Arc::clone(store), key("a"), Existing::Replace, Durability::Sync), "a.rechunked", "move it away");
+        taken(begin(store, "a", Existing::Replace, Durability::Sync), "a.rechunked", "move it away");
         assert!(store.erase(&key("a.rechunked")).unwrap());
     }
 }
@@ -247,7 +272,7 @@ fn a_backup_that_exists_is_refused_at_the_beginning() {
                 store.set(&key("a.backup"), b"a value").unwrap();
             }
             for existing in [Existing::Replace, Existing::ReplaceAndKeep] {
-                taken(Stage::begin(Arc::clone(store), key("a"), existing, Durability::Sync), "a.backup", "move it away");
+                taken(begin(store, "a", existing, Durability::Sync), "a.backup", "move it away");
                 assert_eq!(store.kind(&key("a.rechunked")).unwrap(), None);
             }
             if !backup_is_tree {
@@ -287,16 +312,16 @@ fn a_bare_stage_is_taken_over() {
 fn links_are_neither_followed_nor_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let outside = tempfile::tempdir().unwrap();
-    let marker = serde_json::to_vec(&Marker::new(&key("a"), false)).unwrap();
+    let marker = serde_json::to_vec(&marker("a")).unwrap();
     std::fs::write(outside.path().join(MARKER_NAME), marker).unwrap();
     std::fs::write(outside.path().join("precious"), b"kept").unwrap();
     let store: Arc<dyn Store> = Arc::new(FilesystemStore::open(dir.path()).unwrap());
     for name in ["a.rechunked", "b"] {
         std::os::unix::fs::symlink(outside.path(), dir.path().join(name)).unwrap();
     }
-    taken(Stage::begin(Arc::clone(&store), key("a"), Existing::Replace, Durability::Sync), "a.rechunked", "a symbolic link");
-    taken(Stage::begin(Arc::clone(&store), key("b"), Existing::Refuse, Durability::Sync), "b", "");
-    assert!(matches!(Stage::begin(Arc::clone(&store), key("b"), Existing::Replace, Durability::Sync), Err(Error::Corrupt { .. })));
+    taken(begin(&store, "a", Existing::Replace, Durability::Sync), "a.rechunked", "a symbolic link");
+    taken(begin(&store, "b", Existing::Refuse, Durability::Sync), "b", "");
+    assert!(matches!(begin(&store, "b", Existing::Replace, Durability::Sync), Err(Error::Corrupt { .. })));
     assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 2);
     // An old tree may hold anything, and none of it may stop its deletion or be followed by it.
     write_tree(&*store, &key("c"), &tree("old")).unwrap();
@@ -311,7 +336,7 @@ fn links_are_neither_followed_nor_replaced() {
 fn targets_that_cannot_be_staged_are_refused() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     for bad in [Key::root(), key(&"n".repeat(250))] {
-        let begun = Stage::begin(Arc::clone(&store), bad, Existing::Replace, Durability::Sync);
+        let begun = Stage::begin(Arc::clone(&store), bad, options(Existing::Replace, Durability::Sync));
         assert!(matches!(begun, Err(Error::InvalidArgument { .. })));
     }
 }

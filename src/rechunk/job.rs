@@ -8,13 +8,14 @@ use crate::array::{Array, Selection, check_node_name, unsupported_document};
 use crate::error::{Error, Result};
 use crate::group::Node;
 use crate::metadata::{ArrayMetadata, GroupMetadata, NodeMetadata};
+use crate::publish::open_path;
 use crate::rechunk::becoming::{Becoming, Taken};
 use crate::rechunk::carry::Carried;
 use crate::rechunk::options::{RechunkOptions, Shards};
 use crate::rechunk::plan::{Plan, Problem, growth, plan_beside};
 use crate::rechunk::report::ArrayReport;
 use crate::rechunk::run::problem;
-use crate::store::{Key, MemoryStore, ReadMode, Reads, Store, open_path};
+use crate::store::{Key, MemoryStore, ReadMode, Reads, Store};
 
 /// An array to be rechunked: where it is below the root, what it becomes, and how.
 pub(crate) struct Task {
@@ -50,7 +51,11 @@ const NODE_BYTES: usize = 4 << 10;
 impl Job {
     /// Looks at the source and plans every array, before anything is written.
     pub(crate) fn prepare(source: &Path, options: &RechunkOptions<'_>, budget_bytes: u64) -> Result<Self> {
-        let store: Arc<dyn Store> = open_store(source, options.read_mode)?;
+        Self::prepare_in(open_store(source, options.read_mode)?, options, budget_bytes)
+    }
+
+    /// As [`Job::prepare`], for the root of a store.
+    pub(crate) fn prepare_in(store: Arc<dyn Store>, options: &RechunkOptions<'_>, budget_bytes: u64) -> Result<Self> {
         let mut job =
             Self { source: store.clone(), tasks: Vec::new(), carried: Vec::new(), groups: Vec::new(), document_bytes: store.held_bytes() };
         match Node::open_in(store.clone(), Key::root())? {
@@ -220,6 +225,14 @@ impl Job {
         let carried =
             self.carried.iter().map(|node| format!("{} is not rechunked, and travels along as it is: {}", node.path, node.reason));
         carried.chain(notes)
+    }
+
+    /// The paths of all nodes below the root.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
+        let tasks = self.tasks.iter().map(|task| task.path.as_str());
+        let carried = self.carried.iter().map(|node| node.path.as_str());
+        let groups = self.groups.iter().map(|group| group.path.as_str());
+        tasks.chain(carried).chain(groups).filter(|path| !path.is_empty())
     }
 
     /// Bytes of work in all arrays, as progress counts them.

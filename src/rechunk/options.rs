@@ -60,6 +60,7 @@ pub struct RechunkOptions<'a> {
     pub(crate) sync: bool,
     pub(crate) locks: bool,
     pub(crate) space_check: bool,
+    pub(crate) exchange: bool,
     pub(crate) read_mode: ReadMode,
     pub(crate) costs: Costs,
     pub(crate) progress: Option<&'a mut dyn FnMut(&Progress)>,
@@ -84,6 +85,7 @@ impl Default for RechunkOptions<'_> {
             sync: true,
             locks: true,
             space_check: true,
+            exchange: true,
             read_mode: ReadMode::Mapped,
             costs: Costs::default(),
             progress: None,
@@ -164,13 +166,14 @@ impl<'a> RechunkOptions<'a> {
         self
     }
 
-    /// Replaces an existing array or group at the target, in one step and only once the new one is complete.
+    /// Replaces an existing array or group at the target, in one step and only once the new one is complete. Without a target the source is replaced
+    /// whatever is said here.
     pub fn overwrite(mut self, overwrite: bool) -> Self {
         self.overwrite = overwrite;
         self
     }
 
-    /// Keeps what was overwritten as `<name>.backup`.
+    /// Keeps what was replaced as `<name>.backup`.
     pub fn keep_backup(mut self, keep: bool) -> Self {
         self.keep_backup = keep;
         self
@@ -191,6 +194,13 @@ impl<'a> RechunkOptions<'a> {
     /// Whether a rechunk is refused that needs clearly more room than is free on a disk (the default), before anything is written (RCK-40).
     pub fn space_check(mut self, space_check: bool) -> Self {
         self.space_check = space_check;
+        self
+    }
+
+    /// Whether what is replaced and what replaces it are exchanged in one step (the default). Otherwise, and on file systems that cannot do
+    /// it, two renames do it; between them nothing has the name, and readers other than this library find nothing there.
+    pub fn exchange(mut self, exchange: bool) -> Self {
+        self.exchange = exchange;
         self
     }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::array::{Array, PlacedWriter, StreamedUnit, UnitReader, UnitWriter, WriteScratch, Written};
 use crate::dtype::FillValue;
 use crate::error::Result;
-use crate::metadata::{DOCUMENT, NodeMetadata};
+use crate::metadata::NodeMetadata;
 use crate::process::memory_limit_bytes;
 use crate::rechunk::becoming::Taken;
 use crate::rechunk::execute::{Control, Missing, TileSink, TileStream, Transfer, add};
@@ -19,6 +19,7 @@ use crate::rechunk::speeds::{codec_ns, compresses, ratio};
 use crate::rechunk::windows::slowest_first;
 use crate::rechunk::{moved, placed};
 use crate::region::{Region, element_count, unravel};
+use crate::store::Key;
 
 /// From what size on the first unit is looked at for what its stream takes, in bytes.
 const STREAMED_BYTES: usize = 1 << 20;
@@ -117,8 +118,14 @@ pub(crate) fn side(array: &Array) -> Side {
     }
 }
 
-/// Runs a plan: every chunk of `target` is written below its prefix, then its document. Nobody may read there yet.
-pub(crate) fn run(taken: &Taken, target: &Array, plan: &Plan, spill_dir: &Path, control: &Control<'_>) -> Result<Measured> {
+/// Runs a plan: every chunk of `target` is written below its prefix, then its document, at `document`. Nobody may read there yet.
+pub(crate) fn run(
+    taken: &Taken,
+    (target, document): (&Array, &Key),
+    plan: &Plan,
+    spill_dir: &Path,
+    control: &Control<'_>,
+) -> Result<Measured> {
     let Taken { source, opened, region } = &taken.pinned()?;
     let begun = Instant::now();
     let sink = EncodeSink {
@@ -158,8 +165,7 @@ pub(crate) fn run(taken: &Taken, target: &Array, plan: &Plan, spill_dir: &Path, 
     // What was missing is fill only if the source is still the array that was opened.
     opened.check_current()?;
     sink.writer.map_or(Ok(()), UnitWriter::finish)?;
-    let document = NodeMetadata::Array(Box::new(target.metadata().clone()));
-    let document_bytes = document.stage(&**target.store(), &target.prefix().join(DOCUMENT)?)?;
+    let document_bytes = NodeMetadata::Array(Box::new(target.metadata().clone())).stage(&**target.store(), document)?;
     let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     Ok(Measured {
         seconds: begun.elapsed().as_secs_f64(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::array::Array;
 use crate::error::Result;
-use crate::metadata::ArrayMetadata;
+use crate::metadata::{ArrayMetadata, DOCUMENT};
 use crate::rechunk::RechunkOptions;
 use crate::rechunk::becoming::{Becoming, Taken};
 use crate::rechunk::execute::Control;
@@ -54,7 +54,7 @@ pub(crate) fn rechunk_array(
     spill_dir: &Path,
 ) -> Result<Array> {
     let target = Array::with_metadata(store.clone(), Key::root(), metadata)?;
-    run(&Taken::whole(source), &target, plan, spill_dir, &Control::new(None))?;
+    run(&Taken::whole(source), (&target, &Key::new(DOCUMENT)?), plan, spill_dir, &Control::new(None))?;
     Array::open_in(store, Key::root())
 }
 

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use rezarr::{ByteRange, Change, Entry, EntryKind, Error, Key, Lock, Result, Store, Value};
+use rezarr::{ByteRange, Change, Entry, EntryKind, Error, Key, Lock, Result, Stamp, Store, Value};
 
 /// Which operations fail. They are counted from 0, over all threads, whatever they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,6 +229,19 @@ impl Store for FaultyStore {
 
     fn sync(&self) -> Result<()> {
         self.whole("sync", &Key::root(), || self.inner.sync())
+    }
+
+    fn sync_prefix(&self, prefix: &Key) -> Result<()> {
+        self.whole("sync", prefix, || self.inner.sync_prefix(prefix))
+    }
+
+    fn set_durable(&self, key: &Key, value: &[u8]) -> Result<()> {
+        // Killed between the write and the sync, it has written what is not durable.
+        self.halved("write", key, || self.inner.set_durable(key, value), |_| self.inner.set(key, value))
+    }
+
+    fn stamp(&self, key: &Key) -> Result<Option<Stamp>> {
+        self.whole("stat", key, || self.inner.stamp(key))
     }
 
     fn lock(&self, prefix: &Key) -> Result<Box<dyn Lock>> {

@@ -18,7 +18,7 @@ use rustix::io::{Errno, Result as SysResult};
 use self::root::{Root, kind_of, kind_of_type, name_of, stat_in};
 use self::value::FileValue;
 pub(crate) use self::value::Reads;
-use super::{ByteRange, Change, Entry, EntryKind, Key, Lock, Store, Value, ValueWriter, check_move, obstructed};
+use super::{ByteRange, Change, Entry, EntryKind, Key, Lock, Stamp, Store, Value, ValueWriter, check_move, obstructed};
 use crate::error::{Error, Result};
 
 mod locks;
@@ -54,6 +54,7 @@ pub struct FilesystemStore {
     place: Option<PathBuf>,
     reads: Reads,
     write_behind: bool,
+    exchanges: bool,
     locks: bool,
     /// Whether a sync has failed: the system reports a failure once, and may have given up the data.
     sync_failed: Arc<AtomicBool>,
@@ -67,7 +68,28 @@ impl FilesystemStore {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let root = Root::open(path.as_ref())?;
         let place = path.as_ref().canonicalize().ok();
-        Ok(Self { root, place, reads: Reads::default(), write_behind: false, locks: true, sync_failed: Arc::default() })
+        Ok(Self::at(root, place))
+    }
+
+    fn at(root: Root, place: Option<PathBuf>) -> Self {
+        Self { root, place, reads: Reads::default(), write_behind: false, exchanges: true, locks: true, sync_failed: Arc::default() }
+    }
+
+    /// The directory at `key` as a store of its own, which stays that tree whatever name it gets; none if there is nothing.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if it is no directory, and what the system says.
+    pub(crate) fn enter(&self, key: &Key) -> Result<Option<Self>> {
+        let place = self.place.as_ref().map(|place| place.join(key.as_str()));
+        let Some(root) = self.root.enter(key)? else { return Ok(None) };
+        let (reads, write_behind, exchanges, locks) = (self.reads, self.write_behind, self.exchanges, self.locks);
+        Ok(Some(Self { root, place, reads, write_behind, exchanges, locks, sync_failed: Arc::clone(&self.sync_failed) }))
+    }
+
+    /// Whether the tree at `key` is the root of `other`.
+    pub(crate) fn is_root_of(&self, key: &Key, other: &Self) -> Result<bool> {
+        let identity = |stat: Stat| (stat.st_dev, stat.st_ino);
+        Ok(self.root.stat(key)?.map(identity) == other.root.stat(&Key::root())?.map(identity))
     }
 
     /// Opens the directory at `path`, making it and its parents if there is nothing.
@@ -94,6 +116,12 @@ impl FilesystemStore {
             Err(Error::Io { .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether `other` is on the same file system, so that trees of either can take a name in the other.
+    pub(crate) fn is_beside(&self, other: &Self) -> Result<bool> {
+        let device = |store: &Self| Ok::<_, Error>(store.root.stat(&Key::root())?.map(|stat| stat.st_dev));
+        Ok(device(self)? == device(other)?)
     }
 
     /// Reads values in this way from now on.
@@ -123,6 +151,32 @@ impl FilesystemStore {
     pub(crate) fn with_write_behind(mut self, write_behind: bool) -> Self {
         self.write_behind = write_behind;
         self
+    }
+
+    /// Whether trees are exchanged in one step: without, as on file systems that cannot do it.
+    pub(crate) fn with_exchange(mut self, exchanges: bool) -> Self {
+        self.exchanges = exchanges;
+        self
+    }
+
+    /// Syncs by `run`, unless an earlier sync has failed: the system tells of a failure once, and may have given up the data.
+    fn synced(&self, key: &Key, run: impl FnOnce() -> rustix::io::Result<()>) -> Result<()> {
+        let fault = |source| Error::io("sync", self.root.locate(key), source);
+        if self.sync_failed.load(Ordering::Acquire) {
+            return Err(fault(std::io::Error::other("an earlier sync failed, so that data written before it may be lost")));
+        }
+        run().map_err(|errno| {
+            self.sync_failed.store(true, Ordering::Release);
+            fault(errno.into())
+        })
+    }
+
+    /// Makes the value at `key` from `value`; with the file synced before it takes its name, where that is asked for.
+    fn set_synced(&self, key: &Key, value: &[u8], durable: bool) -> Result<()> {
+        self.replace(key, |file| {
+            transfer::write_at(file, 0, value).map_err(|errno| self.root.fault("write", key, "a value", errno))?;
+            if durable { self.synced(key, || rustix::fs::fsync(file)) } else { Ok(()) }
+        })
     }
 
     /// The file at `key` and its size in bytes.
@@ -233,7 +287,7 @@ impl Store for FilesystemStore {
     }
 
     fn set(&self, key: &Key, value: &[u8]) -> Result<()> {
-        self.replace(key, |file| transfer::write_at(file, 0, value).map_err(|errno| self.root.fault("write", key, "a value", errno)))
+        self.set_synced(key, value, false)
     }
 
     fn write_at(&self, key: &Key, offset: u64, bytes: &[u8]) -> Result<()> {
@@ -364,7 +418,12 @@ impl Store for FilesystemStore {
 
     fn exchange(&self, a: &Key, b: &Key) -> Result<()> {
         let (first, second) = self.parents(a, b)?;
-        match rustix::fs::renameat_with(&first, a.name(), &second, b.name(), RenameFlags::EXCHANGE) {
+        let exchanged = if self.exchanges {
+            rustix::fs::renameat_with(&first, a.name(), &second, b.name(), RenameFlags::EXCHANGE)
+        } else {
+            Err(Errno::OPNOTSUPP)
+        };
+        match exchanged {
             Ok(()) => Ok(()),
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
                 Err(Error::unsupported("the file system cannot exchange two directories in one step").at(&self.root.locate(a)))
@@ -374,14 +433,26 @@ impl Store for FilesystemStore {
     }
 
     fn sync(&self) -> Result<()> {
-        let fault = |source| Error::io("sync", self.root.locate(&Key::root()), source);
-        if self.sync_failed.load(Ordering::Acquire) {
-            return Err(fault(std::io::Error::other("an earlier sync failed, so that data written before it may be lost")));
+        self.synced(&Key::root(), || rustix::fs::syncfs(self.root.handle()))
+    }
+
+    fn sync_prefix(&self, prefix: &Key) -> Result<()> {
+        let missing = || self.root.fault("sync", prefix, "a directory", Errno::NOENT);
+        let directory = self.root.open_directory(prefix)?.ok_or_else(missing)?;
+        self.synced(prefix, || rustix::fs::fsync(&directory))
+    }
+
+    fn set_durable(&self, key: &Key, value: &[u8]) -> Result<()> {
+        self.set_synced(key, value, true)?;
+        key.parent().map_or(Ok(()), |parent| self.sync_prefix(&parent))
+    }
+
+    fn stamp(&self, key: &Key) -> Result<Option<Stamp>> {
+        match self.root.stat(key)? {
+            None => Ok(None),
+            Some(stat) if kind_of(&stat) == EntryKind::Value => Ok(Some(stamp_of(&stat))),
+            Some(stat) => Err(obstructed(self.root.locate(key), name_of(&stat), "a value")),
         }
-        rustix::fs::syncfs(self.root.handle()).map_err(|errno| {
-            self.sync_failed.store(true, Ordering::Release);
-            fault(errno.into())
-        })
     }
 
     fn lock(&self, prefix: &Key) -> Result<Box<dyn Lock>> {
@@ -400,17 +471,12 @@ impl Store for FilesystemStore {
         if prefix.is_root() {
             return Ok(None);
         }
-        let root = match self.root.below(prefix) {
-            Ok(Some(root)) => root,
-            // What stands there instead is for the reading of the node to say; and a directory that may be searched, but not read, has only
-            // its name.
-            Ok(None) | Err(Error::Corrupt { .. }) => return Ok(None),
-            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::PermissionDenied => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let place = self.place.as_ref().map(|place| place.join(prefix.as_str()));
-        let (reads, write_behind, locks) = (self.reads, self.write_behind, self.locks);
-        Ok(Some(Arc::new(Self { root, place, reads, write_behind, locks, sync_failed: Arc::clone(&self.sync_failed) })))
+        match self.enter(prefix) {
+            // What stands there instead is for the reading of the node to say; and a directory that may be searched, but not read, has only its name.
+            Err(Error::Corrupt { .. }) => Ok(None),
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::PermissionDenied => Ok(None),
+            entered => Ok(entered?.map(|tree| Arc::new(tree) as Arc<dyn Store>)),
+        }
     }
 
     fn locate(&self, key: &Key) -> String {
@@ -448,6 +514,19 @@ impl ValueWriter for FileWriter<'_> {
 
 pub(super) fn size_of(stat: &Stat) -> u64 {
     u64::try_from(stat.st_size).unwrap_or(0)
+}
+
+fn stamp_of(stat: &Stat) -> Stamp {
+    let modified_ns = i128::from(stat.st_mtime) * 1_000_000_000 + i128::from(stat.st_mtime_nsec);
+    Stamp { file: stat.st_ino, size: size_of(stat), modified_ns }
+}
+
+/// Whether `name` is one that [`temporary_name`] gives.
+pub(crate) fn is_temporary_name(name: &str) -> bool {
+    let number = |part: Option<&str>| part.is_some_and(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+    let Some(inner) = name.strip_prefix('.').and_then(|name| name.strip_suffix(".tmp")) else { return false };
+    let mut parts = inner.rsplitn(3, '.');
+    number(parts.next()) && number(parts.next()) && parts.next().is_some()
 }
 
 /// A name of at most 255 bytes for the file that will become `name`.

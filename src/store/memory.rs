@@ -1,12 +1,14 @@
 //! A store in memory, with what is visible and what would survive a power cut kept apart.
 //!
 //! Invariants
-//! 1. Operations change the live image alone; [`Store::sync`] makes the durable image equal to it.
-//! 2. The journal holds every change of the live tree of names since then, each as one indivisible step.
+//! 1. Operations change the live image alone; [`Store::sync`] makes the durable image equal to it, and [`Store::sync_prefix`] and
+//!    [`Store::set_durable`] make no more of it durable than they say.
+//! 2. The journal holds every change of the live tree of names that is not durable, each as one indivisible step.
 //! 3. The lock is never held while foreign code runs: not during `visit`, and not during operations on another store.
 
 use std::any::Any;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -14,8 +16,8 @@ use parking_lot::Mutex;
 use self::image::{Change, Image, Link, Node, NodeId, ROOT};
 use self::locks::Locks;
 use super::{
-    ByteRange, Change as ValueChange, DOCUMENT, Entry, EntryKind, Key, Lock, Store, V2_ARRAY, Value, check_move, obstructed, read_to_vec,
-    resolve,
+    ByteRange, Change as ValueChange, DOCUMENT, Entry, EntryKind, Key, Lock, Stamp, Store, V2_ARRAY, Value, check_move, obstructed,
+    read_to_vec, resolve,
 };
 use crate::buffer::reserve;
 use crate::error::{Error, Result};
@@ -54,6 +56,26 @@ impl State {
             self.journal.retain(|change| change.matters(live) || change.matters(durable));
             self.compact_at = 2 * self.journal.len();
         }
+    }
+
+    /// Makes the names in the prefix `parent` durable, as an fsync of a directory does: with the nodes that they name, but neither with the
+    /// bytes of those, nor with what they hold, nor with the name of `parent` itself.
+    fn sync_names(&mut self, parent: NodeId) {
+        self.durable.nodes.entry(parent).or_insert_with(|| Node::Prefix(BTreeMap::new()));
+        // When each node got the name that is durable now.
+        let mut named = HashMap::new();
+        let mut rest = Vec::new();
+        for (at, change) in std::mem::take(&mut self.journal).into_iter().enumerate() {
+            if !change.links.iter().any(|link| link.parent == parent) {
+                rest.push((at, change));
+                continue;
+            }
+            self.durable.take(&change, &self.live);
+            named.extend(change.links.iter().filter_map(|link| Some((link.new?, at))));
+        }
+        // What it was named before must not come back.
+        let is_past = |at: usize, change: &Change| change.links.iter().any(|link| link.new.is_some_and(|id| named.get(&id) > Some(&at)));
+        self.journal = rest.into_iter().filter(|(at, change)| !is_past(*at, change)).map(|(_, change)| change).collect();
     }
 
     fn add(&mut self, node: Node) -> NodeId {
@@ -124,14 +146,13 @@ impl MemoryStore {
         }
     }
 
-    /// Makes `bytes` the value at `key`, in a node of its own, as a renamed file would be.
-    fn replace(&self, key: &Key, bytes: Arc<Vec<u8>>) -> Result<()> {
-        let state = &mut *self.state.lock();
+    /// Makes `bytes` the value at `key`, in a node of its own, as a renamed file would be; returns the parent and the node.
+    fn replace(&self, state: &mut State, key: &Key, bytes: Arc<Vec<u8>>) -> Result<(NodeId, NodeId)> {
         let parent = self.make_parent(state, key)?;
         let old = self.find_value(state, key)?.map(|(id, _)| id);
         let new = state.add(Node::Value(bytes));
         state.commit(vec![Link { parent, name: key.name().to_owned(), old, new: Some(new) }]);
-        Ok(())
+        Ok((parent, new))
     }
 
     /// The parents of two keys that are to be moved, and what stands at them.
@@ -162,7 +183,7 @@ impl Store for MemoryStore {
     }
 
     fn set(&self, key: &Key, value: &[u8]) -> Result<()> {
-        self.replace(key, Arc::new(value.to_vec()))
+        self.replace(&mut self.state.lock(), key, Arc::new(value.to_vec())).map(drop)
     }
 
     fn write_at(&self, key: &Key, offset: u64, bytes: &[u8]) -> Result<()> {
@@ -196,7 +217,7 @@ impl Store for MemoryStore {
         };
         let Some(bytes) = bytes else { return Ok(None) };
         let size = bytes.len() as u64;
-        self.replace(to, bytes)?;
+        self.replace(&mut self.state.lock(), to, bytes)?;
         Ok(Some(size))
     }
 
@@ -301,6 +322,33 @@ impl Store for MemoryStore {
         state.durable = state.live.clone();
         state.journal.clear();
         Ok(())
+    }
+
+    fn sync_prefix(&self, prefix: &Key) -> Result<()> {
+        let state = &mut *self.state.lock();
+        let id = self.find(state, prefix)?.ok_or_else(|| self.not_found(prefix))?;
+        if matches!(state.live.nodes.get(&id), Some(Node::Value(_))) {
+            return Err(self.obstructed(prefix.as_str(), EntryKind::Value));
+        }
+        state.sync_names(id);
+        Ok(())
+    }
+
+    fn set_durable(&self, key: &Key, value: &[u8]) -> Result<()> {
+        let state = &mut *self.state.lock();
+        let bytes = Arc::new(value.to_vec());
+        let (parent, new) = self.replace(state, key, Arc::clone(&bytes))?;
+        state.durable.nodes.insert(new, Node::Value(bytes));
+        state.sync_names(parent);
+        Ok(())
+    }
+
+    fn stamp(&self, key: &Key) -> Result<Option<Stamp>> {
+        let Some((file, bytes)) = self.find_value(&self.state.lock(), key)? else { return Ok(None) };
+        // There is no clock here.
+        let mut hasher = DefaultHasher::new();
+        bytes.hash(&mut hasher);
+        Ok(Some(Stamp { file, size: bytes.len() as u64, modified_ns: hasher.finish().into() }))
     }
 
     fn lock(&self, prefix: &Key) -> Result<Box<dyn Lock>> {

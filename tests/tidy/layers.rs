@@ -23,6 +23,7 @@ pub(crate) const LEVELS: &[(&str, u32)] = &[
     ("group", 6),
     ("migrate", 7),
     ("rechunk", 7),
+    ("recover", 8),
     ("verify", 8),
     ("check", 8),
     ("demo", 8),

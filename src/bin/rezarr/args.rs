@@ -15,10 +15,12 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Rewrite an array, or the arrays of a group, under another chunk grid
+    /// Rewrite an array, or the arrays of a group, under another chunk grid: beside, or in place
     Rechunk(RechunkArgs),
     /// Say how a rechunk would be done, and what it would cost
     Plan(RechunkArgs),
+    /// Complete or remove what interrupted rechunks have left; exit code 1 if something must be left as it is
+    Recover(RecoverArgs),
     /// Describe an array or a group
     Info(InfoArgs),
     /// Show the hierarchy below a group
@@ -111,7 +113,7 @@ fn key_encoding(text: &str) -> Result<ChunkKeyEncoding, String> {
 pub(crate) struct RechunkArgs {
     /// Array or group to be rechunked
     pub(crate) source: PathBuf,
-    /// Where the result goes
+    /// Where the result goes [default: in place: it replaces the source, in one step and once it is complete]
     pub(crate) target: Option<PathBuf>,
     /// Chunks by dimension name (time=all,lat=20) or by position (1000,all,2,2); all or -1 is the whole axis
     #[arg(long, value_name = "SPEC", allow_hyphen_values = true)]
@@ -139,8 +141,8 @@ pub(crate) struct RechunkArgs {
     /// Replace an existing array or group at the target, in one step and once the new one is complete
     #[arg(long)]
     pub(crate) overwrite: bool,
-    /// Keep what was overwritten as <name>.backup
-    #[arg(long, requires = "overwrite")]
+    /// Keep what was replaced as <name>.backup
+    #[arg(long)]
     pub(crate) keep_backup: bool,
     /// Do not wait until the result would survive a power cut
     #[arg(long)]
@@ -151,6 +153,9 @@ pub(crate) struct RechunkArgs {
     /// Begin even where the disk seems too small
     #[arg(long)]
     pub(crate) no_space_check: bool,
+    /// Replace by two renames, as on file systems that cannot exchange two directories in one step
+    #[arg(long, hide = true)]
+    pub(crate) no_exchange: bool,
     /// Plan only
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -159,6 +164,24 @@ pub(crate) struct RechunkArgs {
     pub(crate) calibrate: bool,
     #[command(flatten)]
     pub(crate) talk: Talk,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RecoverArgs {
+    /// Array or group that was being made or replaced (it may be missing), or a directory of such
+    pub(crate) path: PathBuf,
+    /// Do not wait until what is done would survive a power cut
+    #[arg(long)]
+    pub(crate) no_sync: bool,
+    /// Replace by two renames, as on file systems that cannot exchange two directories in one step
+    #[arg(long, hide = true)]
+    pub(crate) no_exchange: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print nothing where there is nothing to recover
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }
 
 #[derive(Args, Debug)]

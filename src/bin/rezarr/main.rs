@@ -12,6 +12,7 @@ mod output;
 mod pack;
 mod progress;
 mod rechunk;
+mod recover;
 mod selection;
 mod stop;
 mod tree;
@@ -53,6 +54,7 @@ fn run(command: &Command) -> Answer {
     match command {
         Command::Rechunk(args) => rechunk::run(args),
         Command::Plan(args) => rechunk::plan(args),
+        Command::Recover(args) => recover::run(args),
         Command::Info(args) => info::run(args),
         Command::Tree(args) => tree::run(args),
         Command::Verify(args) => verify::run(args),

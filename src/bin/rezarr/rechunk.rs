@@ -21,6 +21,7 @@ fn options<'a>(args: &RechunkArgs, costs: Costs) -> RechunkOptions<'a> {
         .sync(!args.no_sync)
         .locks(!args.no_lock)
         .space_check(!args.no_space_check)
+        .exchange(!args.no_exchange)
         .costs(costs);
     if let Some(chunks) = &args.chunks {
         options = options.chunks(chunks.clone());
@@ -61,6 +62,10 @@ fn check(args: &RechunkArgs) -> Result<(), Error> {
                 args.source.display()
             ),
         });
+    }
+    if args.keep_backup && args.target.is_some() && !args.overwrite {
+        let what = "--keep-backup: nothing is replaced; give --overwrite, or leave the target out to rechunk in place";
+        return Err(Error::InvalidArgument { what: what.into() });
     }
     Ok(())
 }

@@ -49,7 +49,7 @@ impl Root {
     }
 
     /// The directory at `key` as a root of its own; none if there is nothing.
-    pub(super) fn below(&self, key: &Key) -> Result<Option<Self>> {
+    pub(super) fn enter(&self, key: &Key) -> Result<Option<Self>> {
         let Some(handle) = self.open_directory(key)? else { return Ok(None) };
         let stepwise = AtomicBool::new(self.stepwise.load(Ordering::Relaxed));
         Ok(Some(Self { handle, path: self.path.join(key.as_str()), stepwise }))

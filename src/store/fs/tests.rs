@@ -59,7 +59,45 @@ fn a_failed_sync_stays_failed() {
     let store = FilesystemStore::open(dir.path()).unwrap();
     store.sync().unwrap();
     store.sync_failed.store(true, Ordering::Release);
-    assert!(store.sync().unwrap_err().to_string().contains("earlier sync"));
+    let failures = [store.sync(), store.sync_prefix(&Key::root()), store.set_durable(&key("v"), b"")];
+    for failure in failures {
+        assert!(failure.unwrap_err().to_string().contains("earlier sync"));
+    }
+    assert_eq!(store.kind(&key("v")).unwrap(), None, "a value that may be lost is not set");
+    store.set(&key("v"), b"").unwrap();
+}
+
+#[test]
+fn names_of_files_that_were_to_become_values() {
+    for name in ["0", "zarr.json", ".rechunk", "..rechunk", &"n".repeat(255)] {
+        assert!(is_temporary_name(&temporary_name(name, 17, 3)), "{name}");
+        assert!(!is_temporary_name(name), "{name}");
+    }
+    for name in [".tmp", ".a.tmp", ".a.1.tmp", ".a.1.x.tmp", "a.1.2.tmp", ".a.1.2.part", ".a..2.tmp"] {
+        assert!(!is_temporary_name(name), "{name}");
+    }
+}
+
+/// A tree stays what it was when it was entered, whatever has its name since.
+#[test]
+fn a_tree_that_was_entered_is_told_from_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = FilesystemStore::open(dir.path()).unwrap();
+    store.set(&key("a/v"), b"1").unwrap();
+    store.set(&key("b/v"), b"2").unwrap();
+    assert!(store.enter(&key("c")).unwrap().is_none());
+    assert!(store.enter(&key("a/v")).is_err());
+    let tree = store.enter(&key("a")).unwrap().unwrap();
+    assert!(store.is_root_of(&key("a"), &tree).unwrap() && store.is_beside(&tree).unwrap());
+    store.exchange(&key("a"), &key("b")).unwrap();
+    assert!(!store.is_root_of(&key("a"), &tree).unwrap());
+    assert!(store.is_root_of(&key("b"), &tree).unwrap());
+    assert_eq!(tree.size(&key("v")).unwrap(), Some(1));
+    let held = tree.lock(&Key::root()).unwrap();
+    assert!(matches!(store.lock(&key("b")), Err(Error::Busy { .. })));
+    drop(held);
+    let without = FilesystemStore::open(dir.path()).unwrap().with_exchange(false);
+    assert!(matches!(without.exchange(&key("a"), &key("b")), Err(Error::Unsupported { .. })));
 }
 
 #[test]

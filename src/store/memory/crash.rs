@@ -17,7 +17,9 @@ const SECTOR_BYTES: usize = 512;
 impl MemoryStore {
     /// The store that a power cut leaves when nothing since the last [`Store::sync`](crate::Store::sync) has reached the disk.
     pub fn crash(&self) -> Self {
-        Self::holding(self.state.lock().durable.clone())
+        let mut image = self.state.lock().durable.clone();
+        image.drop_unreachable();
+        Self::holding(image)
     }
 
     /// The store that a power cut leaves when a random part of what was done since the last [`Store::sync`](crate::Store::sync) has
@@ -39,14 +41,7 @@ impl MemoryStore {
                 // The prefix that it belongs in is lost, or its node is gone by now: as if the step were lost.
                 continue;
             }
-            for id in change.links.iter().filter_map(|link| link.new) {
-                image.nodes.entry(id).or_insert_with(|| match state.live.nodes.get(&id) {
-                    Some(Node::Value(_)) => Node::Value(Arc::default()),
-                    _ => Node::Prefix(Default::default()),
-                });
-            }
-            image.unlink_moved(change);
-            image.apply(change);
+            image.take(change, &state.live);
         }
         tear_values(&mut image, &state.live, &mut random);
         image.drop_unreachable();

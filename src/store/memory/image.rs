@@ -71,6 +71,24 @@ impl Default for Image {
 }
 
 impl Image {
+    /// Takes a step of the `live` image that may come without those before it: nodes that are not known here begin empty, and none keeps another
+    /// name.
+    pub(super) fn take(&mut self, change: &Change, live: &Self) {
+        for id in change.links.iter().flat_map(|link| [Some(link.parent), link.new]).flatten() {
+            self.nodes.entry(id).or_insert_with(|| match live.nodes.get(&id) {
+                Some(Node::Value(_)) => Node::Value(Arc::default()),
+                _ => Node::Prefix(BTreeMap::new()),
+            });
+        }
+        let moved: HashSet<NodeId> = change.links.iter().filter_map(|link| link.new).collect();
+        for node in self.nodes.values_mut() {
+            if let Node::Prefix(entries) = node {
+                entries.retain(|_, id| !moved.contains(id));
+            }
+        }
+        self.apply(change);
+    }
+
     /// Takes a step. Values and empty prefixes that lose their name cease to exist.
     pub(super) fn apply(&mut self, change: &Change) {
         let placed: Vec<NodeId> = change.links.iter().filter_map(|link| link.new).collect();
@@ -99,16 +117,6 @@ impl Image {
             && !matches!(self.nodes.get(&id), Some(Node::Prefix(entries)) if !entries.is_empty())
         {
             self.nodes.remove(&id);
-        }
-    }
-
-    /// Removes all names of the nodes that `change` gives new ones, so that none has two.
-    pub(super) fn unlink_moved(&mut self, change: &Change) {
-        let moved: HashSet<NodeId> = change.links.iter().filter_map(|link| link.new).collect();
-        for node in self.nodes.values_mut() {
-            if let Node::Prefix(entries) = node {
-                entries.retain(|_, id| !moved.contains(id));
-            }
         }
     }
 

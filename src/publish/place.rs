@@ -1,0 +1,331 @@
+//! The three names that belong to one target, and the steps from one state of them to the next.
+//!
+//! Every step is done under the locks of the target and of the staged tree, and each leads to a state that [`super::settle`] knows.
+
+use std::sync::Arc;
+
+use super::marker::{Role, is_own_name};
+use super::settle::{Rule, Settled};
+use super::{DOCUMENT, Durability, EntryKind, Existing, Found, Key, Lock, MARKER_NAME, Marker, RACES, Store, V2_ARRAY, is_marker_name};
+use crate::error::{Error, Result};
+use crate::store::is_temporary_name;
+
+/// The names that belong to one target.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) durability: Durability,
+    parent: Key,
+    pub(super) target: Key,
+    pub(super) staged: Key,
+    pub(super) backup: Key,
+}
+
+/// The parent of a target, and the keys of its staged tree and of its backup.
+pub(super) fn names(target: &Key) -> Result<(Key, Key, Key)> {
+    let parent = target.parent().ok_or_else(|| Error::invalid("the root of a store cannot be replaced; open its parent directory"))?;
+    let staged = parent.join(&format!("{}.rechunked", target.name()))?;
+    let backup = parent.join(&format!("{}.backup", target.name()))?;
+    Ok((parent, staged, backup))
+}
+
+/// Whether the tree at `staged`, whose marker is `marker`, is complete (PUB-17, PUB-20).
+pub(super) fn is_sealed(store: &dyn Store, staged: &Key, marker: &Marker) -> Result<bool> {
+    Ok(marker.is_trusted() && store.kind(&staged.join(DOCUMENT)?)? == Some(EntryKind::Value))
+}
+
+impl Place {
+    pub(super) fn new(store: Arc<dyn Store>, target: Key, durability: Durability) -> Result<Self> {
+        let (parent, staged, backup) = names(&target)?;
+        Ok(Self { store, durability, parent, target, staged, backup })
+    }
+
+    /// Makes all that has been written durable.
+    pub(super) fn sync(&self) -> Result<()> {
+        if self.durability == Durability::Sync { self.store.sync() } else { Ok(()) }
+    }
+
+    /// Makes the names directly in `prefix` durable.
+    pub(super) fn sync_names(&self, prefix: &Key) -> Result<()> {
+        if self.durability == Durability::Sync { self.store.sync_prefix(prefix) } else { Ok(()) }
+    }
+
+    /// Makes the names of the target, the staged tree and the backup durable.
+    pub(super) fn sync_parent(&self) -> Result<()> {
+        self.sync_names(&self.parent)
+    }
+
+    pub(super) fn exists(&self, key: &Key) -> Result<bool> {
+        Ok(self.store.kind(key)?.is_some())
+    }
+
+    pub(super) fn find_marker(&self, prefix: &Key) -> Result<Found> {
+        if self.store.kind(prefix)? == Some(EntryKind::Prefix) {
+            Marker::find(&*self.store, prefix, &self.target)
+        } else {
+            Ok(Found::Nothing)
+        }
+    }
+
+    pub(super) fn erase_marker(&self, prefix: &Key) -> Result<()> {
+        self.store.erase(&prefix.join(MARKER_NAME)?).map(drop)
+    }
+
+    pub(super) fn taken<T>(&self, key: &Key, advice: impl Into<String>) -> Result<T> {
+        Err(Error::AlreadyExists { path: self.store.locate(key), advice: advice.into() })
+    }
+
+    /// Whether the staged tree, whose marker is `marker`, is complete (PUB-17, PUB-20).
+    pub(super) fn is_sealed(&self, marker: &Marker) -> Result<bool> {
+        is_sealed(&*self.store, &self.staged, marker)
+    }
+
+    /// Removes everything in the tree `prefix` but its marker, metadata first.
+    pub(super) fn clear(&self, prefix: &Key) -> Result<()> {
+        for document in [DOCUMENT, V2_ARRAY] {
+            if self.store.kind(&prefix.join(document)?)? == Some(EntryKind::Value) {
+                self.store.erase(&prefix.join(document)?)?;
+            }
+        }
+        loop {
+            let mut found = false;
+            self.store.list(prefix, &mut |entry| {
+                if entry.name == MARKER_NAME {
+                    return Ok(());
+                }
+                let key = prefix.join(&entry.name)?;
+                found |= match entry.kind {
+                    EntryKind::Value => self.store.erase(&key)?,
+                    EntryKind::Prefix | EntryKind::Other => self.store.erase_prefix(&key)?,
+                };
+                Ok(())
+            })?;
+            if !found {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Removes the tree `prefix`, its marker last and only when nothing but the marker can come back (PUB-5).
+    pub(super) fn remove(&self, prefix: &Key) -> Result<()> {
+        self.clear(prefix)?;
+        self.sync_names(prefix)?;
+        self.erase_marker(prefix)?;
+        self.store.erase_prefix(prefix).map(drop)
+    }
+
+    /// Removes what the builder of the tree `prefix` has kept directly in it, but not the marker (PUB-18).
+    pub(super) fn remove_own(&self, prefix: &Key) -> Result<()> {
+        self.store.list(prefix, &mut |entry| {
+            if entry.kind == EntryKind::Value && entry.name != MARKER_NAME && is_own_name(&entry.name) {
+                self.store.erase(&prefix.join(&entry.name)?)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Removes what was to become values of the tree `prefix` when its builder was killed.
+    pub(super) fn remove_temporary(&self, prefix: &Key) -> Result<()> {
+        self.store.list(prefix, &mut |entry| match entry.kind {
+            EntryKind::Prefix => self.remove_temporary(&prefix.join(&entry.name)?),
+            EntryKind::Value if is_temporary_name(&entry.name) => self.store.erase(&prefix.join(&entry.name)?).map(drop),
+            _ => Ok(()),
+        })
+    }
+
+    /// Whether there is nothing in `prefix` but what an interrupted creation or deletion of a stage leaves (PUB-4).
+    pub(super) fn is_bare(&self, prefix: &Key) -> Result<bool> {
+        let mut bare = !matches!(self.find_marker(prefix)?, Found::Foreign(_));
+        self.store.list(prefix, &mut |entry| {
+            bare &= entry.kind == EntryKind::Value && is_marker_name(&entry.name);
+            Ok(())
+        })?;
+        Ok(bare)
+    }
+
+    /// Removes a bare prefix; returns whether it was one.
+    pub(super) fn remove_bare(&self, prefix: &Key) -> Result<bool> {
+        Ok(self.store.kind(prefix)? == Some(EntryKind::Prefix) && self.confirm_bare(prefix)? && self.store.erase_prefix(prefix)?)
+    }
+
+    /// As [`Place::is_bare`], and where it is, makes that durable: what has been deleted there must not come back without its marker.
+    pub(super) fn confirm_bare(&self, prefix: &Key) -> Result<bool> {
+        let bare = self.is_bare(prefix)?;
+        if bare && self.exists(prefix)? {
+            self.sync_names(prefix)?;
+        }
+        Ok(bare)
+    }
+
+    /// Locks a tree, if it is there.
+    pub(super) fn lock(&self, tree: &Key) -> Result<Option<Box<dyn Lock>>> {
+        match self.store.lock(tree) {
+            Ok(lock) => Ok(Some(lock)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Locks the target, if it is there.
+    pub(super) fn lock_target(&self) -> Result<Option<Box<dyn Lock>>> {
+        self.lock(&self.target)
+    }
+
+    /// With the staged prefix locked: locks a target that has come meanwhile, settles what was left there, and refuses what is in the way.
+    pub(super) fn claim(&self, existing: Existing, rule: Rule, target_lock: &mut Option<Box<dyn Lock>>) -> Result<Settled> {
+        let mut settled = Settled::Bare;
+        let claimed = self.check_target(existing).and_then(|()| {
+            if target_lock.is_none() && existing != Existing::Refuse {
+                *target_lock = self.lock_target()?;
+            }
+            self.settle(rule, &mut settled, &mut Vec::new())?;
+            if settled != Settled::Moved {
+                self.check_target(existing)?;
+                self.check_backup(existing)?;
+            }
+            Ok(())
+        });
+        if claimed.is_err() && settled == Settled::Bare {
+            // It may just have been made. Only while it is the one that is locked may it be removed.
+            let _ = self.remove_bare(&self.staged);
+        }
+        claimed.map(|()| settled)
+    }
+
+    /// Refuses a target that exists, where it may not be replaced.
+    pub(super) fn check_target(&self, existing: Existing) -> Result<()> {
+        if existing == Existing::Refuse && self.exists(&self.target)? {
+            return self.taken(&self.target, "choose another name, or have it replaced (--overwrite)");
+        }
+        Ok(())
+    }
+
+    /// Refuses a backup that exists, where one may have to be made.
+    fn check_backup(&self, existing: Existing) -> Result<()> {
+        if existing != Existing::Refuse && self.exists(&self.backup)? && !self.remove_bare(&self.backup)? {
+            return self.taken(&self.backup, "it would be in the way of the tree that is replaced; move it away, or delete it");
+        }
+        Ok(())
+    }
+
+    /// Makes the staged prefix, or takes one that is there, and locks it.
+    pub(super) fn lock_staged(&self) -> Result<Box<dyn Lock>> {
+        for _ in 0..RACES {
+            let made = match self.store.create_prefix(&self.staged) {
+                Ok(()) => true,
+                Err(Error::AlreadyExists { .. }) => false,
+                Err(error) => return Err(error),
+            };
+            match self.store.lock(&self.staged) {
+                // Nobody can have a lock on it.
+                Err(error @ Error::Unsupported { .. }) if made => return self.remove_bare(&self.staged).and(Err(error)),
+                // Removed by its owner between the two.
+                Err(Error::NotFound { .. }) => {}
+                Err(Error::Corrupt { what, .. }) => return self.taken(&self.staged, format!("{what}; move it away")),
+                locked => return locked,
+            }
+        }
+        Err(Error::Busy { path: self.store.locate(&self.staged) })
+    }
+
+    /// Gives the staged tree, which is sealed, the name of the target; returns where what had it is then, if anything had. `whole` becomes false
+    /// when an error leaves the staged tree as the only one that is complete.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`] or [`Error::NotFound`] when a target has come or gone meanwhile; nothing has been changed then.
+    pub(super) fn put_in_place(&self, marker: &Marker, whole: &mut bool) -> Result<Option<Key>> {
+        if self.exists(&self.target)? {
+            return self.replace(marker, whole).map(Some);
+        }
+        match self.store.rename(&self.staged, &self.target) {
+            Err(error) if !self.has_arrived(marker) => Err(error),
+            _ => Ok(None),
+        }
+    }
+
+    /// Puts the staged tree in the place of the target; returns where the latter is then (PUB-9).
+    fn replace(&self, marker: &Marker, whole: &mut bool) -> Result<Key> {
+        let marked = marker.for_old().write(&*self.store, &self.target, self.durability);
+        let replaced = marked.and_then(|()| match self.store.exchange(&self.staged, &self.target) {
+            Ok(()) => Ok(self.staged.clone()),
+            Err(_) if self.has_arrived(marker) => Ok(self.staged.clone()),
+            Err(Error::Unsupported { .. }) => self.replace_in_two_steps(marker, whole).map(|()| self.backup.clone()),
+            Err(error) => Err(error),
+        });
+        if replaced.is_err() && *whole {
+            // Nothing has been replaced, and so the marker says nothing any more. The next stage would remove it as well.
+            let _ = self.erase_marker(&self.target);
+        }
+        replaced
+    }
+
+    fn replace_in_two_steps(&self, marker: &Marker, whole: &mut bool) -> Result<()> {
+        let Self { store, target, staged, backup, .. } = self;
+        match store.rename(target, backup) {
+            // PUB-16, for the old tree: it is away, and at the name of the backup.
+            Err(_) if !self.exists(target)? && self.find_marker(backup)? == Found::Marker(marker.for_old()) => {}
+            renamed => renamed?,
+        }
+        let moved = self.sync_parent().and_then(|()| store.rename(staged, target));
+        let Err(error) = moved else { return Ok(()) };
+        if self.has_arrived(marker) {
+            return Ok(());
+        }
+        if let Err(second) = store.rename(backup, target) {
+            // The next stage completes this.
+            *whole = false;
+            let (at, staged) = (store.locate(backup), store.locate(staged));
+            let what = format!("{error}; then {second}. The old tree is at {at}, and the new one, complete, at {staged}");
+            return Err(Error::Io { op: "replace", path: store.locate(target), source: std::io::Error::other(what) });
+        }
+        Err(error)
+    }
+
+    /// Whether the new tree has its final name, whatever was said of the attempt: over a network, the answer to a success can be lost
+    /// (PUB-16).
+    fn has_arrived(&self, marker: &Marker) -> bool {
+        self.find_marker(&self.target).is_ok_and(|found| found == Found::Marker(marker.clone()))
+    }
+
+    /// What is left to do once the new tree is visible (PUB-10).
+    pub(super) fn finish(&self, old_at: Option<Key>, marker: &Marker) -> Result<()> {
+        self.sync_parent()?;
+        let Some(old_at) = old_at else { return self.unmark_target() };
+        self.retire(&old_at, marker)?;
+        self.unmark_target()?;
+        self.sync_parent()
+    }
+
+    /// Removes the marker from the target, last of all; of a new tree, what its builder kept there as well.
+    pub(super) fn unmark_target(&self) -> Result<()> {
+        if let Found::Marker(Marker { role: Role::New, .. }) = self.find_marker(&self.target)? {
+            self.remove_own(&self.target)?;
+        }
+        self.erase_marker(&self.target)?;
+        self.sync_names(&self.target)
+    }
+
+    /// Deletes the tree at `at` that has been replaced, or makes it a plain backup; returns whether it was kept.
+    pub(super) fn retire(&self, at: &Key, marker: &Marker) -> Result<bool> {
+        // A new tree of which a power cut may have taken a part is no reason to delete the old one (PUB-20).
+        let keep = marker.keep || !marker.is_trusted();
+        let retired = if keep { self.make_backup(at) } else { self.remove(at) };
+        let what = if keep { "the old tree could not be made the backup" } else { "the old tree could not be deleted" };
+        retired.map(|()| keep).map_err(|error| self.left(at, what, error))
+    }
+
+    /// Gives the tree at `at` the name of the backup, and then takes its marker away.
+    fn make_backup(&self, at: &Key) -> Result<()> {
+        if *at != self.backup {
+            self.store.rename(at, &self.backup)?;
+        }
+        self.sync_parent()?;
+        self.erase_marker(&self.backup)?;
+        self.sync_names(&self.backup)
+    }
+
+    fn left(&self, at: &Key, what: &str, error: Error) -> Error {
+        let source = std::io::Error::other(format!("{what}: {error}"));
+        Error::Io { op: "clean up", path: self.store.locate(at), source }
+    }
+}

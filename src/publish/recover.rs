@@ -1,0 +1,77 @@
+//! Recovery of one place: what an interrupted publication has left is completed, deleted or left alone, and said.
+
+use std::sync::Arc;
+
+use super::marker::Found;
+use super::place::Place;
+use super::settle::{RecoverStep, Rule, Settled, foreign};
+use super::{Durability, RACES};
+use crate::error::{Error, Result};
+use crate::store::{EntryKind, Key, Store};
+
+/// What becomes of a staged tree that a dead process has left, and that is not sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unsealed {
+    /// It is deleted.
+    Discard,
+    /// It stays, for somebody to go on with it.
+    Keep,
+}
+
+/// Settles what an interrupted publication has left at `target`: nothing is done, nor locked, where there is nothing of it. A tree that is sealed
+/// is put in its place; what becomes of others is said by `unsealed`. Returns what was done.
+///
+/// # Errors
+/// [`Error::Busy`] when a live process is at work there; those of the store, after which another recovery goes on.
+pub(crate) fn recover(store: Arc<dyn Store>, target: &Key, unsealed: Unsealed, durability: Durability) -> Result<Vec<RecoverStep>> {
+    let place = Place::new(store, target.clone(), durability)?;
+    for _ in 0..RACES {
+        if place.is_clean()? {
+            return Ok(Vec::new());
+        }
+        if let Some(steps) = place.recover_locked(Rule::Finish(unsealed))? {
+            return Ok(steps);
+        }
+    }
+    Err(Error::Busy { path: place.store.locate(target) })
+}
+
+impl Place {
+    /// Whether there is nothing of a publication here, so that nothing need be locked.
+    fn is_clean(&self) -> Result<bool> {
+        let marked = |tree: &Key| Ok::<_, Error>(matches!(self.find_marker(tree)?, Found::Marker(_) | Found::Blank));
+        Ok(!self.exists(&self.staged)? && !marked(&self.backup)? && !marked(&self.target)?)
+    }
+
+    /// Settles under the locks of what is there; none where a tree came or went before all was locked.
+    fn recover_locked(&self, rule: Rule) -> Result<Option<Vec<RecoverStep>>> {
+        if !matches!(self.store.kind(&self.target)?, None | Some(EntryKind::Prefix)) {
+            let why = String::from("no directory, and so nothing of ours");
+            return Ok(Some(vec![RecoverStep::Foreign { path: self.store.locate(&self.target), why }]));
+        }
+        let mut target_lock = self.lock_target()?;
+        let staged_lock = match self.store.kind(&self.staged)? {
+            Some(EntryKind::Prefix) => self.lock(&self.staged)?,
+            _ => None,
+        };
+        // A live process may have moved the one to the other between the two looks.
+        let mut came = false;
+        if target_lock.is_none() {
+            target_lock = self.lock_target()?;
+            came = target_lock.is_some();
+        }
+        if came || staged_lock.is_none() && self.store.kind(&self.staged)? == Some(EntryKind::Prefix) {
+            return Ok(None);
+        }
+        let (mut settled, mut steps) = (Settled::Bare, Vec::new());
+        if let Err(error) = self.settle(rule, &mut settled, &mut steps) {
+            steps.push(foreign(error)?);
+        } else if settled == Settled::Bare && rule == Rule::Finish(Unsealed::Discard) && self.remove_bare(&self.staged)? {
+            steps.push(RecoverStep::Cleaned);
+        }
+        if steps.iter().any(|step| !matches!(step, RecoverStep::Unfinished | RecoverStep::Foreign { .. } | RecoverStep::Left { .. })) {
+            self.sync_parent()?;
+        }
+        Ok(Some(steps))
+    }
+}

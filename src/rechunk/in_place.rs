@@ -1,0 +1,156 @@
+//! Rechunking in place: the source is the target that is replaced, and is locked, with all nodes in it, before it is looked at (PUB-30).
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::metadata::{DOCUMENT, v2};
+use crate::process::open_file_limit;
+use crate::publish::{Durability, Existing, Held, RecoverStep, Unsealed, belongs_to, is_own_name, recover};
+use crate::rechunk::ground::{Ground, open_parent, refuse_inside_array};
+use crate::rechunk::job::Job;
+use crate::rechunk::{RechunkOptions, refresh_above};
+use crate::store::{FilesystemStore, Key, Lock, Store, is_temporary_name, resolved};
+
+/// How often the source is looked up again when others exchange it.
+const RACES: usize = 8;
+
+/// Locks the source, plans what is to become of it, and makes sure that nothing but Zarr is lost with it.
+pub(super) fn prepare(source: &Path, options: &RechunkOptions<'_>, budget_bytes: u64, warnings: &mut Vec<String>) -> Result<(Job, Ground)> {
+    let (parent, name) = split(source)?;
+    refuse_inside_array(source, &parent)?;
+    let parent_store = open_parent(&parent, options)?;
+    let durability = if options.sync { Durability::Sync } else { Durability::NoSync };
+    let (store, key): (Arc<dyn Store>, _) = (Arc::new(open_parent(&parent, options)?), Key::new(name)?);
+    if recover(store.clone(), &key, Unsealed::Keep, durability)?.contains(&RecoverStep::PutInPlace) {
+        warnings.push(format!("an interrupted rechunk of {} was complete, and has been put in place first", store.locate(&key)));
+        warnings.extend(refresh_above(&store, &key, options.sync));
+    }
+    let (tree, lock) = hold(&parent_store, &key)?;
+    let tree: Arc<dyn Store> = Arc::new(tree);
+    let held = Held::new(&*tree, &Key::root(), lock)?;
+    let job = Job::prepare_in(tree.clone(), options, budget_bytes)?;
+    let node_locks = lock_nodes(&*tree, &job, warnings)?;
+    if let Some(stray) = first_stray(&*tree, &job)? {
+        let what = format!("{}: is no part of the array or group, and goes with the old tree", tree.locate(&stray));
+        if !options.keep_backup {
+            return Err(Error::invalid(format!("{what}; move it away, or keep the old tree (--keep-backup)")));
+        }
+        warnings.push(format!("{what}, as other such entries; they are in the backup"));
+    }
+    let existing = if options.keep_backup { Existing::ReplaceAndKeep } else { Existing::Replace };
+    Ok((job, Ground { parent, store, name: key, existing, held: Some(held), _node_locks: node_locks }))
+}
+
+/// The directory that the source is in, and its name there, through links and whatever else leads to it.
+fn split(source: &Path) -> Result<(PathBuf, String)> {
+    let whole = match resolved(source) {
+        // It may have no name just now, between two renames.
+        Err(error @ Error::NotFound { .. }) => match (source.parent(), source.file_name()) {
+            (Some(parent), Some(name)) => {
+                let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+                resolved(parent).map_err(|_| error)?.join(name)
+            }
+            _ => return Err(error),
+        },
+        whole => whole?,
+    };
+    if whole.is_file() {
+        let what = format!("{}: is a file; zip files are not changed in place: give a target", whole.display());
+        return Err(Error::invalid(what));
+    }
+    let (Some(parent), Some(name)) = (whole.parent(), whole.file_name()) else {
+        let what = "the root of a file system has no place beside it for the new tree; give a target";
+        return Err(Error::invalid(format!("{}: {what}", whole.display())));
+    };
+    match name.to_str() {
+        Some(name) => Ok((parent.to_owned(), name.to_owned())),
+        None => Err(Error::invalid(format!("{}: the name of what is replaced must be UTF-8", whole.display()))),
+    }
+}
+
+/// The tree at `key`, locked, as a store that stays that tree.
+fn hold(parent: &FilesystemStore, key: &Key) -> Result<(FilesystemStore, Box<dyn Lock>)> {
+    for _ in 0..RACES {
+        let Some(tree) = parent.enter(key)? else {
+            return Err(Error::NotFound { path: parent.locate(key), what: String::from("an array or group") });
+        };
+        if !parent.is_beside(&tree)? {
+            let what =
+                format!("{}: a file system is mounted here, and cannot be exchanged with a directory; give a target", parent.locate(key));
+            return Err(Error::invalid(what));
+        }
+        let lock = tree.lock(&Key::root())?;
+        if parent.is_root_of(key, &tree)? {
+            return Ok((tree, lock));
+        }
+    }
+    Err(Error::Busy { path: parent.locate(key) })
+}
+
+/// Locks all nodes below the root, so that nobody writes to what will be deleted. Each lock is an open file: of very many nodes some stay without.
+fn lock_nodes(tree: &dyn Store, job: &Job, warnings: &mut Vec<String>) -> Result<Vec<Box<dyn Lock>>> {
+    let most = open_file_limit().map_or(usize::MAX, |limit| usize::try_from(limit / 4).unwrap_or(usize::MAX));
+    let mut locks = Vec::new();
+    let mut left = 0_u64;
+    for path in job.paths() {
+        if locks.len() < most {
+            locks.push(tree.lock(&Key::new(path)?)?);
+        } else {
+            left += 1;
+        }
+    }
+    if left > 0 {
+        warnings.push(format!(
+            "{left} nodes could not be locked, since the process may not open more files: let nobody write to them until this has ended"
+        ));
+    }
+    Ok(locks)
+}
+
+/// The first entry that is neither a node, nor a document or chunk of one, nor left by an interrupted program.
+fn first_stray(tree: &dyn Store, job: &Job) -> Result<Option<Key>> {
+    let nodes: BTreeSet<&str> = job.paths().collect();
+    let below = |path: &str, name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
+    for group in &job.groups {
+        let prefix = Key::new(group.path.as_str())?;
+        let known = |name: &str| is_document(name) || nodes.contains(below(&group.path, name).as_str());
+        let stray = stray_in(tree, &prefix, &|name| known(name) || is_staged(tree, &prefix, name))?;
+        if stray.is_some() {
+            return Ok(stray);
+        }
+    }
+    for task in &job.tasks {
+        let stray = stray_in(tree, &Key::new(task.path.as_str())?, &|name| is_document(name) || may_hold_chunks(name))?;
+        if stray.is_some() {
+            return Ok(stray);
+        }
+    }
+    Ok(None)
+}
+
+fn stray_in(tree: &dyn Store, prefix: &Key, is_known: &dyn Fn(&str) -> bool) -> Result<Option<Key>> {
+    let mut stray = None;
+    tree.list(prefix, &mut |entry| {
+        if stray.is_none() && !is_known(&entry.name) && !is_own_name(&entry.name) && !is_temporary_name(&entry.name) {
+            stray = Some(prefix.join(&entry.name)?);
+        }
+        Ok(())
+    })?;
+    Ok(stray)
+}
+
+fn is_document(name: &str) -> bool {
+    name == DOCUMENT || v2::DOCUMENTS.contains(&name)
+}
+
+/// Whether a name is the first of a chunk's key, in whatever way chunks are named.
+fn may_hold_chunks(name: &str) -> bool {
+    name == "c" || name.starts_with("c.") || name.starts_with(|first: char| first.is_ascii_digit())
+}
+
+/// Whether `name` is a tree that an interrupted rechunk has left.
+fn is_staged(tree: &dyn Store, prefix: &Key, name: &str) -> bool {
+    prefix.join(name).is_ok_and(|key| matches!(belongs_to(tree, &key), Ok(Some(_))))
+}
