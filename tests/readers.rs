@@ -35,16 +35,21 @@ fn make(at: &Path) {
     swap(at, 0);
 }
 
-/// Puts a new tree in the place of `g/live`. The first two layouts have chunks of the same size, so that nothing but the tree tells them apart.
+/// Puts a new tree in the place of `g/live`, in place or from outside. The first two layouts have chunks of the same size, so that nothing but the
+/// tree tells them apart.
 fn swap(at: &Path, number: u64) {
-    let chunks = |text: &str| RechunkOptions::new().chunks(text.parse::<ChunkSpec>().unwrap()).threads(1).overwrite(true).sync(false);
+    let chunks = |text: &str| RechunkOptions::new().chunks(text.parse::<ChunkSpec>().unwrap()).threads(1).sync(false);
     let options = match number % 4 {
-        0 => chunks("2,16"),
-        1 => chunks("16,2"),
+        0 => chunks("2,16").shards(Shards::Remove).codecs(Codecs::none()),
+        1 => chunks("16,2").shards(Shards::Remove).codecs(Codecs::none()),
         2 => chunks("4,4").shards(Shards::Of("8,16".parse().unwrap())),
-        _ => chunks("5,7").codecs("zstd:1".parse::<Codecs>().unwrap()),
+        _ => chunks("5,7").shards(Shards::Remove).codecs("zstd:1".parse::<Codecs>().unwrap()),
     };
-    let report = rechunk(at.join("origin"), Some(&at.join("g/live")), options).unwrap();
+    let report = if number.is_multiple_of(3) {
+        rechunk(at.join("origin"), Some(&at.join("g/live")), options.overwrite(true)).unwrap()
+    } else {
+        rechunk(at.join("g/live"), None, options).unwrap()
+    };
     assert_eq!(report.warnings, [""; 0]);
 }
 
