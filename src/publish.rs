@@ -180,7 +180,7 @@ impl Stage {
             self.marker = left.continued_as(self.marker.clone());
             self.continued = true;
         } else {
-            place.clear(&place.staged)?;
+            place.clear_stage()?;
         }
         self.marker.write(&*place.store, &place.staged, place.durability)?;
         self.discard = true;
@@ -208,7 +208,7 @@ impl Stage {
     /// Those of the store.
     pub(crate) fn begin_anew(&mut self) -> Result<()> {
         let place = &self.place;
-        place.clear(&place.staged)?;
+        place.clear_stage()?;
         (self.continued, self.sealed) = (false, false);
         self.marker.replaces = self.source.clone().or(self.marker.replaces.take());
         self.marker.write(&*place.store, &place.staged, place.durability)
@@ -294,7 +294,7 @@ impl Drop for Stage {
         }
         // What cannot be deleted now is deleted by the next stage of this name.
         match self.place.find_marker(&self.place.staged) {
-            Ok(found) if found == Found::Marker(self.marker.clone()) => drop(self.place.remove(&self.place.staged)),
+            Ok(found) if found == Found::Marker(self.marker.clone()) => drop(self.place.discard()),
             _ => drop(self.place.remove_bare(&self.place.staged)),
         }
     }

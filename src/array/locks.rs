@@ -8,6 +8,9 @@ use crate::error::{Error, Result};
 use crate::metadata::{DOCUMENT, v2};
 use crate::store::{Key, Lock, Store};
 
+/// Locks that are held together.
+pub(crate) type Locks = Vec<Box<dyn Lock>>;
+
 /// A prefix in a store.
 pub(super) type Place = (Arc<dyn Store>, Key);
 
@@ -16,7 +19,7 @@ impl Array {
     ///
     /// # Errors
     /// [`Error::Busy`] when somebody has one of them alone; [`Error::Stale`] when another tree has the name of this one.
-    pub(super) fn lock_for_writing(&self) -> Result<Vec<Box<dyn Lock>>> {
+    pub(super) fn lock_for_writing(&self) -> Result<Locks> {
         let around = match self.inner.around.get() {
             Some(around) => around,
             None => {
@@ -34,12 +37,12 @@ impl Array {
 ///
 /// # Errors
 /// [`Error::Busy`] when somebody has one of them alone.
-pub(crate) fn lock_around(store: &Arc<dyn Store>, prefix: &Key) -> Result<Vec<Box<dyn Lock>>> {
+pub(crate) fn lock_around(store: &Arc<dyn Store>, prefix: &Key) -> Result<Locks> {
     shared(&around(store, prefix)?)
 }
 
 /// The same for whoever makes something new, which is done without locks where there are none (LCK-8).
-pub(crate) fn lock_around_new(store: &Arc<dyn Store>, prefix: &Key) -> Result<Vec<Box<dyn Lock>>> {
+pub(crate) fn lock_around_new(store: &Arc<dyn Store>, prefix: &Key) -> Result<Locks> {
     match lock_around(store, prefix) {
         Err(Error::Unsupported { .. }) => Ok(Vec::new()),
         locked => locked,
@@ -50,7 +53,7 @@ pub(crate) fn lock_around_new(store: &Arc<dyn Store>, prefix: &Key) -> Result<Ve
 ///
 /// # Errors
 /// As [`lock_around`].
-pub(crate) fn lock_document(store: &Arc<dyn Store>, prefix: &Key) -> Result<Vec<Box<dyn Lock>>> {
+pub(crate) fn lock_document(store: &Arc<dyn Store>, prefix: &Key) -> Result<Locks> {
     let mut locks = lock_around_new(store, prefix)?;
     match store.lock_shared(prefix) {
         Err(Error::Unsupported { .. }) => {}
@@ -85,6 +88,6 @@ fn is_node(store: &dyn Store, prefix: &Key) -> Result<bool> {
 }
 
 /// From the outermost inwards.
-fn shared(places: &[Place]) -> Result<Vec<Box<dyn Lock>>> {
+fn shared(places: &[Place]) -> Result<Locks> {
     places.iter().rev().map(|(store, prefix)| store.lock_shared(prefix)).collect()
 }

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::array::locks::Locks;
 use crate::array::{Array, digest, lock_around_new, refresh_copies};
 use crate::error::{Error, Result};
 use crate::json::MAX_DOCUMENT_BYTES;
 use crate::metadata::{ArrayMetadata, DOCUMENT, GroupMetadata, NodeMetadata, v2};
 use crate::publish::{belongs_to, open_path, published};
-use crate::store::{ByteRange, EntryKind, FilesystemStore, Key, Lock, Reads, Store, V2_ARRAY, Value, open_directory, read_to_vec};
+use crate::store::{ByteRange, EntryKind, FilesystemStore, Key, Reads, Store, V2_ARRAY, Value, open_directory, read_to_vec};
 
 /// How many children an error message names.
 const NAMED_CHILDREN: usize = 5;
@@ -55,11 +56,7 @@ impl Array {
     }
 
     /// Creates an array in the store that `make_store` gives with locks, which is asked for only when the metadata have been found good.
-    fn found(
-        make_store: impl FnOnce() -> Result<(Arc<dyn Store>, Vec<Box<dyn Lock>>)>,
-        prefix: Key,
-        metadata: ArrayMetadata,
-    ) -> Result<Self> {
+    fn found(make_store: impl FnOnce() -> Result<(Arc<dyn Store>, Locks)>, prefix: Key, metadata: ArrayMetadata) -> Result<Self> {
         let node = NodeMetadata::Array(Box::new(metadata.into_v3()?));
         let document = node.to_bytes()?;
         let NodeMetadata::Array(metadata) = node else { unreachable!("made as an array") };
@@ -213,7 +210,7 @@ fn is_replaced(store: &Arc<dyn Store>) -> bool {
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] when the name is no legal node name, or the parent is an array, whose chunks have their keys there.
-pub(crate) fn create_directory(path: &Path) -> Result<(Arc<dyn Store>, Vec<Box<dyn Lock>>)> {
+pub(crate) fn create_directory(path: &Path) -> Result<(Arc<dyn Store>, Locks)> {
     let mut locks = Vec::new();
     if let Some(name) = path.file_name() {
         match name.to_str() {

@@ -106,6 +106,21 @@ impl Place {
         }
     }
 
+    /// Empties the staged tree but for its marker. A part of one that was sealed must not pass for all of it after a power cut: the seal goes first.
+    pub(super) fn clear_stage(&self) -> Result<()> {
+        if self.store.kind(&self.staged.join(DOCUMENT)?)? == Some(EntryKind::Value) {
+            self.store.erase(&self.staged.join(DOCUMENT)?)?;
+            self.sync_names(&self.staged)?;
+        }
+        self.clear(&self.staged)
+    }
+
+    /// Deletes the staged tree.
+    pub(super) fn discard(&self) -> Result<()> {
+        self.clear_stage()?;
+        self.remove(&self.staged)
+    }
+
     /// Removes the tree `prefix`, its marker last and only when nothing but the marker can come back (PUB-5).
     pub(super) fn remove(&self, prefix: &Key) -> Result<()> {
         self.clear(prefix)?;
@@ -292,8 +307,8 @@ impl Place {
         self.sync_parent()?;
         let Some(old_at) = old_at else { return self.unmark_target() };
         self.retire(&old_at, marker)?;
-        self.unmark_target()?;
-        self.sync_parent()
+        self.sync_parent()?;
+        self.unmark_target()
     }
 
     /// Removes the marker from the target, last of all; of a new tree, what its builder kept there as well.

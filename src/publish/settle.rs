@@ -110,7 +110,11 @@ impl Place {
             self.settle_stage(rule, marker, settled, steps)?;
         }
         // PUB-14: with all else settled, a marker in the target says nothing any more.
-        if let Found::Marker(_) | Found::Blank = self.find_marker(&self.target)? {
+        let marked = self.find_marker(&self.target)?;
+        if let Found::Marker(_) | Found::Blank = &marked {
+            if matches!(marked, Found::Marker(Marker { role: Role::New, keep: false, .. })) {
+                self.remove_bare(&self.backup)?;
+            }
             self.sync_parent()?;
             self.unmark_target()?;
             if steps.is_empty() {
@@ -135,7 +139,7 @@ impl Place {
         }
         // PUB-11: died while building.
         *settled = Settled::Moved;
-        self.remove(&self.staged)?;
+        self.discard()?;
         steps.push(RecoverStep::Discarded);
         Ok(())
     }

@@ -156,25 +156,31 @@ fn random_schedules_lose_nothing() {
         let scenario = Scenario { existing: Existing::Replace, old: true, in_place: false, exchange, durability: Durability::Sync };
         let mut store = Arc::new(scenario.begin());
         let mut possible = vec![tree("old")];
+        let mut log = Vec::new();
         for round in 0..2 + random.below(5) {
             let fault = if random.below(4) == 0 { Fault::Never } else { Fault::Stop(random.below(45)) };
             if random.below(3) > 0 {
                 let stamp = format!("new {round}");
                 let in_place = random.below(2) == 0 && store.kind(&key("g/a")).unwrap().is_some();
                 let (outcome, _) = Scenario { in_place, ..scenario }.run(&store, fault, &stamp);
+                log.push(format!("{stamp} {in_place} {fault:?}: {outcome:?}"));
                 if outcome.is_ok() {
                     possible.clear();
                 }
                 possible.push(tree(&stamp));
             } else {
-                let _ = recover_with(&store, scenario, fault);
+                log.push(format!("recover {fault:?}: {:?}", recover_with(&store, scenario, fault)));
             }
+            log.push(format!("{:?}", state(&*store)));
             if random.below(2) == 0 {
                 store = Arc::new(store.crash_with(random.below(u64::MAX)));
             }
             let State { target, staged, backup } = state(&*store);
             let found = target.or_else(|| [staged, backup].into_iter().flatten().find(|tree| possible.contains(tree)));
-            assert!(found.is_some_and(|tree| possible.contains(&tree)), "in round {round}");
+            assert!(
+                found.as_ref().is_some_and(|tree| possible.contains(tree)),
+                "in round {round}: {found:?} of {possible:?} after {log:#?}"
+            );
         }
         recover_with(&store, scenario, Fault::Never).0.unwrap();
         let State { target, staged, backup } = state(&*store);

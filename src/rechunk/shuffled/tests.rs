@@ -69,7 +69,7 @@ fn shuffle(from: ArrayMetadata, to: &ArrayMetadata, spare: u64, threads: usize, 
     assert!((sort.granule.is_some() || !giants.source) && (sort.streamed || !giants.target), "{giants:?}: {plan:?}");
     let directory = tempfile::tempdir().unwrap();
     let control = Control::new(None);
-    let measured = run(&Taken::whole(&source), &target, &plan, directory.path(), &control).unwrap();
+    let measured = run(&Taken::whole(&source), (&target, &Key::new("zarr.json").unwrap()), &plan, directory.path(), &control).unwrap();
     let written = Array::open_in(store, Key::root()).unwrap();
     assert!(written.read::<u16>(&Region::whole(written.shape())).unwrap() == data, "elements differ");
     assert_eq!((measured.decoded_bytes, measured.encoded_bytes), (plan.decoded_bytes, plan.encoded_bytes));

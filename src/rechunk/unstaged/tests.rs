@@ -126,7 +126,7 @@ fn run_by(case: &Case, strategy: Way) -> Option<(Plan, Measured)> {
     let stored = store("b");
     let target = Array::with_metadata(stored.clone(), Key::root(), metadata).unwrap();
     let control = Control::new(None);
-    let measured = run(&Taken::whole(&array), &target, &plan, root.path(), &control).unwrap();
+    let measured = run(&Taken::whole(&array), (&target, &Key::new("zarr.json").unwrap()), &plan, root.path(), &control).unwrap();
     assert_eq!(control.done_bytes.load(Ordering::Relaxed), plan.work_bytes, "progress ends at its end");
     assert!(measured.decoded_bytes <= plan.decoded_bytes && measured.encoded_bytes <= plan.encoded_bytes && measured.files <= plan.files);
     let target = Array::open_in(stored, Key::root()).unwrap();
