@@ -180,7 +180,7 @@ impl Stage {
             self.marker = left.continued_as(self.marker.clone());
             self.continued = true;
         } else {
-            place.clear_stage()?;
+            place.clear(&place.staged)?;
         }
         self.marker.write(&*place.store, &place.staged, place.durability)?;
         self.discard = true;

@@ -110,8 +110,9 @@ impl Place {
     pub(super) fn clear_stage(&self) -> Result<()> {
         if self.store.kind(&self.staged.join(DOCUMENT)?)? == Some(EntryKind::Value) {
             self.store.erase(&self.staged.join(DOCUMENT)?)?;
-            self.sync_names(&self.staged)?;
         }
+        // Also where another process may have removed it, and died.
+        self.sync_names(&self.staged)?;
         self.clear(&self.staged)
     }
 

@@ -10,7 +10,7 @@ use super::marker::{Found, Marker, Role};
 use super::place::Place;
 use super::{Leftover, Unsealed};
 use crate::error::{Error, Result};
-use crate::store::Key;
+use crate::store::{EntryKind, Key};
 
 /// What becomes of a staged tree that a dead process has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,8 +112,12 @@ impl Place {
         // PUB-14: with all else settled, a marker in the target says nothing any more.
         let marked = self.find_marker(&self.target)?;
         if let Found::Marker(_) | Found::Blank = &marked {
-            if matches!(marked, Found::Marker(Marker { role: Role::New, keep: false, .. })) {
-                self.remove_bare(&self.backup)?;
+            if matches!(marked, Found::Marker(Marker { role: Role::New, .. }))
+                && self.store.kind(&self.backup)? == Some(EntryKind::Prefix)
+                && !self.remove_bare(&self.backup)?
+            {
+                // It may just have lost its marker, which must not come back without that of the target.
+                self.sync_names(&self.backup)?;
             }
             self.sync_parent()?;
             self.unmark_target()?;
