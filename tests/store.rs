@@ -16,6 +16,8 @@ mod durable;
 mod faulty;
 #[path = "store/filesystem.rs"]
 mod filesystem;
+#[path = "store/locks.rs"]
+mod locks;
 #[path = "store/zip.rs"]
 mod zip;
 #[path = "support/zips.rs"]
@@ -323,102 +325,6 @@ fn locks_exclude_and_end(store: &dyn Store) {
     refused(store.lock(&key("c/v")), "Corrupt", &["c/v"]);
 }
 
-/// LCK-2, LCK-3.
-fn locks_are_shared_or_not(store: &dyn Store) {
-    refused(store.lock_shared(&key("a")), "NotFound", &["a"]);
-    store.set(&key("a/v"), b"").unwrap();
-    refused(store.lock_shared(&key("a/v")), "Corrupt", &["a/v"]);
-    for prefix in [key("a"), Key::root()] {
-        let first = store.lock_shared(&prefix).unwrap();
-        let second = store.lock_shared(&prefix).unwrap();
-        refused(store.lock(&prefix), "Busy", &[]);
-        drop(first);
-        refused(store.lock(&prefix), "Busy", &[]);
-        let third = store.lock_shared(&prefix).unwrap();
-        drop(second);
-        refused(store.lock(&prefix), "Busy", &[]);
-        drop(third);
-        let alone = store.lock(&prefix).unwrap();
-        refused(store.lock_shared(&prefix), "Busy", &[]);
-        drop(alone);
-        drop(store.lock(&prefix).unwrap());
-    }
-    // It travels with the tree.
-    store.create_prefix(&key("b")).unwrap();
-    let shared = store.lock_shared(&key("a")).unwrap();
-    store.exchange(&key("a"), &key("b")).unwrap();
-    refused(store.lock(&key("b")), "Busy", &[]);
-    drop(store.lock(&key("a")).unwrap());
-    drop(shared);
-}
-
-/// LCK-4, LCK-5.
-fn changes_of_a_value_follow_each_other(store: &dyn Store) {
-    let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap());
-    let value = key("p/v");
-    assert!(store.change(&value).unwrap().value().is_none());
-    // What is dropped changes nothing, and what does not exist can be erased.
-    assert!(store.change(&value).unwrap().erase().unwrap());
-    assert_eq!(store.kind(&value).unwrap(), None);
-    let add_one = |wipe: bool| loop {
-        let change = store.change(&value).unwrap();
-        let mut now = 0;
-        if let Some(old) = change.value() {
-            old.read(ByteRange::All, &mut |bytes| {
-                now = number(bytes);
-                Ok(())
-            })
-            .unwrap();
-        }
-        // A value that is erased counts on from the number that the eraser takes along.
-        let done = if wipe { change.erase().unwrap() } else { change.set(&(now + 1).to_le_bytes()).unwrap() };
-        if done {
-            return now;
-        }
-    };
-    let erased: u64 = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..4)
-            .map(|thread| {
-                scope.spawn(move || (0..100).map(|i| if i % 7 == thread { add_one(true) } else { (add_one(false), 0).1 }).sum::<u64>())
-            })
-            .collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
-    });
-    let wipes: u64 = (0..4).map(|thread| (0..100).filter(|i| i % 7 == thread).count() as u64).sum();
-    let left = get(store, "p/v", ByteRange::All).unwrap().map_or(0, |bytes| number(&bytes));
-    assert_eq!(erased + left, 400 - wipes, "a change is lost");
-    assert!(names(store, "p").len() <= 1, "nothing temporary is left");
-    store.set(&value, b"old").unwrap();
-    let change = store.change(&value).unwrap();
-    assert_eq!(change.value().unwrap().size(), 3);
-    assert!(change.set(b"newer").unwrap());
-    assert_eq!(all(store, "p/v"), b"newer");
-    // Of two that begin where there is nothing, the second is told.
-    let (first, second) = (store.change(&key("w")).unwrap(), store.change(&key("w")).unwrap());
-    assert!(first.set(b"first").unwrap());
-    assert!(!second.set(b"second").unwrap());
-    assert_eq!((all(store, "w"), names(store, "").len()), (b"first".to_vec(), 2));
-    refused(store.change(&key("p")).map(drop), "Corrupt", &["p"]);
-}
-
-/// LCK-9.
-fn a_tree_stays_what_it_is(store: &dyn Store) {
-    assert!(store.tree(&Key::root()).unwrap().is_none() && store.tree(&key("none")).unwrap().is_none());
-    store.set(&key("a/x/v"), b"old").unwrap();
-    assert!(store.tree(&key("a/x/v")).unwrap().is_none());
-    let Some(tree) = store.tree(&key("a/x")).unwrap() else { return };
-    assert_eq!(tree.locate(&key("v")), store.locate(&key("a/x/v")));
-    assert_eq!(all(&*tree, "v"), b"old");
-    drop(tree.lock(&Key::root()).unwrap());
-    store.set(&key("b/v"), b"new").unwrap();
-    store.exchange(&key("a/x"), &key("b")).unwrap();
-    assert_eq!((all(&*tree, "v"), all(store, "a/x/v")), (b"old".to_vec(), b"new".to_vec()));
-    refused(tree.lock(&Key::root()), "Stale", &["a/x"]);
-    refused(tree.lock_shared(&Key::root()), "Stale", &["a/x"]);
-    store.erase_prefix(&key("b")).unwrap();
-    assert_eq!(get(&*tree, "v", ByteRange::All).unwrap(), None);
-}
-
 fn a_value_is_no_prefix_and_a_prefix_no_value(store: &dyn Store) {
     store.set(&key("p/v"), b"1").unwrap();
     for below in ["p/v/x", "p/v/x/y"] {
@@ -511,9 +417,9 @@ const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("rename_never_replaces", rename_never_replaces),
     ("exchange_swaps_two_trees", exchange_swaps_two_trees),
     ("locks_exclude_and_end", locks_exclude_and_end),
-    ("locks_are_shared_or_not", locks_are_shared_or_not),
-    ("changes_of_a_value_follow_each_other", changes_of_a_value_follow_each_other),
-    ("a_tree_stays_what_it_is", a_tree_stays_what_it_is),
+    ("locks_are_shared_or_not", locks::locks_are_shared_or_not),
+    ("changes_of_a_value_follow_each_other", locks::changes_of_a_value_follow_each_other),
+    ("a_tree_stays_what_it_is", locks::a_tree_stays_what_it_is),
     ("a_value_is_no_prefix_and_a_prefix_no_value", a_value_is_no_prefix_and_a_prefix_no_value),
     ("copies_are_whole", copies_are_whole),
     ("single_syncs_change_nothing_that_is_seen", durable::single_syncs_change_nothing_that_is_seen),
