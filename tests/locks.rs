@@ -10,7 +10,9 @@ mod trees;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::Child;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use rezarr::{
     Array, Attributes, Error, FilesystemStore, Group, Key, MemoryStore, MigrateOptions, RechunkOptions, Region, Result, Store, migrate,
@@ -123,18 +125,23 @@ fn whoever_overwrites_a_chunk_does_not_undo_a_part() {
     let root = directory();
     let path = root.path().join("a");
     Array::create(&path, metadata(&[8], "int32", "0", &layout(&[8], None, "none"))).unwrap();
+    let latest = AtomicI32::new(0);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let array = Array::open(&path).unwrap();
-            // The elements of a chunk that is overwritten are all alike, so that a part that began with an older one shows.
-            (1..400).for_each(|round| array.write(&Region::whole(&[8]), &[round; 8]).unwrap());
+            for round in 1..400 {
+                array.write(&Region::whole(&[8]), &[round; 8]).unwrap();
+                latest.store(round, Ordering::Release);
+            }
         });
         scope.spawn(|| {
             let array = Array::open(&path).unwrap();
             for _ in 0..400 {
                 array.write(&Region::new([0], [1]).unwrap(), &[-1]).unwrap();
+                let latest = latest.load(Ordering::Acquire);
                 let seen = array.read::<i32>(&Region::whole(&[8])).unwrap();
-                assert!(seen[1..].iter().all(|&element| element == seen[1]), "{seen:?}");
+                // A part that was put into an older chunk would bring that back.
+                assert!(seen[1..].iter().all(|&element| element == seen[1] && element >= latest), "{seen:?} after {latest}");
             }
         });
     });
@@ -233,6 +240,15 @@ fn a_holding_process() {
     std::thread::sleep(std::time::Duration::from_secs(600));
 }
 
+/// Ends with the test, whatever becomes of that.
+struct Holder(Child);
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        let _ = self.0.kill().and_then(|()| self.0.wait());
+    }
+}
+
 /// LCK-1: locks end with their process, however it ends; whoever waits goes on.
 #[test]
 fn the_locks_of_a_killed_process_are_free() {
@@ -240,8 +256,9 @@ fn the_locks_of_a_killed_process_are_free() {
     let path = root.path().join("a");
     let array = create(&path, metadata(&[8], "uint8", "0", &layout(&[8], None, "none")), &[1; 8]);
     for held in ["alone", "shared", "change"] {
-        let mut holder = child("a_holding_process", &[path.to_str().unwrap(), held]).stdout(std::process::Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines();
+        let mut holder =
+            Holder(child("a_holding_process", &[path.to_str().unwrap(), held]).stdout(std::process::Stdio::piped()).spawn().unwrap());
+        let mut lines = BufReader::new(holder.0.stdout.take().unwrap()).lines();
         while lines.next().unwrap().unwrap() != "holds" {}
         let write = || array.write(&Region::new([0], [1]).unwrap(), &[3_u8]);
         match held {
@@ -254,8 +271,8 @@ fn the_locks_of_a_killed_process_are_free() {
             // Whether it waits by now or not, it must come through after the end of the other process.
             std::thread::sleep(std::time::Duration::from_millis(50));
             assert!(held != "change" || !waiting.is_finished(), "it does not wait for whoever is changing the chunk");
-            holder.kill().unwrap();
-            holder.wait().unwrap();
+            holder.0.kill().unwrap();
+            holder.0.wait().unwrap();
             waiting.join().unwrap().unwrap();
         });
         write().unwrap();
