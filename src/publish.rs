@@ -236,8 +236,8 @@ impl Stage {
     /// whether it still may; what that gives as an error ends the matter.
     ///
     /// # Errors
-    /// Before the new tree is visible; what had the final name is then there as before, and the stage is deleted. [`Error::Stale`] when a target
-    /// whose lock was handed over has changed. Failures after that are [`Published::warning`].
+    /// Before the new tree is visible; what had the final name is then there as before, and the stage is deleted: so when a target whose lock was
+    /// handed over has changed ([`Error::Io`] of the operation "replace"). Failures after that are [`Published::warning`].
     pub(crate) fn publish(mut self, last_look: &mut dyn FnMut() -> Result<()>) -> Result<Published> {
         self.seal()?;
         self.check_unchanged()?;
@@ -283,7 +283,8 @@ impl Stage {
         if self.source.is_none() || Some(fingerprint(&**store, target)?) == self.marker.replaces {
             return Ok(());
         }
-        Err(Error::Stale { path: store.locate(target) })
+        let what = "another program has changed it since the new tree was begun; it stays as it is, and the new tree is given up";
+        Err(Error::Io { op: "replace", path: store.locate(target), source: std::io::Error::other(what) })
     }
 }
 

@@ -78,7 +78,7 @@ pub fn plan_rechunk(source: impl AsRef<Path>, options: &RechunkOptions<'_>) -> R
 ///
 /// # Errors
 /// As [`plan_rechunk`], before anything is written; [`Error::AlreadyExists`] when something is at the target; [`Error::Busy`] when somebody else is at
-/// work at the target, or on the source of a rechunk in place, [`Error::Stale`] when such a source has been changed meanwhile; later [`Error::Corrupt`] and the
+/// work at the target, or on the source of a rechunk in place, [`Error::Io`] of the operation "replace" when another program has changed such a source meanwhile; later [`Error::Corrupt`] and the
 /// like for what the source turns out to hold, [`Error::DiskFull`], [`Error::Cancelled`]. After an error nothing is left at or beside the target, and a
 /// source that was to be replaced is as it was.
 pub fn rechunk(source: impl AsRef<Path>, target: Option<&Path>, mut options: RechunkOptions<'_>) -> Result<Report> {

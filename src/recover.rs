@@ -1,7 +1,7 @@
 //! Recovery: what interrupted rechunks have left at a path, and everywhere below it, is completed or removed, and said.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::group::MAX_GROUP_DEPTH;
 use crate::metadata::NodeMetadata;
 use crate::publish::{Durability, RecoverStep, Unsealed, belongs_to, is_own_name, recover as recover_place};
 use crate::rechunk::refresh_above;
-use crate::store::{EntryKind, FilesystemStore, Key, Store, resolved};
+use crate::store::{EntryKind, FilesystemStore, Key, Store, is_file, resolved_above};
 
 /// How a recovery acts.
 #[derive(Clone, Debug)]
@@ -79,8 +79,8 @@ pub struct Recovered {
 pub fn recover(path: impl AsRef<Path>, options: &RecoverOptions) -> Result<Recovered> {
     let path = path.as_ref();
     let mut recovery = Recovery { options: options.clone(), recovered: Recovered { complete: true, ..Recovered::default() } };
-    let whole = whole(path)?;
-    if whole.is_file() {
+    let whole = resolved_above(path)?;
+    if is_file(&whole) {
         return Err(Error::invalid(format!("{}: is a file; a directory is recovered", path.display())));
     }
     if let (Some(parent), Some(name)) = (whole.parent(), whole.file_name()) {
@@ -107,17 +107,6 @@ pub fn recover(path: impl AsRef<Path>, options: &RecoverOptions) -> Result<Recov
         recovery.below(&below, &Key::root(), 0)?;
     }
     Ok(recovery.recovered)
-}
-
-/// The absolute path that `path` stands for, also where its last name is missing.
-fn whole(path: &Path) -> Result<PathBuf> {
-    match (resolved(path), path.parent(), path.file_name()) {
-        (Err(error @ Error::NotFound { .. }), Some(parent), Some(name)) => {
-            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-            Ok(resolved(parent).map_err(|_| error)?.join(name))
-        }
-        (whole, ..) => whole,
-    }
 }
 
 /// A recovery under way.

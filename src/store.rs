@@ -21,7 +21,7 @@ pub use fs::{FilesystemStore, ReadMode};
 pub(crate) use fs::{Reads, is_temporary_name};
 pub use memory::MemoryStore;
 pub use mmap::MappedValue;
-pub(crate) use path::{open_directory, open_path, resolved};
+pub(crate) use path::{is_file, open_directory, open_path, resolved, resolved_above};
 pub use zip::{PackOptions, PackReport, ZipStore, pack};
 
 /// The name of the metadata document of a node: the value that [`Store::erase_prefix`] removes first in every prefix.

@@ -307,8 +307,10 @@ impl Place {
     pub(super) fn finish(&self, old_at: Option<Key>, marker: &Marker) -> Result<()> {
         self.sync_parent()?;
         let Some(old_at) = old_at else { return self.unmark_target() };
-        self.retire(&old_at, marker)?;
-        self.sync_parent()?;
+        let kept = self.retire(&old_at, marker)?;
+        if !kept {
+            self.sync_parent()?;
+        }
         self.unmark_target()
     }
 
@@ -334,8 +336,8 @@ impl Place {
     fn make_backup(&self, at: &Key) -> Result<()> {
         if *at != self.backup {
             self.store.rename(at, &self.backup)?;
+            self.sync_parent()?;
         }
-        self.sync_parent()?;
         self.erase_marker(&self.backup)?;
         self.sync_names(&self.backup)
     }

@@ -87,7 +87,7 @@ impl Place {
         let mut stage = None;
         let mut foreign = None;
         match staged {
-            _ if self.confirm_bare(&self.staged)? => {}
+            _ if self.is_bare(&self.staged)? => {}
             Found::Marker(new @ Marker { role: Role::New, .. }) => stage = Some(new),
             Found::Marker(old) if self.replaced_by_target(&old)? => {
                 // PUB-12: died after the exchange.
@@ -112,6 +112,7 @@ impl Place {
         // PUB-14: with all else settled, a marker in the target says nothing any more.
         let marked = self.find_marker(&self.target)?;
         if let Found::Marker(_) | Found::Blank = &marked {
+            self.confirm_bare(&self.staged)?;
             if matches!(marked, Found::Marker(Marker { role: Role::New, .. }))
                 && self.store.kind(&self.backup)? == Some(EntryKind::Prefix)
                 && !self.remove_bare(&self.backup)?

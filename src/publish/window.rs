@@ -43,7 +43,7 @@ fn stand_in_for(path: &Path) -> Result<Option<PathBuf>> {
             continue;
         };
         let directory = if at.as_os_str().is_empty() { Path::new(".") } else { &at };
-        if directory.join(name).exists() {
+        if FilesystemStore::open(directory.join(name)).is_ok() {
             at.push(name);
             continue;
         }

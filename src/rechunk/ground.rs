@@ -9,7 +9,7 @@ use crate::metadata::{DOCUMENT, NodeMetadata, v2};
 use crate::process;
 use crate::publish::{Existing, Held};
 use crate::rechunk::RechunkOptions;
-use crate::store::{EntryKind, FilesystemStore, Key, Lock, Store, open_directory};
+use crate::store::{EntryKind, FilesystemStore, Key, Lock, Store, is_file, open_directory};
 
 /// The place of a target, ready for a stage.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ fn place(source: &Path, target: &Path) -> Result<(PathBuf, String)> {
         Error::NotFound { path, .. } => Error::NotFound { path, what: String::from("the directory of the target; make it first") },
         error => error,
     })?;
-    let from = crate::store::resolved(source)?;
+    let from = crate::store::resolved_above(source)?;
     let to = resolved.join(name);
     if [".rechunked", ".backup"].iter().any(|suffix| from.starts_with(resolved.join(format!("{name}{suffix}")))) {
         return Err(Error::invalid(format!(
@@ -78,7 +78,7 @@ fn place(source: &Path, target: &Path) -> Result<(PathBuf, String)> {
             target.display()
         )));
     }
-    if to == from && !from.is_file() {
+    if to == from && !is_file(&from) {
         return Err(Error::invalid(format!("{}: the target is the source; leave the target out to rechunk in place", target.display())));
     }
     if to.starts_with(&from) || from.starts_with(&to) {

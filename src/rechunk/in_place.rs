@@ -11,7 +11,7 @@ use crate::publish::{Durability, Existing, Held, RecoverStep, Unsealed, belongs_
 use crate::rechunk::ground::{Ground, open_parent, refuse_inside_array};
 use crate::rechunk::job::Job;
 use crate::rechunk::{RechunkOptions, refresh_above};
-use crate::store::{FilesystemStore, Key, Lock, Store, is_temporary_name, resolved};
+use crate::store::{FilesystemStore, Key, Lock, Store, is_file, is_temporary_name, resolved_above};
 
 /// How often the source is looked up again when others exchange it.
 const RACES: usize = 8;
@@ -45,18 +45,8 @@ pub(super) fn prepare(source: &Path, options: &RechunkOptions<'_>, budget_bytes:
 
 /// The directory that the source is in, and its name there, through links and whatever else leads to it.
 fn split(source: &Path) -> Result<(PathBuf, String)> {
-    let whole = match resolved(source) {
-        // It may have no name just now, between two renames.
-        Err(error @ Error::NotFound { .. }) => match (source.parent(), source.file_name()) {
-            (Some(parent), Some(name)) => {
-                let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-                resolved(parent).map_err(|_| error)?.join(name)
-            }
-            _ => return Err(error),
-        },
-        whole => whole?,
-    };
-    if whole.is_file() {
+    let whole = resolved_above(source)?;
+    if is_file(&whole) {
         let what = format!("{}: is a file; zip files are not changed in place: give a target", whole.display());
         return Err(Error::invalid(what));
     }

@@ -30,6 +30,8 @@ pub(crate) struct FaultyStore {
     inner: Arc<dyn Store>,
     injector: Arc<Injector>,
     no_exchange: AtomicBool,
+    whole_syncs: AtomicU64,
+    single_syncs: AtomicU64,
 }
 
 /// Counts the operations of a store and of the values that it has opened, and decides what becomes of each.
@@ -50,7 +52,13 @@ enum Fate {
 
 impl FaultyStore {
     pub(crate) fn new(inner: Arc<dyn Store>, fault: Fault) -> Self {
-        Self { inner, injector: Arc::new(Injector { fault, count: AtomicU64::new(0) }), no_exchange: AtomicBool::new(false) }
+        Self {
+            inner,
+            injector: Arc::new(Injector { fault, count: AtomicU64::new(0) }),
+            no_exchange: AtomicBool::new(false),
+            whole_syncs: AtomicU64::new(0),
+            single_syncs: AtomicU64::new(0),
+        }
     }
 
     /// The same, where trees cannot be exchanged.
@@ -67,6 +75,11 @@ impl FaultyStore {
     /// How many operations there have been.
     pub(crate) fn operation_count(&self) -> u64 {
         self.injector.count.load(Ordering::Relaxed)
+    }
+
+    /// How often everything was synced, and how many files and directories on their own.
+    pub(crate) fn sync_counts(&self) -> (u64, u64) {
+        (self.whole_syncs.load(Ordering::Relaxed), self.single_syncs.load(Ordering::Relaxed))
     }
 
     /// An operation that is done whole or not at all.
@@ -228,14 +241,17 @@ impl Store for FaultyStore {
     }
 
     fn sync(&self) -> Result<()> {
+        self.whole_syncs.fetch_add(1, Ordering::Relaxed);
         self.whole("sync", &Key::root(), || self.inner.sync())
     }
 
     fn sync_prefix(&self, prefix: &Key) -> Result<()> {
+        self.single_syncs.fetch_add(1, Ordering::Relaxed);
         self.whole("sync", prefix, || self.inner.sync_prefix(prefix))
     }
 
     fn set_durable(&self, key: &Key, value: &[u8]) -> Result<()> {
+        self.single_syncs.fetch_add(2, Ordering::Relaxed);
         // Killed between the write and the sync, it has written what is not durable.
         self.halved("write", key, || self.inner.set_durable(key, value), |_| self.inner.set(key, value))
     }

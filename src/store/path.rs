@@ -147,3 +147,22 @@ pub(crate) fn resolved(path: &Path) -> Result<PathBuf> {
         _ => Err(Error::io("resolve", path.display().to_string(), error)),
     }
 }
+
+/// As [`resolved`], also where the last name of `path` is missing: as it is between the two renames of a publication.
+///
+/// # Errors
+/// As [`resolved`].
+pub(crate) fn resolved_above(path: &Path) -> Result<PathBuf> {
+    match (resolved(path), path.parent(), path.file_name()) {
+        (Err(error @ Error::NotFound { .. }), Some(parent), Some(name)) => {
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            Ok(resolved(parent).map_err(|_| error)?.join(name))
+        }
+        (whole, ..) => whole,
+    }
+}
+
+/// Whether a regular file is at `path`, which is resolved.
+pub(crate) fn is_file(path: &Path) -> bool {
+    path.is_file()
+}

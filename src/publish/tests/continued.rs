@@ -144,7 +144,7 @@ fn a_held_target_that_changes_is_not_replaced() {
             let stage = begun();
             assert!(stage.continued() && stage.is_sealed());
             let changed = read_tree(&**store, &key("a"));
-            assert!(matches!(stage.publish(&mut || Ok(())), Err(Error::Stale { .. })));
+            assert!(matches!(stage.publish(&mut || Ok(())), Err(Error::Io { op: "replace", .. })));
             assert_eq!(read_tree(&**store, &key("a")), changed);
             assert_eq!(store.kind(&key("a.rechunked")).unwrap(), None);
         }

@@ -29,6 +29,21 @@ fn recovers(store: &Arc<MemoryStore>, scenario: Scenario, new: &Tree) {
     assert_eq!(recover_with(store, scenario, Fault::Never).0.unwrap(), [], "there is nothing left to do");
 }
 
+/// PUB-27: one sync of everything, and few others, whatever the number of values.
+#[test]
+fn syncs_are_few() {
+    for scenario in scenarios() {
+        let store = Arc::new(scenario.begin());
+        let faulty = scenario.faulty(&store, Fault::Never);
+        let synced = scenario.publish(&(Arc::clone(&faulty) as Arc<dyn Store>), "new").map(|_| faulty.sync_counts());
+        let (whole, single) = synced.unwrap();
+        match scenario.durability {
+            Durability::Sync => assert!(whole == 1 && single <= 10, "{scenario:?}: {whole} and {single}"),
+            Durability::NoSync => assert_eq!((whole, single), (0, 0)),
+        }
+    }
+}
+
 /// PUB-10, PUB-17 and PUB-27: who ends without an error has it on the disk.
 #[test]
 fn success_survives_a_power_cut() {

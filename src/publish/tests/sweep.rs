@@ -67,7 +67,7 @@ impl Scenario {
         (outcome, faulty.operation_count())
     }
 
-    fn publish(self, store: &Arc<dyn Store>, stamp: &str) -> Result<Published> {
+    pub(super) fn publish(self, store: &Arc<dyn Store>, stamp: &str) -> Result<Published> {
         let target = key("g/a");
         let held = if self.in_place { Some(Held::new(&**store, &target, store.lock(&target)?)?) } else { None };
         let stage = Stage::begin(Arc::clone(store), target, StageOptions { held, ..options(self.existing, self.durability) })?;
@@ -170,7 +170,7 @@ fn stopped_again_while_settling_nothing_is_lost() {
     for scenario in scenarios().into_iter().filter(|scenario| scenario.durability == Durability::Sync) {
         let (_, count) = scenario.run(&Arc::new(scenario.begin()), Fault::Never, "new");
         for at in 0..count {
-            for again in (at % 4..).step_by(4) {
+            for again in (at % 5..).step_by(5) {
                 let store = Arc::new(scenario.begin());
                 let _ = scenario.run(&store, Fault::Stop(at), "new");
                 // Killed, or cut off from its power.
@@ -178,13 +178,13 @@ fn stopped_again_while_settling_nothing_is_lost() {
                 // The same new tree, so that the same must hold after it.
                 // A target that is away between two renames cannot be held; another stage puts it back.
                 let scenario = Scenario { in_place: false, ..scenario };
-                let (outcome, count) = scenario.run(&store, Fault::Stop(again), "new");
+                let (_, count) = scenario.run(&store, Fault::Stop(again), "new");
                 for found in found_afterwards(&store, scenario, 1) {
                     let _step = Step(format!("{scenario:?} stopped at {at}, then at {again}"));
                     nothing_is_lost_again(&*found, scenario);
                     a_next_run_succeeds(found, scenario);
                 }
-                if outcome.is_ok() || again >= count {
+                if again >= count {
                     break;
                 }
             }
@@ -201,9 +201,9 @@ fn nothing_is_lost_again(store: &dyn Store, scenario: Scenario) {
             return nothing_is_lost(store, scenario, &tree("new"));
         }
     }
-    // The first run has published, and the second is between the renames of what the first has made.
-    assert_eq!(state, State { target: state.target.clone(), staged: state.staged.clone(), backup: Some(tree("new")) });
-    assert!(state.target.is_none() && state.staged == Some(tree("new")) || state.target == Some(tree("new")), "{state:?}");
+    // The first run has published, and the second is between the renames of what the first has made, or behind them.
+    let new = Some(tree("new"));
+    assert!(state.target == new || state.target.is_none() && state.backup == new && state.staged == new, "{state:?}");
 }
 
 /// An operation fails, or its answer is lost, but the process goes on: what is reported is what has happened.

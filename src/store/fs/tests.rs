@@ -53,6 +53,7 @@ fn stepwise_resolution_agrees_with_that_of_the_kernel() {
     assert_eq!(std::fs::read(outside.path().join("secret")).unwrap(), b"secret");
 }
 
+/// PUB-28.
 #[test]
 fn a_failed_sync_stays_failed() {
     let dir = tempfile::tempdir().unwrap();
