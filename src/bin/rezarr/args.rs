@@ -176,6 +176,9 @@ pub(crate) struct RecoverArgs {
     /// Replace by two renames, as on file systems that cannot exchange two directories in one step
     #[arg(long, hide = true)]
     pub(crate) no_exchange: bool,
+    /// Take no locks, where a file system has none: then nobody else may write there meanwhile
+    #[arg(long)]
+    pub(crate) no_lock: bool,
     /// Print one JSON document
     #[arg(long)]
     pub(crate) json: bool,
