@@ -278,6 +278,17 @@ mod tests {
     }
 
     #[test]
+    fn a_full_disk_and_a_full_quota_are_told_from_other_faults() {
+        let of = |errno: rustix::io::Errno| Error::io("write", "p", errno.into());
+        for full in [rustix::io::Errno::NOSPC, rustix::io::Errno::DQUOT] {
+            assert!(matches!(of(full), Error::DiskFull { needed_bytes: None, free_bytes: None, .. }), "{full}");
+        }
+        for other in [rustix::io::Errno::IO, rustix::io::Errno::FBIG, rustix::io::Errno::ROFS] {
+            assert!(matches!(of(other), Error::Io { op: "write", .. }), "{other}");
+        }
+    }
+
+    #[test]
     fn a_place_is_added_once() {
         let error = Error::no_memory("this").at("first").at("second").to_string();
         assert_eq!(error, "first: allocate failed: the system has no memory for this");

@@ -97,12 +97,14 @@ pub fn rechunk(source: impl AsRef<Path>, target: Option<&Path>, mut options: Rec
     let Ground { parent, store, name, existing, held, .. } = ground;
     let spill_dir = options.spill_dir_for(&parent);
     check_spill_directory(&spill_dir)?;
-    let mut space = Space::of(&job, source.as_ref(), &parent, &spill_dir);
-    space.check(&job, budget, options.space_check, &mut warnings)?;
+    space::check_spill(&job, &spill_dir, budget)?;
     let durability = if options.sync { Durability::Sync } else { Durability::NoSync };
     let begin = StageOptions { existing, durability, leftover: Leftover::Discard, held };
     let around = lock_around(&store, &name)?;
     let stage = Stage::begin(store.clone(), name.clone(), begin)?;
+    // What a dead run had left there is gone by now, and its room is free.
+    let mut space = Space::of(&job, source.as_ref(), &parent, &spill_dir);
+    space.check(&job, options.space_check, &mut warnings)?;
     let measured = fill_stage(&job, &store, &stage, &spill_dir, &mut options).map_err(|error| space.explain(error))?;
     warnings.extend(stage.publish(&mut || Ok(())).map_err(|error| space.explain(error))?.warning);
     drop(around);

@@ -120,18 +120,20 @@ fn a_spill_disk_that_is_too_small_is_refused_before_the_start() {
 /// RCK-40: the disk is filled by somebody else during the run.
 #[test]
 fn a_disk_that_is_filled_meanwhile_is_an_error_and_nothing_is_left() {
-    let Some(disk) = SmallDisk::new(64) else { return };
+    let Some(disk) = SmallDisk::new(24) else { return };
     let root = directory();
     let data = source(root.path(), "none");
     let filler = disk.at.join("filler");
     let mut fill = |_: &Progress| {
         if !filler.exists() {
-            let block = vec![1; 1 << 20];
-            let mut file = std::fs::File::create(&filler).unwrap();
-            while std::io::Write::write_all(&mut file, &block).is_ok() {}
+            let file = std::fs::File::create(&filler).unwrap();
+            // At once, so that the run is not faster.
+            let space = rustix::fs::statvfs(&disk.at).unwrap();
+            let all = space.f_bavail * space.f_frsize;
+            (0..all >> 16).find(|less| rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, all - (less << 16)).is_ok());
         }
     };
-    let options = RechunkOptions::new().chunks([2048, 256]).spill_dir(root.path()).progress(&mut fill);
+    let options = RechunkOptions::new().chunks([2048, 256]).threads(1).spill_dir(root.path()).progress(&mut fill);
     match rechunk(root.path().join("a"), Some(&disk.at.join("b")), options) {
         Err(Error::DiskFull { needed_bytes: Some(needed), free_bytes: None, .. }) => assert!(needed >= 16 << 20, "{needed}"),
         other => panic!("DiskFull was expected: {other:?}"),
@@ -182,4 +184,23 @@ fn a_limit_of_the_file_size_is_an_error_and_nothing_is_left() {
     assert!(outcome.stderr.contains("write failed: File too large"), "{outcome:?}");
     assert_eq!(names(root.path()), ["a"]);
     assert!(read(&root.path().join("a")) == data);
+}
+
+/// RCK-40: what a killed run has left is cleared away before it is asked what is free.
+#[test]
+fn the_leftover_of_a_dead_run_takes_no_room_from_the_next() {
+    let Some(disk) = SmallDisk::new(32) else { return };
+    let root = directory();
+    let data = source(root.path(), "none");
+    let run = || cli::rezarr(root.path(), &format!("rechunk a {}/b --chunks 2048,256 --spill-dir . -q", disk.at.display()));
+    let staged = disk.at.join("b.rechunked");
+    std::fs::create_dir_all(staged.join("c")).unwrap();
+    std::fs::write(staged.join("c/0"), vec![1; 13 << 20]).unwrap();
+    let marker = serde_json::json!({"format": "rezarr stage", "version": 2, "target": "b", "role": "new", "keep": false, "synced": true, "boot": "",
+                                    "id": "0123456789abcdef0123456789abcdef", "replaces": null, "pid": 1});
+    std::fs::write(staged.join(".rechunk"), marker.to_string()).unwrap();
+    let outcome = run();
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+    assert_eq!(on_disk(&disk.at), ["b"]);
+    assert!(read(&disk.at.join("b")) == data);
 }

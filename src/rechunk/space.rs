@@ -109,10 +109,8 @@ impl Space {
     /// Refuses what needs clearly more room than there is, where `refuse` says so; otherwise that is a warning, as what may need more is.
     ///
     /// # Errors
-    /// [`Error::DiskFull`] with what is needed and what is free; [`Error::BudgetTooSmall`] where a spill file in memory does not fit the budget.
-    pub(crate) fn check(&mut self, job: &Job, budget_bytes: u64, refuse: bool, warnings: &mut Vec<String>) -> Result<()> {
-        let plans: Vec<&Plan> = job.tasks.iter().map(|task| &task.plan).collect();
-        check_spill_in_memory(&self.spill.directory, &plans, budget_bytes, |bytes| job.planned_within(bytes))?;
+    /// [`Error::DiskFull`] with what is needed and what is free.
+    pub(crate) fn check(&mut self, job: &Job, refuse: bool, warnings: &mut Vec<String>) -> Result<()> {
         if self.lack(self.needs).is_none() {
             return Ok(());
         }
@@ -149,6 +147,15 @@ impl Space {
             error => error,
         }
     }
+}
+
+/// Counts the spill files of a rechunk against the budget, where they are in memory.
+///
+/// # Errors
+/// As [`check_spill_in_memory`].
+pub(crate) fn check_spill(job: &Job, directory: &Path, budget_bytes: u64) -> Result<()> {
+    let plans: Vec<&Plan> = job.tasks.iter().map(|task| &task.plan).collect();
+    check_spill_in_memory(directory, &plans, budget_bytes, |bytes| job.planned_within(bytes))
 }
 
 /// Counts a spill file that is in memory against the budget (RCK-41). `plan` gives the plans for another budget, if there are any.
@@ -244,7 +251,7 @@ mod tests {
         (space.target.system, space.spill.system) = (Some(system(1, free[0])), Some(system(2, free[1])));
         edit(&mut space);
         let mut warnings = Vec::new();
-        let result = space.check(&job, 64 << 20, true, &mut warnings);
+        let result = space.check(&job, true, &mut warnings);
         (result, warnings, space)
     }
 
