@@ -237,7 +237,8 @@ impl Stage {
     ///
     /// # Errors
     /// Before the new tree is visible; what had the final name is then there as before, and the stage is deleted: so when a target whose lock was
-    /// handed over has changed ([`Error::Io`] of the operation "replace"). Failures after that are [`Published::warning`].
+    /// handed over has changed ([`Error::Io`] of the operation "replace"). And where the new tree has its name, but a sync failed that should
+    /// have made it keep it ([`Error::Io`] of the operation "publish"). Failures after that are [`Published::warning`].
     pub(crate) fn publish(mut self, last_look: &mut dyn FnMut() -> Result<()>) -> Result<Published> {
         self.seal()?;
         self.check_unchanged()?;
@@ -258,10 +259,17 @@ impl Stage {
                 placed => placed?,
             };
             self.discard = false;
+            self.place.sync_parent().map_err(|error| self.unsynced(&error))?;
             let warning = self.place.finish(old_at, &self.marker).err();
             return Ok(Published { warning: warning.map(|error| format!("the new tree is in place, but: {error}")) });
         }
         Err(Error::Busy { path: self.place.store.locate(&self.place.target) })
+    }
+
+    /// The error where the new tree has its name, and nobody can say whether it keeps that in a power cut (PUB-28).
+    fn unsynced(&self, error: &Error) -> Error {
+        let what = format!("the new tree is in place, but a power cut may bring the old one back: {error}");
+        Error::Io { op: "publish", path: self.place.store.locate(&self.place.target), source: std::io::Error::other(what) }
     }
 
     /// Makes all that has been written durable, and then gives the document its name (PUB-17).

@@ -303,9 +303,8 @@ impl Place {
         self.find_marker(&self.target).is_ok_and(|found| found == Found::Marker(marker.clone()))
     }
 
-    /// What is left to do once the new tree is visible (PUB-10).
+    /// What is left to do once the new tree has its name on the disk as well (PUB-10).
     pub(super) fn finish(&self, old_at: Option<Key>, marker: &Marker) -> Result<()> {
-        self.sync_parent()?;
         let Some(old_at) = old_at else { return self.unmark_target() };
         let kept = self.retire(&old_at, marker)?;
         if !kept {
