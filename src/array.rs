@@ -6,12 +6,14 @@
 //!
 //! Invariants
 //! 1. A missing chunk is the fill value only while the array is still the one that was opened; otherwise the read is [`Error::Stale`].
-//! 2. Threads that write through clones of one [`Array`] never lose each other's elements: a chunk is read, changed and set under its lock.
+//! 2. Writers never lose each other's elements, be they threads or processes: a chunk is read, changed and set in one [`crate::Change`]. Threads with
+//!    clones of one [`Array`] take turns before that.
 //! 3. A stored chunk changes in one step: readers see all of the old value or all of the new.
+//! 4. Where the store can tell a tree from its name, an open array is the tree that it was opened as, and stays so when another one gets its name.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, MutexGuard};
 
@@ -27,6 +29,7 @@ mod copies;
 mod element;
 mod inspect;
 mod leftover;
+mod locks;
 mod map;
 mod open;
 mod ragged;
@@ -37,12 +40,15 @@ mod window;
 mod write;
 
 pub(crate) use copies::{refresh_copies, unsupported_document};
+use locks::Place;
+
 pub use element::Element;
 pub(crate) use inspect::{ChunkFault, ChunkFaultKind, ChunkInspector};
 pub(crate) use leftover::finish_interrupted;
+pub(crate) use locks::{lock_around, lock_around_new, lock_document};
 pub(crate) use open::{
-    check_member_name, check_node_name, child_names, create_directory, find_node, read_child, read_node, read_only, read_optional_node,
-    read_v3_node, reserve_prefix,
+    Opened, check_member_name, check_node_name, child_names, create_directory, open_at, open_node, read_child, read_node, read_only,
+    read_optional_node, read_v3_node, reserve_prefix,
 };
 pub(crate) use read::ReadCounts;
 pub use selection::Selection;
@@ -63,7 +69,11 @@ pub struct Array {
 struct Inner {
     store: Arc<dyn Store>,
     prefix: Key,
-    metadata: ArrayMetadata,
+    /// The prefix in the store that the array was opened in, where `store` is its tree alone.
+    opened_at: Key,
+    /// The groups around it, whose locks its writers share.
+    around: OnceLock<Vec<Place>>,
+    metadata: Arc<ArrayMetadata>,
     unit_grid: ChunkGrid,
     part_grid: ChunkGrid,
     /// Digest of the document that was last found to describe this array.
@@ -90,16 +100,17 @@ impl Array {
 
     /// As [`Array::with_metadata`], and remembers the stored document.
     pub(crate) fn with_document(store: Arc<dyn Store>, prefix: Key, metadata: ArrayMetadata, document: &[u8]) -> Result<Self> {
-        Self::build(store, prefix, metadata, document, None)
+        Self::build(store, prefix, Arc::new(metadata), document, None)
     }
 
     fn build(
         store: Arc<dyn Store>,
         prefix: Key,
-        metadata: ArrayMetadata,
+        metadata: Arc<ArrayMetadata>,
         document: &[u8],
         whole: Option<(Self, Vec<u64>)>,
     ) -> Result<Self> {
+        let (opened_at, around) = (prefix.clone(), OnceLock::new());
         let (codecs, grid) = (&metadata.codecs, &metadata.grid);
         let cut = |shape: Option<&[u64]>| shape.map_or_else(|| Ok(grid.clone()), |shape| ChunkGrid::regular(grid.array_shape(), shape));
         let sharding = codecs.sharding();
@@ -108,8 +119,37 @@ impl Array {
         let locks = (0..if whole.is_some() { 0 } else { LOCK_COUNT }).map(|_| Mutex::new(())).collect();
         let (digest, grown_digest) = (AtomicU64::new(digest(document)), AtomicU64::new(digest(document)));
         let looked_at = AtomicBool::new(false);
-        let inner = Inner { store, prefix, metadata, unit_grid, part_grid, digest, grown_digest, looked_at, locks, whole };
+        let inner =
+            Inner { store, prefix, opened_at, around, metadata, unit_grid, part_grid, digest, grown_digest, looked_at, locks, whole };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// As [`Array::with_document`], in the tree at `opened_at` of another store.
+    fn in_tree(tree: Arc<dyn Store>, opened_at: &Key, metadata: Arc<ArrayMetadata>, document: &[u8]) -> Result<Self> {
+        let mut array = Self::build(tree, Key::root(), metadata, document, None)?;
+        if let Some(inner) = Arc::get_mut(&mut array.inner) {
+            inner.opened_at.clone_from(opened_at);
+        }
+        Ok(array)
+    }
+
+    /// The same array in its tree, which it stays in whatever becomes of the name; itself where the store cannot tell the two apart.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] when what has the name now is another array.
+    pub(crate) fn pinned(&self) -> Result<Self> {
+        match self.store().tree(self.prefix())? {
+            Some(tree) if self.inner.whole.is_none() => {
+                let pinned = Self::in_tree(tree, &self.inner.opened_at, Arc::clone(&self.inner.metadata), &[0xFF])?;
+                pinned.check_current().map(|()| pinned)
+            }
+            _ => Ok(self.clone()),
+        }
+    }
+
+    /// This array where `other` is: both are one stored array, which the two of them read differently.
+    pub(crate) fn beside(&self, other: &Self) -> Result<Self> {
+        Self::build(Arc::clone(other.store()), other.prefix().clone(), Arc::clone(&self.inner.metadata), &[0xFF], None)
     }
 
     /// A chunk seen as an array of that one chunk: chunks of a rectilinear grid are read and written through this, since each has a shape, and
@@ -117,7 +157,7 @@ impl Array {
     pub(crate) fn chunk_view(&self, chunk: &[u64]) -> Result<Self> {
         let metadata = self.metadata().of_chunk(chunk)?;
         let (store, prefix) = (self.inner.store.clone(), self.inner.prefix.clone());
-        Self::build(store, prefix, metadata, &[0xFF], Some((self.clone(), chunk.to_vec())))
+        Self::build(store, prefix, Arc::new(metadata), &[0xFF], Some((self.clone(), chunk.to_vec())))
     }
 
     /// The array's document.
@@ -151,27 +191,31 @@ impl Array {
         &self.inner.unit_grid
     }
 
-    /// The key at which the chunk with this grid index is stored.
+    /// The key at which the chunk with this grid index is stored, in the store that the array was opened in.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] when the chunk is outside the grid, or its name is too long to be a key.
     pub fn chunk_key(&self, chunk: &[u64]) -> Result<Key> {
         self.check_chunk(chunk)?;
-        self.key_of(chunk)
+        self.inner.opened_at.join(&self.inner.metadata.key_encoding.key(chunk))
     }
 
     /// Stored size in bytes of a chunk (of a shard with its index); none if the chunk is missing.
     ///
     /// # Errors
-    /// As [`Array::chunk_key`], and those of the store.
+    /// As [`Array::chunk_key`], those of the store, and [`Error::Stale`] when there is nothing since the array is no longer the one that was opened.
     pub fn stored_chunk_bytes(&self, chunk: &[u64]) -> Result<Option<u64>> {
-        self.inner.store.size(&self.chunk_key(chunk)?)
+        let bytes = self.inner.store.size(&self.tree_key(chunk)?)?;
+        if bytes.is_none() {
+            self.check_current()?;
+        }
+        Ok(bytes)
     }
 
     /// The stored bytes of a chunk as they are; none if the chunk is missing.
     ///
     /// # Errors
-    /// As [`Array::chunk_key`], and [`Error::Corrupt`] when more is stored than such a chunk can take.
+    /// As [`Array::stored_chunk_bytes`], and [`Error::Corrupt`] when more is stored than such a chunk can take.
     pub fn encoded_chunk(&self, chunk: &[u64]) -> Result<Option<Vec<u8>>> {
         self.check_chunk(chunk)?;
         let limit = if self.grid().is_regular() {
@@ -179,7 +223,11 @@ impl Array {
         } else {
             units::stored_limit(&self.chunk_view(chunk)?.inner.metadata.codecs)
         };
-        read_to_vec(&*self.inner.store, &self.chunk_key(chunk)?, limit)
+        let bytes = read_to_vec(&*self.inner.store, &self.key_of(chunk)?, limit)?;
+        if bytes.is_none() {
+            self.check_current()?;
+        }
+        Ok(bytes)
     }
 
     /// The elements of a chunk that lie inside the array, decoded, in C order and the machine's byte order.
@@ -242,7 +290,16 @@ impl Array {
         self.inner.metadata.codecs.sharding()
     }
 
-    /// The key of a chunk inside the grid.
+    /// The key at which a chunk is stored, in the array's own store.
+    ///
+    /// # Errors
+    /// As [`Array::chunk_key`].
+    pub(crate) fn tree_key(&self, chunk: &[u64]) -> Result<Key> {
+        self.check_chunk(chunk)?;
+        self.key_of(chunk)
+    }
+
+    /// The key of a chunk inside the grid, in the array's own store.
     fn key_of(&self, chunk: &[u64]) -> Result<Key> {
         if let Some((whole, index)) = &self.inner.whole {
             return whole.key_of(index);

@@ -118,6 +118,10 @@ pub(crate) fn check_in(store: Arc<dyn Store>, options: CheckOptions<'_>) -> Resu
         Err(error @ Error::NotFound { .. }) => return Err(error),
         node => walk.node(&Key::root(), node.map(|(node, _)| node), 0)?,
     }
+    // What was not found in a tree that is gone may have been there.
+    if matches!(read_node(&*walk.store, &Key::root()), Err(Error::NotFound { .. })) {
+        return Err(Error::Stale { path: walk.store.locate(&Key::root()) });
+    }
     let Walk { findings, counts, .. } = walk;
     let (errors, warnings, findings) = findings.into_inner().finish();
     Ok(CheckReport {

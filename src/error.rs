@@ -89,8 +89,10 @@ pub enum Error {
     DiskFull {
         /// The path that was being written.
         path: String,
-        /// How many bytes are needed, where that is known.
+        /// How many bytes are needed, where that is known: for all that was to be written, where that was estimated before.
         needed_bytes: Option<u64>,
+        /// How many bytes are free, where that was asked before anything was written.
+        free_bytes: Option<u64>,
     },
     /// Another process or thread holds the lock.
     Busy {
@@ -137,7 +139,9 @@ impl Error {
     /// An [`Error::Io`], or [`Error::DiskFull`] where the system says that the disk or the quota is exhausted.
     pub(crate) fn io(op: &'static str, path: impl Into<String>, source: io::Error) -> Self {
         match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { path: path.into(), needed_bytes: None },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::DiskFull { path: path.into(), needed_bytes: None, free_bytes: None }
+            }
             _ => Self::Io { op, path: path.into(), source },
         }
     }
@@ -214,8 +218,13 @@ impl fmt::Display for Error {
                 "a memory budget of {budget_bytes} bytes is too small: {what}; the smallest that would do is {required_bytes} bytes ({:.1} MiB)",
                 (*required_bytes as f64 / 1_048_576.0 * 10.0).ceil() / 10.0
             ),
-            Self::DiskFull { path, needed_bytes: Some(needed) } => write!(f, "{}disk full: {needed} bytes are needed", Place(path)),
-            Self::DiskFull { path, needed_bytes: None } => write!(f, "{}disk full", Place(path)),
+            Self::DiskFull { path, needed_bytes: Some(needed), free_bytes: Some(free) } => {
+                write!(f, "{}disk full: about {needed} bytes are needed, and {free} are free", Place(path))
+            }
+            Self::DiskFull { path, needed_bytes: Some(needed), .. } => {
+                write!(f, "{}disk full: about {needed} bytes are needed for the whole", Place(path))
+            }
+            Self::DiskFull { path, .. } => write!(f, "{}disk full", Place(path)),
             Self::Busy { path } => write!(f, "{}in use by another process", Place(path)),
             Self::Stale { path } => write!(f, "{}the array was replaced while it was open; open it again", Place(path)),
             Self::Changed { path, what } => write!(f, "{}has changed {what}", Place(path)),
@@ -250,8 +259,9 @@ mod tests {
             Error::ChecksumMismatch { key: at(), expected: 1, got: 2 },
             Error::Metadata { key: at(), pointer: "/a".to_owned(), what: what() },
             Error::Unsupported { key: at(), what: what() },
-            Error::DiskFull { path: at(), needed_bytes: None },
-            Error::DiskFull { path: at(), needed_bytes: Some(5) },
+            Error::DiskFull { path: at(), needed_bytes: None, free_bytes: None },
+            Error::DiskFull { path: at(), needed_bytes: Some(5), free_bytes: None },
+            Error::DiskFull { path: at(), needed_bytes: Some(5), free_bytes: Some(3) },
             Error::Busy { path: at() },
             Error::Stale { path: at() },
             Error::Changed { path: at(), what: what() },
@@ -274,6 +284,17 @@ mod tests {
             assert!((4096..4200).contains(&text.len()) && text.ends_with("..."), "{}", text.len());
         }
         assert_eq!(Error::unsupported("short").to_string(), "unsupported: short");
+    }
+
+    #[test]
+    fn a_full_disk_and_a_full_quota_are_told_from_other_faults() {
+        let of = |errno: rustix::io::Errno| Error::io("write", "p", errno.into());
+        for full in [rustix::io::Errno::NOSPC, rustix::io::Errno::DQUOT] {
+            assert!(matches!(of(full), Error::DiskFull { needed_bytes: None, free_bytes: None, .. }), "{full}");
+        }
+        for other in [rustix::io::Errno::IO, rustix::io::Errno::FBIG, rustix::io::Errno::ROFS] {
+            assert!(matches!(of(other), Error::Io { op: "write", .. }), "{other}");
+        }
     }
 
     #[test]

@@ -4,13 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::array::{
-    Array, check_member_name, child_names, create_directory, find_node, finish_interrupted, read_child, read_only, refresh_copies,
-    reserve_prefix, unsupported_document,
+    Array, Opened, check_member_name, child_names, create_directory, finish_interrupted, lock_around_new, lock_document, open_at,
+    open_node, read_child, read_only, refresh_copies, reserve_prefix, unsupported_document,
 };
 use crate::error::{Error, Result};
-use crate::metadata::{ArrayMetadata, Attributes, Consolidated, DOCUMENT, GroupMetadata, NodeMetadata};
-use crate::publish::open_path;
-use crate::store::{Key, Reads, Store};
+use crate::json::MAX_DOCUMENT_BYTES;
+use crate::metadata::{ArrayMetadata, Attributes, Consolidated, DOCUMENT, GroupMetadata, NodeMetadata, v2};
+use crate::store::{Key, Store, change_document, whole};
+
+/// How often a group is listed again while others put new trees in its place.
+const RACES: usize = 16;
 
 /// How deep groups may be nested below the one that is walked.
 pub const MAX_GROUP_DEPTH: usize = 64;
@@ -40,7 +43,7 @@ impl Node {
     /// # Errors
     /// As [`Array::open`], but for the wrong kind of node.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_in(open_path(path.as_ref(), Reads::default())?, Key::root())
+        open_at(path.as_ref(), |store| Self::open_in(store, Key::root()))
     }
 
     /// Opens the array or group at `prefix` in `store`.
@@ -48,9 +51,9 @@ impl Node {
     /// # Errors
     /// As [`Node::open`].
     pub fn open_in(store: Arc<dyn Store>, prefix: Key) -> Result<Self> {
-        match find_node(&*store, prefix)? {
-            (prefix, NodeMetadata::Array(metadata), document) => Array::with_document(store, prefix, *metadata, &document).map(Self::Array),
-            (prefix, NodeMetadata::Group(metadata), _) => Ok(Self::Group(Group { store, prefix, metadata: Arc::new(*metadata) })),
+        match open_node(&store, &prefix)? {
+            Opened::Array(array) => Ok(Self::Array(array)),
+            Opened::Group(prefix, metadata) => Ok(Self::Group(Group { store, prefix, metadata: Arc::new(*metadata) })),
         }
     }
 
@@ -69,7 +72,7 @@ impl Group {
     /// # Errors
     /// As [`Array::open`]; [`Error::InvalidArgument`] when an array is there.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_in(open_path(path.as_ref(), Reads::default())?, Key::root())
+        open_at(path.as_ref(), |store| Self::open_in(store, Key::root()))
     }
 
     /// Opens the group at `prefix` in `store`.
@@ -88,7 +91,8 @@ impl Group {
     /// # Errors
     /// As [`Array::create`].
     pub fn create(path: impl AsRef<Path>, attributes: Attributes) -> Result<Self> {
-        Self::create_in(create_directory(path.as_ref())?, Key::root(), attributes)
+        let (store, _locks) = create_directory(path.as_ref())?;
+        Self::create_in(store, Key::root(), attributes)
     }
 
     /// Creates a group at `prefix` in `store`, where nothing may be yet. Consolidated metadata above it are brought up to date.
@@ -96,10 +100,13 @@ impl Group {
     /// # Errors
     /// As [`Array::create_in`].
     pub fn create_in(store: Arc<dyn Store>, prefix: Key, attributes: Attributes) -> Result<Self> {
-        reserve_prefix(&*store, &prefix)?;
         let metadata = GroupMetadata::new(attributes);
+        let document = NodeMetadata::Group(Box::new(metadata.clone())).to_bytes()?;
+        let locks = lock_around_new(&store, &prefix)?;
+        reserve_prefix(&*store, &prefix)?;
+        store.set(&prefix.join(DOCUMENT)?, &document)?;
+        drop(locks);
         let group = Self { store, prefix, metadata: Arc::new(metadata) };
-        group.write_document((*group.metadata).clone())?;
         refresh_copies(&group.store, &group.prefix, false).stale.pop().map_or(Ok(group), Err)
     }
 
@@ -124,16 +131,16 @@ impl Group {
     /// named, since other readers follow them; opening one is an error.
     ///
     /// # Errors
-    /// Those of the store.
+    /// Those of the store; [`Error::Stale`] when the group is no longer there.
     pub fn child_names(&self) -> Result<Vec<String>> {
-        child_names(&*self.store, &self.prefix)
+        member_names(&self.store, &self.prefix)
     }
 
     /// The arrays and groups directly in this group, by name. A child whose document cannot be read, or needs what this build does not have,
     /// is shown as the error that it gives.
     ///
     /// # Errors
-    /// Those of the store.
+    /// As [`Group::child_names`].
     pub fn children(&self) -> Result<Vec<(String, Result<NodeMetadata>)>> {
         let read = |name: String| {
             let node = read_child(&*self.store, &self.prefix.join(&name)?);
@@ -196,14 +203,21 @@ impl Group {
     /// lies below such a node is not visited.
     ///
     /// # Errors
-    /// Those of `visit` and of the store; [`Error::Unsupported`] below [`MAX_GROUP_DEPTH`] nested groups.
+    /// Those of `visit` and of the store; [`Error::Unsupported`] below [`MAX_GROUP_DEPTH`] nested groups; [`Error::Stale`] when the group has gone
+    /// meanwhile.
     pub fn walk_each(&self, visit: &mut dyn FnMut(&str, Result<NodeMetadata>) -> Result<()>) -> Result<()> {
-        self.walk_below("", 0, visit)
+        self.walk_below("", 0, true, visit)
     }
 
-    fn walk_below(&self, path: &str, depth: usize, visit: &mut dyn FnMut(&str, Result<NodeMetadata>) -> Result<()>) -> Result<()> {
+    fn walk_below(
+        &self,
+        path: &str,
+        depth: usize,
+        complete: bool,
+        visit: &mut dyn FnMut(&str, Result<NodeMetadata>) -> Result<()>,
+    ) -> Result<()> {
         let prefix = if path.is_empty() { self.prefix.clone() } else { self.prefix.join(path)? };
-        let names = child_names(&*self.store, &prefix)?;
+        let names = if complete { member_names(&self.store, &prefix)? } else { child_names(&*self.store, &prefix)? };
         if depth >= MAX_GROUP_DEPTH && !names.is_empty() {
             let what = format!("groups nested more than {MAX_GROUP_DEPTH} deep");
             return Err(Error::unsupported(what).at(&self.store.locate(&prefix)));
@@ -214,7 +228,7 @@ impl Group {
             let is_group = matches!(node, Ok(NodeMetadata::Group(_)));
             visit(&below, node)?;
             if is_group {
-                self.walk_below(&below, depth + 1, visit)?;
+                self.walk_below(&below, depth + 1, true, visit)?;
             }
         }
         Ok(())
@@ -225,32 +239,47 @@ impl Group {
     /// carried as it is, and nodes of Zarr v2 are left out, as readers of Zarr v3 do not find them in the store either.
     ///
     /// # Errors
-    /// As [`Group::walk`], but for documents that are whole; [`Error::Unsupported`] for a group of Zarr v2.
+    /// As [`Group::walk`], but for documents that are whole; [`Error::Unsupported`] for a group of Zarr v2; [`Error::Busy`] while the group is being
+    /// replaced.
     pub fn consolidate(&mut self) -> Result<()> {
         if self.metadata.zarr_format() == 2 {
             return Err(read_only(&self.path()));
         }
         finish_interrupted(&self.store, &self.prefix);
-        let consolidated = self.copies()?;
-        let Node::Group(now) = Node::open_in(Arc::clone(&self.store), self.prefix.clone())? else {
-            return Err(Error::Stale { path: self.path() });
-        };
-        let metadata = (*now.metadata).clone().with_consolidated(Some(&consolidated))?;
-        drop(consolidated);
-        self.metadata = Arc::new(self.write_document(metadata)?);
+        let _locks = lock_document(&self.store, &self.prefix)?;
+        while !self.write_copies()? {}
         Ok(())
+    }
+
+    /// Writes copies of all documents as they are now; false if somebody else has changed the group's own document meanwhile.
+    fn write_copies(&mut self) -> Result<bool> {
+        let consolidated = self.copies(true)?;
+        let key = self.prefix.join(DOCUMENT)?;
+        let change = change_document(&*self.store, &key)?;
+        let stale = || Error::Stale { path: self.path() };
+        let document = change.value().ok_or_else(stale).and_then(|value| whole(value, MAX_DOCUMENT_BYTES))?;
+        let node = NodeMetadata::from_bytes(&document).map_err(|error| error.at(&self.store.locate(&key)))?;
+        let NodeMetadata::Group(now) = node else { return Err(stale()) };
+        let metadata = now.with_consolidated(Some(&consolidated))?;
+        drop((consolidated, document));
+        let node = NodeMetadata::Group(Box::new(metadata));
+        let written = change.set(&node.to_bytes()?)?;
+        if let (true, NodeMetadata::Group(metadata)) = (written, node) {
+            self.metadata = Arc::new(*metadata);
+        }
+        Ok(written)
     }
 
     /// The document of a group that is being built at `prefix`, where it has none yet: `metadata` with copies of the documents below it.
     pub(crate) fn consolidated(store: Arc<dyn Store>, prefix: Key, metadata: GroupMetadata) -> Result<GroupMetadata> {
         let group = Self { store, prefix, metadata: Arc::new(metadata.clone()) };
-        metadata.with_consolidated(Some(&group.copies()?))
+        metadata.with_consolidated(Some(&group.copies(false)?))
     }
 
-    /// Copies of the documents of all nodes below this group.
-    fn copies(&self) -> Result<Consolidated> {
+    /// Copies of the documents of all nodes below this group, which has a document itself if it is `complete`.
+    fn copies(&self, complete: bool) -> Result<Consolidated> {
         let mut consolidated = Consolidated::default();
-        self.walk_each(&mut |path, node| match node {
+        self.walk_below("", 0, complete, &mut |path, node| match node {
             Ok(node) if node.zarr_format() == 2 => Ok(()),
             Ok(node) => consolidated.insert(path, &node),
             Err(error) => match unsupported_document(&*self.store, &self.prefix.join(path)?, error)? {
@@ -259,16 +288,6 @@ impl Group {
             },
         })?;
         Ok(consolidated)
-    }
-
-    /// Sets the group's document; gives it back.
-    fn write_document(&self, metadata: GroupMetadata) -> Result<GroupMetadata> {
-        let node = NodeMetadata::Group(Box::new(metadata));
-        self.store.set(&self.prefix.join(DOCUMENT)?, &node.to_bytes()?)?;
-        match node {
-            NodeMetadata::Group(metadata) => Ok(*metadata),
-            NodeMetadata::Array(_) => unreachable!("made as a group"),
-        }
     }
 
     fn key_of(&self, path: &str) -> Result<Key> {
@@ -288,6 +307,32 @@ impl Group {
         }
         Ok(key)
     }
+}
+
+/// The names of the nodes in the group at `prefix`, all of one tree.
+fn member_names(store: &Arc<dyn Store>, prefix: &Key) -> Result<Vec<String>> {
+    for _ in 0..RACES {
+        let tree = store.tree(prefix)?;
+        let names = match &tree {
+            Some(tree) => child_names(&**tree, &Key::root()).and_then(|names| Ok(is_there(&**tree, &Key::root())?.then_some(names))),
+            None => child_names(&**store, prefix).and_then(|names| Ok(is_there(&**store, prefix)?.then_some(names))),
+        };
+        match names? {
+            Some(names) => return Ok(names),
+            // Another one may have its name.
+            None if tree.is_some() => {}
+            None => break,
+        }
+    }
+    Err(Error::Stale { path: store.locate(prefix) })
+}
+
+/// Whether a group has its document: of one that is being deleted, members are missing after that only.
+fn is_there(store: &dyn Store, prefix: &Key) -> Result<bool> {
+    let document = prefix.join(DOCUMENT)?;
+    let found = || Ok::<_, Error>(store.size(&document)?.is_some());
+    // It may have become Zarr v3, or gone back, between two looks.
+    Ok(found()? || v2::is_node(store, prefix)? || found()?)
 }
 
 fn array_not_group(array: &Array) -> Error {

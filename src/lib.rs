@@ -79,8 +79,8 @@ pub use rechunk::{
 pub use recover::{RecoverOptions, Recovered, RecoveredNode, recover};
 pub use region::{MAX_RANK, Region};
 pub use store::{
-    ByteRange, Entry, EntryKind, FilesystemStore, Key, Lock, MappedValue, MemoryStore, PackOptions, PackReport, ReadMode, Stamp, Store,
-    Value, ValueWriter, ZipStore, pack,
+    ByteRange, Change, Entry, EntryKind, FilesystemStore, Key, Lock, MappedValue, MemoryStore, PackOptions, PackReport, ReadMode, Stamp,
+    Store, Value, ValueWriter, ZipStore, pack,
 };
 pub use verify::{Verdict, VerifyOptions, verify};
 

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::array::{finish_interrupted, read_node, refresh_copies};
+use crate::array::{finish_interrupted, lock_around, read_node, refresh_copies};
 use crate::error::{Error, Result};
-use crate::store::{FilesystemStore, Key, Lock, Store};
+use crate::store::{FilesystemStore, Key, Store};
 
 mod steps;
 mod survey;
@@ -28,6 +28,7 @@ pub struct MigrateOptions {
     dry_run: bool,
     undo: bool,
     remove_v2: bool,
+    no_locks: bool,
 }
 
 impl MigrateOptions {
@@ -45,6 +46,12 @@ impl MigrateOptions {
     /// Whether to go back: to remove each `zarr.json` that a migration would write now. One that has been changed since is kept.
     pub fn undo(mut self, undo: bool) -> Self {
         self.undo = undo;
+        self
+    }
+
+    /// Whether locks are taken (the default): see [`FilesystemStore::with_locks`].
+    pub fn locks(mut self, locks: bool) -> Self {
+        self.no_locks = !locks;
         self
     }
 
@@ -109,12 +116,13 @@ pub struct MigrateReport {
 /// written, and the report says why. Nobody else may change documents below `path` meanwhile; reading is safe.
 ///
 /// # Errors
-/// Those of the store; [`Error::NotFound`] where no node is; [`Error::Busy`] when another migration is at work; [`Error::InvalidArgument`] for
+/// Those of the store; [`Error::NotFound`] where no node is; [`Error::Busy`] when somebody else is writing there; [`Error::InvalidArgument`] for
 /// options that exclude each other.
 pub fn migrate(path: impl AsRef<Path>, options: &MigrateOptions) -> Result<MigrateReport> {
-    let mut store: Arc<dyn Store> = Arc::new(FilesystemStore::open(path.as_ref())?);
+    let open = || Ok::<_, Error>(Arc::new(FilesystemStore::open(path.as_ref())?.with_locks(!options.no_locks)));
+    let mut store: Arc<dyn Store> = open()?;
     if !options.dry_run && finish_interrupted(&store, &Key::root()) {
-        store = Arc::new(FilesystemStore::open(path.as_ref())?);
+        store = open()?;
     }
     migrate_in(store, options)
 }
@@ -125,7 +133,7 @@ pub(crate) fn migrate_in(store: Arc<dyn Store>, options: &MigrateOptions) -> Res
         return Err(Error::invalid("undo needs the documents of Zarr v2, which are to be removed; give one of the two"));
     }
     let root = Key::root();
-    let _lock = if options.dry_run { None } else { lock(&*store, &root)? };
+    let locks = if options.dry_run { None } else { Some((lock_around(&store, &root)?, store.lock(&root)?)) };
     if options.remove_v2 {
         check_outermost(&*store)?;
     }
@@ -136,6 +144,7 @@ pub(crate) fn migrate_in(store: Arc<dyn Store>, options: &MigrateOptions) -> Res
     };
     let (mut report, changed) =
         if options.undo { steps::undo(&*store, &survey, options)? } else { steps::migrate(&*store, &survey, options)? };
+    drop(locks);
     if changed {
         let refreshed = refresh_copies(&store, &root, false);
         report.warnings.extend(refreshed.removed);
@@ -146,14 +155,6 @@ pub(crate) fn migrate_in(store: Arc<dyn Store>, options: &MigrateOptions) -> Res
         }
     }
     Ok(report)
-}
-
-/// The lock of the root; none where there are no locks.
-fn lock(store: &dyn Store, root: &Key) -> Result<Option<Box<dyn Lock>>> {
-    match store.lock(root) {
-        Err(Error::Unsupported { .. }) => Ok(None),
-        locked => locked.map(Some),
-    }
 }
 
 /// Refuses a node inside a group of Zarr v2, which would lose it.

@@ -3,6 +3,17 @@
 use std::fs::read_to_string;
 use std::path::{Component, Path, PathBuf};
 
+use rustix::fs::{major, minor, stat, statfs, statvfs};
+
+/// Numbers of file systems (statfs(2)).
+const TMPFS: u64 = 0x0102_1994;
+const RAMFS: u64 = 0x8584_58f6;
+const OVERLAY: u64 = 0x794c_7630;
+const BTRFS: u64 = 0x9123_683e;
+const BCACHEFS: u64 = 0xca45_1a4e;
+const ZFS: u64 = 0x2fc1_2fc1;
+const XFS: u64 = 0x5846_5342;
+
 /// Peak resident set size of the process so far, in bytes; none where /proc does not say.
 pub(crate) fn peak_rss_bytes() -> Option<u64> {
     let status = read_to_string("/proc/self/status").ok()?;
@@ -13,6 +24,64 @@ pub(crate) fn peak_rss_bytes() -> Option<u64> {
 /// How many files the process may have open; none without a limit.
 pub(crate) fn open_file_limit() -> Option<u64> {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+}
+
+/// What is known of the file system that a directory is on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FileSystem {
+    /// Its number: directories with the same one share what is free.
+    pub(crate) device: u64,
+    /// Bytes that may still be written to it.
+    pub(crate) free_bytes: u64,
+    /// What it is called, if its files are in memory.
+    pub(crate) in_memory: Option<&'static str>,
+    /// Whether files take less room than they have bytes, since they are compressed.
+    pub(crate) compresses: bool,
+    /// Whether copies of files can share their bytes.
+    pub(crate) shares: bool,
+}
+
+impl FileSystem {
+    /// That of the directory at `path`; none where the system does not say.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        let (status, space) = (stat(path).ok()?, statvfs(path).ok()?);
+        let kind = kind_of(path)?;
+        Some(Self {
+            device: status.st_dev,
+            free_bytes: space.f_bavail.saturating_mul(space.f_frsize),
+            in_memory: in_memory(kind, || {
+                let device = (major(status.st_dev), minor(status.st_dev));
+                kind_of(&upper_directory(&read_to_string("/proc/self/mountinfo").ok()?, device)?)
+            }),
+            compresses: matches!(kind, BTRFS | BCACHEFS | ZFS),
+            shares: matches!(kind, BTRFS | BCACHEFS | ZFS | XFS),
+        })
+    }
+}
+
+/// The number of its file system, 32 bits of it: the sign of the type differs between machines.
+fn kind_of(path: &Path) -> Option<u64> {
+    statfs(path).ok().map(|found| found.f_type as u64 & 0xffff_ffff)
+}
+
+/// Whether files on a file system of this kind are in memory; `upper` says on what an overlay keeps what is written to it.
+fn in_memory(kind: u64, upper: impl FnOnce() -> Option<u64>) -> Option<&'static str> {
+    match kind {
+        TMPFS => Some("tmpfs"),
+        RAMFS => Some("ramfs"),
+        OVERLAY if matches!(upper(), Some(TMPFS | RAMFS)) => Some("an overlay on tmpfs"),
+        _ => None,
+    }
+}
+
+/// The upper directory of the overlay that is the device, as lines of /proc/self/mountinfo say it:
+/// `36 35 0:31 / /mnt rw,noatime shared:1 - overlay overlay rw,lowerdir=/a,upperdir=/b,workdir=/c`.
+fn upper_directory(mounts: &str, (major, minor): (u32, u32)) -> Option<PathBuf> {
+    let device = format!("{major}:{minor}");
+    let line = mounts.lines().find(|line| line.split(' ').nth(2) == Some(device.as_str()))?;
+    let options = line.split_once(" - overlay ")?.1.rsplit(' ').next()?;
+    let upper = options.split(',').find_map(|option| option.strip_prefix("upperdir="))?;
+    Some(PathBuf::from(upper.replace("\\040", " ")))
 }
 
 /// What names the time since the machine was started; none where /proc does not say.
@@ -68,6 +137,30 @@ mod tests {
         assert!(super::cpu_seconds().is_some_and(|seconds| seconds >= 0.0));
         assert_eq!(super::boot_id(), super::boot_id());
         assert!(super::boot_id().is_none_or(|id| !id.contains(char::is_whitespace)));
+    }
+
+    /// RCK-41.
+    #[test]
+    fn files_in_memory_are_known() {
+        use super::{FileSystem, OVERLAY, RAMFS, TMPFS, in_memory, upper_directory};
+        assert_eq!(in_memory(TMPFS, || None), Some("tmpfs"));
+        assert_eq!(in_memory(RAMFS, || None), Some("ramfs"));
+        assert_eq!(in_memory(OVERLAY, || Some(TMPFS)), Some("an overlay on tmpfs"));
+        assert_eq!(
+            (in_memory(OVERLAY, || Some(0xef53)), in_memory(OVERLAY, || None), in_memory(0xef53, || Some(TMPFS))),
+            (None, None, None)
+        );
+        let mounts = "22 1 254:0 / / rw - ext4 /dev/vda rw\n\
+                      36 35 0:31 / /mnt rw,noatime shared:1 - overlay overlay rw,lowerdir=/a:/c,upperdir=/b\\040b,workdir=/w\n";
+        assert_eq!(upper_directory(mounts, (0, 31)), Some("/b b".into()));
+        assert_eq!((upper_directory(mounts, (254, 0)), upper_directory(mounts, (0, 3))), (None, None));
+        let shm = std::path::Path::new("/dev/shm");
+        if let Some(found) = FileSystem::of(shm).filter(|_| super::kind_of(shm) == Some(TMPFS)) {
+            assert_eq!(found.in_memory, Some("tmpfs"));
+        }
+        assert_eq!(FileSystem::of(std::path::Path::new("/no/such/directory")), None);
+        let here = FileSystem::of(std::path::Path::new(".")).unwrap();
+        assert!(here.free_bytes > 0);
     }
 
     /// RCK-5.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use crate::array::refresh_copies;
+use crate::array::{lock_around, refresh_copies};
 use crate::error::{Error, Result};
 use crate::process;
 use crate::publish::{Durability, Leftover, Stage, StageOptions};
@@ -43,6 +43,7 @@ mod run;
 mod shuffled;
 mod slots;
 pub(crate) mod source;
+pub(crate) mod space;
 mod spec;
 pub(crate) mod speeds;
 #[cfg(any(test, fuzzing))]
@@ -52,6 +53,7 @@ mod windows;
 use fill::Filled;
 use ground::Ground;
 use job::Job;
+use space::Space;
 
 pub(crate) use job::{named, open_store};
 #[cfg(any(test, fuzzing))]
@@ -101,14 +103,21 @@ pub fn rechunk(source: impl AsRef<Path>, target: Option<&Path>, mut options: Rec
     let Ground { parent, store, name, existing, held, .. } = ground;
     let spill_dir = options.spill_dir_for(&parent);
     check_spill_directory(&spill_dir)?;
+    space::check_spill(&job, &spill_dir, budget)?;
     let durability = if options.sync { Durability::Sync } else { Durability::NoSync };
     let leftover = if options.resume { Leftover::Continue } else { Leftover::Discard };
+    let around = lock_around(&store, &name)?;
     let stage = Stage::begin(store.clone(), name.clone(), StageOptions { existing, durability, leftover, held })?;
-    let (stage, filled) = build(&job, stage, (&store, &parent, &spill_dir), &mut options, &mut warnings)?;
+    // What a dead run had left there is gone by now, and its room is free; or it is gone on with, and needs only the rest.
+    let mut space = Space::of(&job, source.as_ref(), &parent, &spill_dir);
+    space.check(&job, options.space_check && !stage.continued(), &mut warnings)?;
+    let built = build(&job, stage, (&store, &parent, &spill_dir), &mut options, &mut warnings);
+    let (stage, filled) = built.map_err(|error| space.explain(error))?;
     if let (Some(_), Some(source)) = (target, &filled.source) {
         warnings.extend(resume::source_warning(&job, source)?);
     }
-    warnings.extend(stage.publish(&mut || Ok(()))?.warning);
+    warnings.extend(stage.publish(&mut || Ok(())).map_err(|error| space.explain(error))?.warning);
+    drop(around);
     warnings.extend(refresh_above(&store, &name, options.sync));
     let mut arrays = job.reports();
     arrays.iter_mut().zip(filled.measured).for_each(|(report, measured)| report.measured = Some(measured));

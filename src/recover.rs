@@ -20,11 +20,12 @@ use crate::store::{EntryKind, FilesystemStore, Key, Store, is_file, resolved_abo
 pub struct RecoverOptions {
     sync: bool,
     exchange: bool,
+    locks: bool,
 }
 
 impl Default for RecoverOptions {
     fn default() -> Self {
-        Self { sync: true, exchange: true }
+        Self { sync: true, exchange: true, locks: true }
     }
 }
 
@@ -43,6 +44,12 @@ impl RecoverOptions {
     /// Whether what is replaced and what replaces it are exchanged in one step, as in [`crate::RechunkOptions::exchange`].
     pub fn exchange(mut self, exchange: bool) -> Self {
         self.exchange = exchange;
+        self
+    }
+
+    /// Whether locks are taken (the default): see [`FilesystemStore::with_locks`].
+    pub fn locks(mut self, locks: bool) -> Self {
+        self.locks = locks;
         self
     }
 }
@@ -117,7 +124,7 @@ struct Recovery {
 
 impl Recovery {
     fn open(&self, directory: &Path) -> Result<Arc<dyn Store>> {
-        Ok(Arc::new(FilesystemStore::open(directory)?.with_exchange(self.options.exchange)))
+        Ok(Arc::new(FilesystemStore::open(directory)?.with_exchange(self.options.exchange).with_locks(self.options.locks)))
     }
 
     /// Recovers one target; returns the error where somebody is at work there.

@@ -4,6 +4,7 @@
 //! as the simulator of crashes. All implementations pass the conformance suite in `tests/store.rs`.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::buffer::append;
 use crate::error::{Error, Result};
@@ -199,6 +200,40 @@ pub trait ValueWriter: Send + Sync + fmt::Debug {
     fn sync(&self) -> Result<()>;
 }
 
+/// The change of one value, begun by [`Store::change`]: it ends with [`Change::set`], with [`Change::erase`], or, without effect, when it is dropped.
+pub trait Change: fmt::Debug {
+    /// The value as it is; none if there is none.
+    fn value(&self) -> Option<&dyn Value>;
+
+    /// Makes `bytes` the value, as [`Store::set`]. False if somebody else has made a value where there was none: then nothing has been done, and
+    /// the change begins anew.
+    fn set(self: Box<Self>, bytes: &[u8]) -> Result<bool>;
+
+    /// Removes the value, if there is one; otherwise as [`Change::set`].
+    fn erase(self: Box<Self>) -> Result<bool>;
+}
+
+/// A change that keeps nobody else out.
+#[derive(Debug)]
+struct Unguarded<'s, S: ?Sized> {
+    at: AtKey<'s, S>,
+    value: Option<Box<dyn Value>>,
+}
+
+impl<S: Store + ?Sized> Change for Unguarded<'_, S> {
+    fn value(&self) -> Option<&dyn Value> {
+        self.value.as_deref()
+    }
+
+    fn set(self: Box<Self>, bytes: &[u8]) -> Result<bool> {
+        self.at.store.set(&self.at.key, bytes).map(|()| true)
+    }
+
+    fn erase(self: Box<Self>) -> Result<bool> {
+        self.at.store.erase(&self.at.key).map(|_| true)
+    }
+}
+
 /// A value that is found by its key for every write.
 #[derive(Debug)]
 struct AtKey<'s, S: ?Sized> {
@@ -327,9 +362,32 @@ pub trait Store: Send + Sync + fmt::Debug {
         Ok(self.size(key)?.map(|size| Stamp { file: 0, size, modified_ns: 0 }))
     }
 
-    /// Takes an exclusive lock on the prefix, or says [`Error::Busy`] at once; [`Error::NotFound`] if there is no such prefix. The lock belongs
-    /// to the tree, not to its name: it travels with it through [`Store::rename`] and [`Store::exchange`].
+    /// Takes an exclusive lock on the prefix, or says [`Error::Busy`] at once; [`Error::NotFound`] if there is no such prefix, [`Error::Stale`] if
+    /// the root of this store no longer has the name that it was opened by. The lock belongs to the tree, not to its name: it travels with it
+    /// through [`Store::rename`] and [`Store::exchange`].
     fn lock(&self, prefix: &Key) -> Result<Box<dyn Lock>>;
+
+    /// Takes a lock that others may share, and which keeps out those who want the prefix for themselves; otherwise as [`Store::lock`].
+    ///
+    /// This implementation takes an exclusive lock; a store that several may write to should share it.
+    fn lock_shared(&self, prefix: &Key) -> Result<Box<dyn Lock>> {
+        self.lock(prefix)
+    }
+
+    /// Begins the change of the value at `key`. Whoever else changes it through this, in this process or another, waits until this change has
+    /// ended, or is told to begin anew ([`Change::set`]), so that of two changes neither is lost. A thread must end one change before it
+    /// begins the next. Readers are not in the way, and neither are those who write without this.
+    ///
+    /// This implementation keeps nobody out; a store that several may write to must.
+    fn change<'s>(&'s self, key: &Key) -> Result<Box<dyn Change + 's>> {
+        Ok(Box::new(Unguarded { at: AtKey { store: self, key: key.clone() }, value: self.open(key)? }))
+    }
+
+    /// The tree at `prefix` as a store of its own, which stays that tree whatever becomes of its name. None where this store cannot tell a tree
+    /// from its name, where it is the root, and where no prefix is.
+    fn tree(&self, _prefix: &Key) -> Result<Option<Arc<dyn Store>>> {
+        Ok(None)
+    }
 
     /// A path or name for messages: where `key` is, as a person would say it.
     fn locate(&self, key: &Key) -> String;
@@ -343,16 +401,30 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn as_any(&self) -> &dyn std::any::Any;
 }
 
+/// As [`Store::change`], but keeps nobody out where there are no locks: for documents, of which a lost change costs copies at most.
+pub(crate) fn change_document<'s>(store: &'s dyn Store, key: &Key) -> Result<Box<dyn Change + 's>> {
+    match store.change(key) {
+        Err(Error::Unsupported { .. }) => Ok(Box::new(Unguarded { at: AtKey { store, key: key.clone() }, value: store.open(key)? })),
+        begun => begun,
+    }
+}
+
 /// The whole value at `key` as a vector, refused when it is larger than `limit_bytes`.
 pub(crate) fn read_to_vec(store: &dyn Store, key: &Key, limit_bytes: u64) -> Result<Option<Vec<u8>>> {
-    let Some(value) = store.open(key)? else { return Ok(None) };
+    match store.open(key)? {
+        None => Ok(None),
+        Some(value) => whole(&*value, limit_bytes).map_err(|error| error.at(&store.locate(key))).map(Some),
+    }
+}
+
+/// A value as a vector, refused when it is larger than `limit_bytes`.
+pub(crate) fn whole(value: &dyn Value, limit_bytes: u64) -> Result<Vec<u8>> {
     if value.size() > limit_bytes {
-        let what = format!("{} bytes, but at most {limit_bytes} are accepted here", value.size());
-        return Err(Error::corrupt(what).at(&store.locate(key)));
+        return Err(Error::corrupt(format!("{} bytes, but at most {limit_bytes} are accepted here", value.size())));
     }
     let mut out = Vec::new();
     value.read(ByteRange::All, &mut |bytes| append(&mut out, bytes))?;
-    Ok(Some(out))
+    Ok(out)
 }
 
 /// Where in a value of `size` bytes `range` lies, as offset and length.

@@ -21,6 +21,7 @@ use crate::rechunk::execute::{Control, Missing, TileSink, TileStream, Transfer};
 use crate::rechunk::gather::Gathered;
 use crate::rechunk::plan::{Costs, LEAST_SEGMENT_BYTES, Moves, Plan, Problem, Steps, plan_beside};
 use crate::rechunk::source::Source;
+use crate::rechunk::space::check_spill_in_memory;
 use crate::rechunk::speeds::{codec_ns, ratio};
 use crate::rechunk::{DEFAULT_MEMORY_BYTES, Progress, default_threads, named, open_store, side, streaming, watched, within_limit};
 use crate::region::{Region, to_usize};
@@ -244,7 +245,10 @@ fn compare(
     options: &mut VerifyOptions<'_>,
     verdict: &mut Verdict,
 ) -> Result<()> {
-    let plan = comparison_plan(a, b, document_bytes, options).map_err(|error| named(error, b))?;
+    let (a, b) = (&a.pinned()?, &b.pinned()?);
+    let plan_within = |bytes: u64| comparison_plan((a, b), document_bytes, bytes, options.threads);
+    let plan = plan_within(options.memory_bytes).map_err(|error| named(error, b))?;
+    check_spill_in_memory(&options.spill_dir, &[&plan], options.memory_bytes, |bytes| plan_within(bytes).ok().map(|plan| vec![plan]))?;
     let control = Control::new(options.cancel);
     let boxes = if let Steps::Gather(boxes) = &plan.steps { Some(boxes.clone()) } else { None };
     let sink = CompareSink { other: b, first: Mutex::new(None) };
@@ -284,7 +288,7 @@ fn compare(
     Ok(())
 }
 
-fn comparison_plan(a: &Array, b: &Array, document_bytes: u64, options: &VerifyOptions<'_>) -> Result<Plan> {
+fn comparison_plan((a, b): (&Array, &Array), document_bytes: u64, memory_bytes: u64, threads: usize) -> Result<Plan> {
     let costs = Costs::default();
     let gathered = Gathered::of_both(a, b);
     let problem = Problem {
@@ -312,7 +316,7 @@ fn comparison_plan(a: &Array, b: &Array, document_bytes: u64, options: &VerifyOp
         },
         gathered,
     };
-    plan_beside(&problem, options.memory_bytes, document_bytes, options.threads)
+    plan_beside(&problem, memory_bytes, document_bytes, threads)
 }
 
 /// Compares assembled units of one array with the stored ones of another.

@@ -4,6 +4,8 @@
 
 #[path = "support/cli.rs"]
 mod cli;
+#[path = "support/processes.rs"]
+mod processes;
 #[path = "support/trees.rs"]
 mod trees;
 
@@ -15,6 +17,7 @@ use rezarr::{Array, Attributes, Error, Group, Node, NodeMetadata, Region};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use processes::{child, words};
 use trees::{directory, files, names};
 
 fn write(path: &Path, value: &Value) {
@@ -230,14 +233,26 @@ fn paths_and_words_that_are_wrong() {
     }
 }
 
+/// The process of the test below.
+#[test]
+fn a_migrating_process() {
+    let Some(told) = words("a_migrating_process") else { return };
+    let _ = rezarr::migrate(&told[0], &rezarr::MigrateOptions::new());
+}
+
 /// FMT-V2-25: killed while it writes, it leaves nothing that undoing does not find.
 #[test]
 fn killed_while_writing_and_undone() {
     let root = with_group();
     let root = root.path();
     let before = files(root);
-    let killed = "ulimit -c 0; ulimit -f 0; exec \"$0\" migrate old";
-    let status = std::process::Command::new("sh").args(["-c", killed, env!("CARGO_BIN_EXE_rezarr")]).current_dir(root).status().unwrap();
+    // The program survives a limit of the file size; this process, as any that knows nothing of it, does not.
+    let child = child("a_migrating_process", &[root.join("old").to_str().unwrap()]);
+    let killed = "ulimit -c 0; ulimit -f 0; exec \"$0\" \"$@\"";
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", killed]).arg(child.get_program()).args(child.get_args()).stdout(std::process::Stdio::null());
+    command.envs(child.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let status = command.status().unwrap();
     assert_eq!(status.code(), None, "{status}");
     assert_ne!(files(root), before);
     prints(root, "migrate old --undo");

@@ -16,6 +16,8 @@ mod durable;
 mod faulty;
 #[path = "store/filesystem.rs"]
 mod filesystem;
+#[path = "store/locks.rs"]
+mod locks;
 #[path = "store/zip.rs"]
 mod zip;
 #[path = "support/zips.rs"]
@@ -415,6 +417,9 @@ const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("rename_never_replaces", rename_never_replaces),
     ("exchange_swaps_two_trees", exchange_swaps_two_trees),
     ("locks_exclude_and_end", locks_exclude_and_end),
+    ("locks_are_shared_or_not", locks::locks_are_shared_or_not),
+    ("changes_of_a_value_follow_each_other", locks::changes_of_a_value_follow_each_other),
+    ("a_tree_stays_what_it_is", locks::a_tree_stays_what_it_is),
     ("a_value_is_no_prefix_and_a_prefix_no_value", a_value_is_no_prefix_and_a_prefix_no_value),
     ("copies_are_whole", copies_are_whole),
     ("single_syncs_change_nothing_that_is_seen", durable::single_syncs_change_nothing_that_is_seen),

@@ -9,10 +9,10 @@ use crate::array::{child_names, read_child};
 use crate::error::{Error, Result};
 use crate::json::MAX_DOCUMENT_BYTES;
 use crate::metadata::{self, Consolidated, DOCUMENT, GroupMetadata, NodeMetadata, v2};
-use crate::store::{EntryKind, FilesystemStore, Key, Lock, Store, read_to_vec};
+use crate::store::{EntryKind, FilesystemStore, Key, Lock, Store, Value, change_document, read_to_vec, whole};
 
 /// How far up is looked, and how far down a tree is copied.
-const MAX_DEPTH: usize = 64;
+pub(super) const MAX_DEPTH: usize = 64;
 
 /// How often, and after which pause, a document is tried again that another process is changing.
 const LOCK_TRIES: u32 = 100;
@@ -75,25 +75,41 @@ fn refresh_group(store: &dyn Store, prefix: &Key, below: &str, refreshed: &mut R
         Some(_) => {}
     }
     let _lock = lock(store, prefix)?;
-    // It may have changed before the lock was had.
-    let Some(group) = read_group(store, prefix)? else { return Ok(false) };
+    // Whoever changes the document meanwhile is waited for, and then it is another one.
+    while !refresh_document(store, prefix, below, refreshed)? {}
+    Ok(read_group(store, prefix)?.is_some())
+}
+
+/// Brings the copies in the document of a group up to date; false if somebody else came between.
+fn refresh_document(store: &dyn Store, prefix: &Key, below: &str, refreshed: &mut Refreshed) -> Result<bool> {
+    let key = prefix.join(DOCUMENT)?;
+    let change = change_document(store, &key)?;
+    let Some(group) = change.value().map(|value| group_of(store, &key, value)).transpose()?.flatten() else { return Ok(true) };
     if !group.is_consolidated() {
         return Ok(true);
     }
     let durable = refreshed.durable;
-    let write = |group: GroupMetadata| {
-        let (key, document) = (prefix.join(DOCUMENT)?, NodeMetadata::Group(Box::new(group)).to_bytes()?);
-        if durable { store.set_durable(&key, &document) } else { store.set(&key, &document) }
-    };
+    let bytes = |group: GroupMetadata| NodeMetadata::Group(Box::new(group)).to_bytes();
     let copies = updated_copies(store, prefix, below, &group);
     // Copies can be most of a large document: from here on only the new ones are held.
     let bare = group.with_consolidated(None)?;
-    let updated = copies.and_then(|copies| bare.clone().with_consolidated(Some(&copies)));
-    if let Err(error) = updated.and_then(write) {
-        write(bare)?;
-        let path = store.locate(prefix);
-        refreshed.removed.push(format!("{path}: its consolidated metadata were removed, as they could not be brought up to date: {error}"));
+    let mut removed = None;
+    let updated = copies.and_then(|copies| bare.clone().with_consolidated(Some(&copies))).and_then(bytes);
+    let document = match updated {
+        Ok(document) => document,
+        Err(error) => {
+            let path = store.locate(prefix);
+            removed = Some(format!("{path}: its consolidated metadata were removed, as they could not be brought up to date: {error}"));
+            bytes(bare)?
+        }
+    };
+    // What is changed here is changed by nobody else.
+    if durable {
+        store.set_durable(&key, &document)?;
+    } else if !change.set(&document)? {
+        return Ok(false);
     }
+    refreshed.removed.extend(removed);
     refreshed.written += 1;
     Ok(true)
 }
@@ -101,23 +117,27 @@ fn refresh_group(store: &dyn Store, prefix: &Key, below: &str, refreshed: &mut R
 /// The group at `prefix`; none where something else or nothing is.
 fn read_group(store: &dyn Store, prefix: &Key) -> Result<Option<GroupMetadata>> {
     let key = prefix.join(DOCUMENT)?;
-    let Some(document) = read_to_vec(store, &key, MAX_DOCUMENT_BYTES)? else { return Ok(None) };
-    match NodeMetadata::from_bytes(&document).map_err(|error| error.at(&store.locate(&key)))? {
+    store.open(&key)?.map_or(Ok(None), |value| group_of(store, &key, &*value))
+}
+
+fn group_of(store: &dyn Store, key: &Key, value: &dyn Value) -> Result<Option<GroupMetadata>> {
+    let node = whole(value, MAX_DOCUMENT_BYTES).and_then(|document| NodeMetadata::from_bytes(&document));
+    match node.map_err(|error| error.at(&store.locate(key)))? {
         NodeMetadata::Group(group) => Ok(Some(*group)),
         NodeMetadata::Array(_) => Ok(None),
     }
 }
 
-/// The lock of a group, so that two processes that change nodes in it do not lose each other's copies; none where there are no locks.
+/// The lock of a group, so that nobody puts another tree in its place meanwhile; none where there are no locks.
 fn lock(store: &dyn Store, prefix: &Key) -> Result<Option<Box<dyn Lock>>> {
     for _ in 1..LOCK_TRIES {
-        match store.lock(prefix) {
+        match store.lock_shared(prefix) {
             Err(Error::Busy { .. }) => std::thread::sleep(LOCK_PAUSE),
             Err(Error::Unsupported { .. }) => return Ok(None),
             locked => return locked.map(Some),
         }
     }
-    store.lock(prefix).map(Some)
+    store.lock_shared(prefix).map(Some)
 }
 
 /// The copies of a group with those of the node `below` it made anew, and of all that lies between the two and below the node.

@@ -96,7 +96,7 @@ impl ChunkInspector {
         let mut whole = |error| {
             report(ChunkFault { kind: ChunkFaultKind::Unreadable, inner: None, offset: 0, error }).map(|()| Some(Inspected::default()))
         };
-        let value = match array.chunk_key(chunk).and_then(|key| array.store().open(&key)) {
+        let value = match array.tree_key(chunk).and_then(|key| array.store().open(&key)) {
             Ok(Some(value)) => value,
             Ok(None) => return Ok(None),
             Err(error) => return whole(error),

@@ -24,7 +24,7 @@ impl Array {
     /// error of the device. Writes through [`Array`] are allowed, since they replace the file and leave the map as it is, and so is the
     /// removal of the array.
     pub unsafe fn map_chunk(&self, chunk: &[u64]) -> Result<Option<MappedValue>> {
-        let key = self.chunk_key(chunk)?;
+        let key = self.tree_key(chunk)?;
         if !self.grid().is_regular() {
             // SAFETY: the promise is the caller's; a view names the same file.
             return unsafe { self.chunk_view(chunk)?.map_chunk(&vec![0; chunk.len()]) };

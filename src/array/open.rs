@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::array::{Array, digest, refresh_copies};
+use crate::array::locks::Locks;
+use crate::array::{Array, digest, lock_around_new, refresh_copies};
 use crate::error::{Error, Result};
 use crate::json::MAX_DOCUMENT_BYTES;
-use crate::metadata::{ArrayMetadata, DOCUMENT, NodeMetadata, v2};
+use crate::metadata::{ArrayMetadata, DOCUMENT, GroupMetadata, NodeMetadata, v2};
 use crate::publish::{belongs_to, open_path, published};
 use crate::store::{ByteRange, EntryKind, FilesystemStore, Key, Reads, Store, V2_ARRAY, Value, open_directory, read_to_vec};
 
@@ -21,7 +22,7 @@ impl Array {
     /// [`Error::NotFound`] when nothing is there or it has neither a `zarr.json` nor a document of Zarr v2; [`Error::InvalidArgument`] when it is a group;
     /// [`Error::Metadata`] or [`Error::Unsupported`] when its document is wrong or needs what this build does not have, or it is a file.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_in(open_path(path.as_ref(), Reads::default())?, Key::root())
+        open_at(path.as_ref(), |store| Self::open_in(store, Key::root()))
     }
 
     /// Opens the array at `prefix` in `store`.
@@ -29,9 +30,9 @@ impl Array {
     /// # Errors
     /// As [`Array::open`].
     pub fn open_in(store: Arc<dyn Store>, prefix: Key) -> Result<Self> {
-        match find_node(&*store, prefix)? {
-            (prefix, NodeMetadata::Array(metadata), document) => Self::with_document(store, prefix, *metadata, &document),
-            (prefix, NodeMetadata::Group(_), _) => Err(group_not_array(&*store, &prefix)?),
+        match open_node(&store, &prefix)? {
+            Opened::Array(array) => Ok(array),
+            Opened::Group(prefix, _) => Err(group_not_array(&*store, &prefix)?),
         }
     }
 
@@ -50,18 +51,22 @@ impl Array {
     /// # Errors
     /// As [`Array::create`]; and what stands in the way of bringing consolidated metadata up to date, with the array in place then.
     pub fn create_in(store: Arc<dyn Store>, prefix: Key, metadata: ArrayMetadata) -> Result<Self> {
-        Self::found(|| Ok(store), prefix, metadata)
+        let locks = |store: Arc<dyn Store>| lock_around_new(&store, &prefix).map(|locks| (store, locks));
+        Self::found(|| locks(store), prefix.clone(), metadata)
     }
 
-    /// Creates an array in the store that `make_store` gives, which is asked for only when the metadata have been found good.
-    fn found(make_store: impl FnOnce() -> Result<Arc<dyn Store>>, prefix: Key, metadata: ArrayMetadata) -> Result<Self> {
+    /// Creates an array in the store that `make_store` gives with locks, which is asked for only when the metadata have been found good.
+    fn found(make_store: impl FnOnce() -> Result<(Arc<dyn Store>, Locks)>, prefix: Key, metadata: ArrayMetadata) -> Result<Self> {
         let node = NodeMetadata::Array(Box::new(metadata.into_v3()?));
         let document = node.to_bytes()?;
         let NodeMetadata::Array(metadata) = node else { unreachable!("made as an array") };
-        let array = Self::with_document(make_store()?, prefix, *metadata, &document)?;
+        let (store, locks) = make_store()?;
+        let array = Self::with_document(store, prefix, *metadata, &document)?;
         reserve_prefix(&**array.store(), array.prefix())?;
         array.store().set(&array.prefix().join(DOCUMENT)?, &document)?;
-        refresh_copies(array.store(), array.prefix(), false).stale.pop().map_or(Ok(array), Err)
+        drop(locks);
+        refresh_copies(array.store(), array.prefix(), false).stale.pop().map_or(Ok(()), Err)?;
+        array.pinned()
     }
 
     /// Checks that the document still describes this array: a missing chunk means the fill value only then.
@@ -134,11 +139,79 @@ impl Array {
     }
 }
 
-/// Makes the directory of a new node, or takes an empty one, as a store.
+/// A node that has been opened: an array, or the document of a group and where that is.
+pub(crate) enum Opened {
+    Array(Array),
+    Group(Key, Box<GroupMetadata>),
+}
+
+/// How often a node is looked for again while others put new trees in its place.
+const RACES: usize = 16;
+
+/// Opens what `path` leads to, anew where another tree has taken its name meanwhile.
+pub(crate) fn open_at<T>(path: &Path, open: impl Fn(Arc<dyn Store>) -> Result<T>) -> Result<T> {
+    for _ in 1..RACES {
+        match open(open_path(path, Reads::default())?) {
+            Err(Error::Stale { .. }) => {}
+            opened => return opened,
+        }
+    }
+    open(open_path(path, Reads::default())?)
+}
+
+/// Opens the node at `prefix`, or what stands in for it (PUB-26). An array is opened in its tree, where the store can tell that from its name, and
+/// its document is read there.
+///
+/// # Errors
+/// As [`Array::open`]; [`Error::Stale`] where `prefix` is the root, and what it was has been replaced.
+pub(crate) fn open_node(store: &Arc<dyn Store>, prefix: &Key) -> Result<Opened> {
+    for _ in 0..RACES {
+        let tree = store.tree(prefix)?;
+        match open_in_tree(store, prefix, tree.as_ref()) {
+            // A tree that has been replaced loses its document first.
+            Err(Error::NotFound { .. }) if is_replaced(tree.as_ref().unwrap_or(store)) => {
+                if tree.is_none() {
+                    break;
+                }
+            }
+            Err(error @ Error::NotFound { .. }) => {
+                let Some(stand_in) = published(&**store, prefix)? else { return Err(error) };
+                let tree = store.tree(&stand_in)?;
+                return open_in_tree(store, &stand_in, tree.as_ref());
+            }
+            opened => return opened,
+        }
+    }
+    Err(Error::Stale { path: store.locate(prefix) })
+}
+
+fn open_in_tree(store: &Arc<dyn Store>, prefix: &Key, tree: Option<&Arc<dyn Store>>) -> Result<Opened> {
+    let (node, document) = match tree {
+        Some(tree) => read_node(&**tree, &Key::root())?,
+        None => read_node(&**store, prefix)?,
+    };
+    match (node, tree) {
+        (NodeMetadata::Group(metadata), _) => Ok(Opened::Group(prefix.clone(), metadata)),
+        (NodeMetadata::Array(metadata), Some(tree)) => {
+            Array::in_tree(Arc::clone(tree), prefix, Arc::new(*metadata), &document).map(Opened::Array)
+        }
+        (NodeMetadata::Array(metadata), None) => {
+            Array::with_document(Arc::clone(store), prefix.clone(), *metadata, &document).map(Opened::Array)
+        }
+    }
+}
+
+/// Whether another tree has taken the name that the root of a store had when it was opened.
+fn is_replaced(store: &Arc<dyn Store>) -> bool {
+    store.as_any().downcast_ref::<FilesystemStore>().is_some_and(FilesystemStore::is_replaced)
+}
+
+/// Makes the directory of a new node, or takes an empty one, as a store, with the locks of the groups around it.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] when the name is no legal node name, or the parent is an array, whose chunks have their keys there.
-pub(crate) fn create_directory(path: &Path) -> Result<Arc<dyn Store>> {
+pub(crate) fn create_directory(path: &Path) -> Result<(Arc<dyn Store>, Locks)> {
+    let mut locks = Vec::new();
     if let Some(name) = path.file_name() {
         match name.to_str() {
             Some(name) => check_node_name(name)?,
@@ -146,8 +219,11 @@ pub(crate) fn create_directory(path: &Path) -> Result<Arc<dyn Store>> {
         }
         let absolute = std::path::absolute(path).map_err(|error| Error::io("resolve", path.display().to_string(), error))?;
         check_parents(path, &absolute)?;
+        if let (Some(Ok(parent)), Some(name)) = (absolute.parent().map(FilesystemStore::open), name.to_str()) {
+            locks = lock_around_new(&(Arc::new(parent) as Arc<dyn Store>), &Key::new(name)?)?;
+        }
     }
-    Ok(Arc::new(FilesystemStore::create(path)?))
+    Ok((Arc::new(FilesystemStore::create(path)?), locks))
 }
 
 /// Refuses a new node at `path` if the nearest directory above it is an array, or a group of Zarr v2.

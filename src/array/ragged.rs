@@ -132,6 +132,7 @@ impl Array {
 
     /// Writes the elements of a region inside the array.
     fn write_ragged(&self, region: &Region, data: &Ragged) -> Result<()> {
+        let _locks = self.lock_for_writing()?;
         self.check_unchanged()?;
         if region.is_empty() {
             return Ok(());

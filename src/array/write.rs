@@ -14,13 +14,13 @@ impl Array {
     /// Chunks that the region covers are encoded anew; of others the old elements are kept. A chunk that becomes all fill is removed. Each chunk
     /// changes in one step, the whole region does not: after an error, some of its chunks may have been written.
     ///
-    /// Threads may write through clones of one `Array`, whatever the regions. Other processes must not write the same chunks at the same time.
-    /// In a shard only the inner chunks that the region meets are encoded; its new encoded bytes are in memory meanwhile.
+    /// Threads and processes may write side by side, whatever the regions: whoever changes a chunk waits for whoever is changing it (LCK-4), and
+    /// the array is locked against being replaced (LCK-2). In a shard only the inner chunks that the region meets are encoded; its new encoded bytes are in memory meanwhile.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] when `T` does not stand for the array's data type, the region reaches outside the array, or the number of elements
-    /// is not that of the region; [`Error::Unsupported`] for an array of Zarr v2; [`Error::Stale`] when the array is no longer the one that was opened, or has another shape; [`Error::Io`] of the
-    /// operation "allocate" when there is no memory; those of the store and, where old elements are kept, of decoding.
+    /// is not that of the region; [`Error::Unsupported`] for an array of Zarr v2; [`Error::Stale`] when the array is no longer the one that was opened, or has another shape; [`Error::Busy`] while a rechunk,
+    /// a migration or the like has the array; [`Error::Io`] of the operation "allocate" when there is no memory; those of the store and, where old elements are kept, of decoding.
     pub fn write<T: Element>(&self, region: &Region, data: &[T]) -> Result<()> {
         self.check_element::<T>()?;
         self.write_bytes(region, bytemuck::cast_slice(data))
@@ -42,6 +42,7 @@ impl Array {
         if bytes == 0 {
             return Ok(());
         }
+        let _locks = self.lock_for_writing()?;
         self.check_unchanged()?;
         if self.grid().is_regular() {
             return self.rewrite(region, data);
@@ -123,14 +124,19 @@ impl<'a, P: Parts> Rewrite<'a, P> {
 
     /// Replaces a chunk. Its old bytes are read through one handle, so that they belong together.
     fn chunk(&mut self, chunk: &[u64]) -> Result<()> {
-        let store = self.array.store();
-        let key = self.array.key_of(chunk)?;
-        let _lock = self.array.lock_chunk(chunk);
-        let covered = self.region.contains(&self.array.grid().region(chunk));
-        let old = if covered { None } else { store.open(&key)? };
-        let stored = self.rebuild(chunk, old.as_deref()).map_err(|error| error.at(&store.locate(&key)))?;
-        drop(old);
-        if stored { store.set(&key, &self.value) } else { store.erase(&key).map(|_| ()) }
+        let array = self.array;
+        let store = array.store();
+        let key = array.key_of(chunk)?;
+        let _turn = array.lock_chunk(chunk);
+        let covered = self.region.contains(&array.grid().region(chunk));
+        loop {
+            let change = store.change(&key)?;
+            let old = if covered { None } else { change.value() };
+            let stored = self.rebuild(chunk, old).map_err(|error| error.at(&store.locate(&key)))?;
+            if if stored { change.set(&self.value)? } else { change.erase()? } {
+                return Ok(());
+            }
+        }
     }
 
     /// Makes the new bytes of a chunk in `self.value`; returns whether there is anything to store.

@@ -20,6 +20,24 @@ pub(crate) struct Taken {
 }
 
 impl Taken {
+    /// The same in the tree that has the array's name now, which is then read whatever becomes of the name.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] when that is another array.
+    pub(crate) fn pinned(&self) -> Result<Self> {
+        let opened = self.opened.pinned()?;
+        Ok(Self { source: self.source.beside(&opened)?, opened, region: self.region.clone() })
+    }
+
+    /// What explains that reading it has failed: that it is no longer there, or else the error.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        match (&error, self.opened.check_current()) {
+            (Error::Cancelled, _) => error,
+            (_, Err(stale @ Error::Stale { .. })) => stale,
+            _ => error,
+        }
+    }
+
     /// All of an array, as it is.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn whole(array: &Array) -> Self {

@@ -43,11 +43,17 @@ impl Carried {
     pub(crate) fn copy(&self, source: &dyn Store, store: &dyn Store, target: &Key, control: &Control<'_>) -> Result<Measured> {
         let begun = Instant::now();
         let from = Key::new(self.path.as_str())?;
+        // The tree that has the name now is copied, whatever becomes of the name.
+        let tree = source.tree(&from)?;
+        let (source, from) = match &tree {
+            Some(tree) => (&**tree, Key::root()),
+            None => (source, from),
+        };
         let document = document_key(source, &from)?;
         let mut measured = Measured::default();
         let mut copy = |key: &Key| {
             control.check()?;
-            let to = target.join(&key.as_str()[from.as_str().len() + 1..])?;
+            let to = target.join(key.as_str().strip_prefix(from.as_str()).unwrap_or_default().trim_start_matches('/'))?;
             let bytes = store.copy_from(source, key, &to)?.ok_or_else(|| self.stale(source, &from))?;
             add(&control.read_bytes, bytes);
             control.wrote(bytes);

@@ -51,7 +51,10 @@ impl Site<'_> {
                 filled.resumed_bytes = filled.resumed_bytes.saturating_add(control.done_bytes.load(Ordering::Relaxed));
                 let target = Array::with_metadata(self.store.clone(), self.below(&task.path)?, task.metadata.clone())?;
                 let document = self.document(&task.path)?;
-                let work = || run::run(&task.taken, (&target, &document), &task.plan, self.spill_dir, &control);
+                let work = || {
+                    let done = run::run(&task.taken, (&target, &document), &task.plan, self.spill_dir, &control);
+                    done.map_err(|error| task.taken.explain(error))
+                };
                 filled.measured.push(self.watched(work, &task.path, (&control, before), options)?);
             }
             before = task.plan.work_bytes.saturating_add(before);

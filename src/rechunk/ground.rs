@@ -49,7 +49,7 @@ impl Ground {
 pub(super) fn open_parent(parent: &Path, options: &RechunkOptions<'_>) -> Result<FilesystemStore> {
     let limited = process::memory_limit_bytes().is_some();
     let store = FilesystemStore::open(parent)?.with_read_mode(options.read_mode);
-    Ok(store.with_drop_behind(true).with_write_behind(limited).with_exchange(options.exchange))
+    Ok(store.with_drop_behind(true).with_write_behind(limited).with_exchange(options.exchange).with_locks(options.locks))
 }
 
 /// The directory that the target goes into, and its name there.

@@ -71,7 +71,11 @@ fn hold(parent: &FilesystemStore, key: &Key) -> Result<(FilesystemStore, Box<dyn
                 format!("{}: a file system is mounted here, and cannot be exchanged with a directory; give a target", parent.locate(key));
             return Err(Error::invalid(what));
         }
-        let lock = tree.lock(&Key::root())?;
+        let lock = match tree.lock(&Key::root()) {
+            // It has just been replaced.
+            Err(Error::Stale { .. }) => continue,
+            lock => lock?,
+        };
         if parent.is_root_of(key, &tree)? {
             return Ok((tree, lock));
         }

@@ -213,6 +213,12 @@ impl Job {
         Ok(reports)
     }
 
+    /// The plans of the arrays within another budget; none where there are none.
+    pub(crate) fn planned_within(&self, budget_bytes: u64) -> Option<Vec<Plan>> {
+        let threads = |plan: &Plan| plan.threads.max(plan.encode_threads);
+        self.tasks.iter().map(|task| plan_beside(&task.problem, budget_bytes, self.document_bytes, threads(&task.plan)).ok()).collect()
+    }
+
     /// A sentence for each node that travels along unread, and for each thing that codecs of the targets do otherwise than their names say.
     pub(crate) fn warnings(&self) -> impl Iterator<Item = String> {
         let notes: BTreeSet<String> = self.tasks.iter().flat_map(|task| task.metadata.layout().codecs.notes()).collect();

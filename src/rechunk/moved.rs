@@ -51,7 +51,7 @@ pub(super) fn chunks(
         loop {
             control.check()?;
             let Some(chunk) = chunks.next() else { return Ok(()) };
-            let (from, to) = (source.chunk_key(&chunk)?, target.chunk_key(&chunk)?);
+            let (from, to) = (source.tree_key(&chunk)?, target.tree_key(&chunk)?);
             if let Some(bytes) = target.store().copy_from(&**source.store(), &from, &to)? {
                 add(&control.read_bytes, bytes);
                 count(Written { stored_bytes: bytes, files: 1 });

@@ -61,6 +61,8 @@ pub struct RechunkOptions<'a> {
     pub(crate) sync: bool,
     pub(crate) resume: bool,
     pub(crate) checkpoint_bytes: u64,
+    pub(crate) locks: bool,
+    pub(crate) space_check: bool,
     pub(crate) exchange: bool,
     pub(crate) read_mode: ReadMode,
     pub(crate) costs: Costs,
@@ -86,6 +88,8 @@ impl Default for RechunkOptions<'_> {
             sync: true,
             resume: false,
             checkpoint_bytes: CHECKPOINT_BYTES,
+            locks: true,
+            space_check: true,
             exchange: true,
             read_mode: ReadMode::Mapped,
             costs: Costs::default(),
@@ -200,6 +204,18 @@ impl<'a> RechunkOptions<'a> {
     #[doc(hidden)]
     pub fn checkpoint_bytes(mut self, bytes: u64) -> Self {
         self.checkpoint_bytes = bytes.max(1);
+        self
+    }
+
+    /// Whether locks are taken (the default): see [`crate::FilesystemStore::with_locks`].
+    pub fn locks(mut self, locks: bool) -> Self {
+        self.locks = locks;
+        self
+    }
+
+    /// Whether a rechunk is refused that needs clearly more room than is free on a disk (the default), before anything is written (RCK-40).
+    pub fn space_check(mut self, space_check: bool) -> Self {
+        self.space_check = space_check;
         self
     }
 

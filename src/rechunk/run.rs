@@ -126,7 +126,7 @@ pub(crate) fn run(
     spill_dir: &Path,
     control: &Control<'_>,
 ) -> Result<Measured> {
-    let Taken { source, opened, region } = taken;
+    let Taken { source, opened, region } = &taken.pinned()?;
     let begun = Instant::now();
     let sink = EncodeSink::new(taken, target, plan, control);
     let count = |written: Written| sink.count(written.stored_bytes, written.files);

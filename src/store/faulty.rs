@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use rezarr::{ByteRange, Entry, EntryKind, Error, Key, Lock, Result, Stamp, Store, Value};
+use rezarr::{ByteRange, Change, Entry, EntryKind, Error, Key, Lock, Result, Stamp, Store, Value};
 
 /// Which operations fail. They are counted from 0, over all threads, whatever they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,6 +161,30 @@ impl Value for FaultyValue {
     }
 }
 
+/// A change that fails as the operations of its store do. What it shows of the old value does not.
+#[derive(Debug)]
+struct FaultyChange<'s> {
+    inner: Box<dyn Change + 's>,
+    path: String,
+    injector: &'s Injector,
+}
+
+impl Change for FaultyChange<'_> {
+    fn value(&self) -> Option<&dyn Value> {
+        self.inner.value()
+    }
+
+    fn set(self: Box<Self>, bytes: &[u8]) -> Result<bool> {
+        let Self { inner, path, injector } = *self;
+        injector.halved("write", &path, || inner.set(bytes), |run| run().map(|_| ()))
+    }
+
+    fn erase(self: Box<Self>) -> Result<bool> {
+        let Self { inner, path, injector } = *self;
+        injector.halved("remove", &path, || inner.erase(), |run| run().map(|_| ()))
+    }
+}
+
 impl Store for FaultyStore {
     fn kind(&self, key: &Key) -> Result<Option<EntryKind>> {
         self.whole("stat", key, || self.inner.kind(key))
@@ -239,6 +263,15 @@ impl Store for FaultyStore {
     fn lock(&self, prefix: &Key) -> Result<Box<dyn Lock>> {
         // A lock that is taken and not told of goes at once, as that of a killed process does.
         self.whole("lock", prefix, || self.inner.lock(prefix))
+    }
+
+    fn lock_shared(&self, prefix: &Key) -> Result<Box<dyn Lock>> {
+        self.whole("lock", prefix, || self.inner.lock_shared(prefix))
+    }
+
+    fn change<'s>(&'s self, key: &Key) -> Result<Box<dyn Change + 's>> {
+        let inner = self.whole("open", key, || self.inner.change(key))?;
+        Ok(Box::new(FaultyChange { inner, path: self.inner.locate(key), injector: &self.injector }))
     }
 
     fn locate(&self, key: &Key) -> String {

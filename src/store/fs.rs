@@ -4,21 +4,24 @@
 //! 1. Every key is resolved beneath the handle of the root directory, through no link (`fs/root.rs`).
 //! 2. Only regular files are values; whatever else stands at a key is an error that names it, and never "missing".
 //! 3. A value that readers may have open is replaced by renaming a complete new file over it, and is never written to in place.
+//! 4. Locks are on directories and files that are there anyway, and nothing is made for them (`fs/locks.rs`).
 
 use std::any::Any;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rustix::fs::{AtFlags, Dir, FlockOperation, RenameFlags, Stat};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::io::{Errno, Result as SysResult};
 
 use self::root::{Root, kind_of, kind_of_type, name_of, stat_in};
 use self::value::FileValue;
 pub(crate) use self::value::Reads;
-use super::{ByteRange, Entry, EntryKind, Key, Lock, Stamp, Store, Value, ValueWriter, check_move, obstructed};
+use super::{ByteRange, Change, Entry, EntryKind, Key, Lock, Stamp, Store, Value, ValueWriter, check_move, obstructed};
 use crate::error::{Error, Result};
 
+mod locks;
 mod remove;
 mod root;
 #[cfg(test)]
@@ -52,8 +55,9 @@ pub struct FilesystemStore {
     reads: Reads,
     write_behind: bool,
     exchanges: bool,
+    locks: bool,
     /// Whether a sync has failed: the system reports a failure once, and may have given up the data.
-    sync_failed: AtomicBool,
+    sync_failed: Arc<AtomicBool>,
 }
 
 impl FilesystemStore {
@@ -68,7 +72,7 @@ impl FilesystemStore {
     }
 
     fn at(root: Root, place: Option<PathBuf>) -> Self {
-        Self { root, place, reads: Reads::default(), write_behind: false, exchanges: true, sync_failed: AtomicBool::new(false) }
+        Self { root, place, reads: Reads::default(), write_behind: false, exchanges: true, locks: true, sync_failed: Arc::default() }
     }
 
     /// The directory at `key` as a store of its own, which stays that tree whatever name it gets; none if there is nothing.
@@ -77,7 +81,9 @@ impl FilesystemStore {
     /// [`Error::Corrupt`] if it is no directory, and what the system says.
     pub(crate) fn enter(&self, key: &Key) -> Result<Option<Self>> {
         let place = self.place.as_ref().map(|place| place.join(key.as_str()));
-        Ok(self.root.enter(key)?.map(|root| Self { reads: self.reads, ..Self::at(root, place) }))
+        let Some(root) = self.root.enter(key)? else { return Ok(None) };
+        let (reads, write_behind, exchanges, locks) = (self.reads, self.write_behind, self.exchanges, self.locks);
+        Ok(Some(Self { root, place, reads, write_behind, exchanges, locks, sync_failed: Arc::clone(&self.sync_failed) }))
     }
 
     /// Whether the tree at `key` is the root of `other`.
@@ -106,7 +112,7 @@ impl FilesystemStore {
         let Some(path) = &self.place else { return Ok(None) };
         let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else { return Ok(None) };
         match Self::open(parent) {
-            Ok(store) => Ok(Some((store, name.to_owned()))),
+            Ok(store) => Ok(Some((store.with_locks(self.locks), name.to_owned()))),
             Err(Error::Io { .. }) => Ok(None),
             Err(error) => Err(error),
         }
@@ -130,6 +136,14 @@ impl FilesystemStore {
     #[must_use]
     pub fn with_drop_behind(mut self, drop_behind: bool) -> Self {
         self.reads.drop_behind = drop_behind;
+        self
+    }
+
+    /// Whether locks are taken (the default). Without them nothing keeps two programs, or two stores in one program, from writing to the same tree at
+    /// the same time, and one then undoes what the other did: for file systems that have no locks, and programs that see to it themselves.
+    #[must_use]
+    pub fn with_locks(mut self, locks: bool) -> Self {
+        self.locks = locks;
         self
     }
 
@@ -178,14 +192,26 @@ impl FilesystemStore {
     fn replace<T>(&self, key: &Key, fill: impl FnOnce(&OwnedFd) -> Result<T>) -> Result<T> {
         let (parent, name) = self.root.make_parent(key)?;
         self.check_value_or_nothing(&parent, key)?;
-        let (file, temporary) = self.create_temporary(&parent, key)?;
+        self.fill_temporary(&parent, key, fill, |temporary| rustix::fs::renameat(&parent, temporary, &parent, name))
+            .map(|(filled, ())| filled)
+    }
+
+    /// Writes a new file beside `key` by `fill`, and gives it to `name_it`, after whose failure it is removed.
+    fn fill_temporary<T, N>(
+        &self,
+        parent: &OwnedFd,
+        key: &Key,
+        fill: impl FnOnce(&OwnedFd) -> Result<T>,
+        name_it: impl FnOnce(&str) -> SysResult<N>,
+    ) -> Result<(T, N)> {
+        let (file, temporary) = self.create_temporary(parent, key)?;
         let filled = fill(&file).and_then(|filled| {
             drop(file);
-            rustix::fs::renameat(&parent, &temporary, &parent, name).map_err(|errno| self.root.fault("rename", key, "a value", errno))?;
-            Ok(filled)
+            let named = name_it(&temporary).map_err(|errno| self.root.fault("rename", key, "a value", errno))?;
+            Ok((filled, named))
         });
         if filled.is_err() {
-            let _ = rustix::fs::unlinkat(&parent, &temporary, AtFlags::empty());
+            let _ = rustix::fs::unlinkat(parent, &temporary, AtFlags::empty());
         }
         filled
     }
@@ -430,24 +456,26 @@ impl Store for FilesystemStore {
     }
 
     fn lock(&self, prefix: &Key) -> Result<Box<dyn Lock>> {
-        let busy = || Error::Busy { path: self.root.locate(prefix) };
-        let missing = || self.root.fault("lock", prefix, "a directory", Errno::NOENT);
-        loop {
-            let directory = self.root.open_directory(prefix)?.ok_or_else(missing)?;
-            match retry_on_intr(|| rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive)) {
-                Ok(()) => {}
-                Err(Errno::WOULDBLOCK) => return Err(busy()),
-                Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::NOLCK | Errno::INVAL | Errno::BADF) => {
-                    return Err(Error::unsupported("the file system cannot lock directories").at(&self.root.locate(prefix)));
-                }
-                Err(errno) => return Err(self.root.fault("lock", prefix, "a directory", errno)),
-            }
-            let locked = rustix::fs::fstat(&directory).map_err(|errno| self.root.fault("stat", prefix, "a directory", errno))?;
-            let named = self.root.stat(prefix)?.ok_or_else(missing)?;
-            // Another tree may have taken the name between the opening and the locking.
-            if (locked.st_dev, locked.st_ino) == (named.st_dev, named.st_ino) {
-                return Ok(Box::new(DirectoryLock { _directory: directory }));
-            }
+        self.lock_directory(prefix, FlockOperation::NonBlockingLockExclusive)
+    }
+
+    fn lock_shared(&self, prefix: &Key) -> Result<Box<dyn Lock>> {
+        self.lock_directory(prefix, FlockOperation::NonBlockingLockShared)
+    }
+
+    fn change<'s>(&'s self, key: &Key) -> Result<Box<dyn Change + 's>> {
+        Ok(Box::new(self.begin_change(key)?))
+    }
+
+    fn tree(&self, prefix: &Key) -> Result<Option<Arc<dyn Store>>> {
+        if prefix.is_root() {
+            return Ok(None);
+        }
+        match self.enter(prefix) {
+            // What stands there instead is for the reading of the node to say; and a directory that may be searched, but not read, has only its name.
+            Err(Error::Corrupt { .. }) => Ok(None),
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::PermissionDenied => Ok(None),
+            entered => Ok(entered?.map(|tree| Arc::new(tree) as Arc<dyn Store>)),
         }
     }
 
@@ -487,14 +515,6 @@ impl ValueWriter for FileWriter<'_> {
         self.store.synced(&self.key, || rustix::fs::fdatasync(&self.file))
     }
 }
-
-/// The lock goes with the handle, and so with the process.
-#[derive(Debug)]
-struct DirectoryLock {
-    _directory: OwnedFd,
-}
-
-impl Lock for DirectoryLock {}
 
 pub(super) fn size_of(stat: &Stat) -> u64 {
     u64::try_from(stat.st_size).unwrap_or(0)

@@ -14,14 +14,17 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use self::image::{Change, Image, Link, Node, NodeId, ROOT};
+use self::locks::Locks;
 use super::{
-    ByteRange, DOCUMENT, Entry, EntryKind, Key, Lock, Stamp, Store, V2_ARRAY, Value, check_move, obstructed, read_to_vec, resolve,
+    ByteRange, Change as ValueChange, DOCUMENT, Entry, EntryKind, Key, Lock, Stamp, Store, V2_ARRAY, Value, check_move, obstructed,
+    read_to_vec, resolve,
 };
 use crate::buffer::reserve;
 use crate::error::{Error, Result};
 
 mod crash;
 mod image;
+mod locks;
 
 /// A store in memory.
 ///
@@ -30,8 +33,7 @@ mod image;
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     state: Mutex<State>,
-    /// The prefixes that are locked. Locks end with the process, so a store after a crash has none.
-    locked: Arc<Mutex<HashSet<NodeId>>>,
+    locks: Locks,
 }
 
 #[derive(Debug, Default)]
@@ -350,15 +352,15 @@ impl Store for MemoryStore {
     }
 
     fn lock(&self, prefix: &Key) -> Result<Box<dyn Lock>> {
-        let state = self.state.lock();
-        let id = self.find(&state, prefix)?.ok_or_else(|| self.not_found(prefix))?;
-        if matches!(state.live.nodes.get(&id), Some(Node::Value(_))) {
-            return Err(self.obstructed(prefix.as_str(), EntryKind::Value));
-        }
-        if !self.locked.lock().insert(id) {
-            return Err(Error::Busy { path: self.locate(prefix) });
-        }
-        Ok(Box::new(MemoryLock { id, locked: Arc::clone(&self.locked) }))
+        self.lock_prefix(prefix, false)
+    }
+
+    fn lock_shared(&self, prefix: &Key) -> Result<Box<dyn Lock>> {
+        self.lock_prefix(prefix, true)
+    }
+
+    fn change<'s>(&'s self, key: &Key) -> Result<Box<dyn ValueChange + 's>> {
+        Ok(Box::new(self.begin_change(key)?))
     }
 
     fn locate(&self, key: &Key) -> String {
@@ -389,19 +391,5 @@ impl Value for MemoryValue {
             visit(wanted.ok_or_else(|| Error::corrupt("a range outside the value"))?)
         });
         visited.map_err(|error| error.at(&self.path))
-    }
-}
-
-#[derive(Debug)]
-struct MemoryLock {
-    id: NodeId,
-    locked: Arc<Mutex<HashSet<NodeId>>>,
-}
-
-impl Lock for MemoryLock {}
-
-impl Drop for MemoryLock {
-    fn drop(&mut self) {
-        self.locked.lock().remove(&self.id);
     }
 }

@@ -153,6 +153,12 @@ pub(crate) struct RechunkArgs {
     /// How much is written from one checkpoint to the next; for tests
     #[arg(long, value_name = "SIZE", value_parser = size, hide = true)]
     pub(crate) checkpoint: Option<u64>,
+    /// Take no locks, where a file system has none: then nobody else may write to the target meanwhile
+    #[arg(long)]
+    pub(crate) no_lock: bool,
+    /// Begin even where the disk seems too small
+    #[arg(long)]
+    pub(crate) no_space_check: bool,
     /// Replace by two renames, as on file systems that cannot exchange two directories in one step
     #[arg(long, hide = true)]
     pub(crate) no_exchange: bool,
@@ -176,6 +182,9 @@ pub(crate) struct RecoverArgs {
     /// Replace by two renames, as on file systems that cannot exchange two directories in one step
     #[arg(long, hide = true)]
     pub(crate) no_exchange: bool,
+    /// Take no locks, where a file system has none: then nobody else may write there meanwhile
+    #[arg(long)]
+    pub(crate) no_lock: bool,
     /// Print one JSON document
     #[arg(long)]
     pub(crate) json: bool,
@@ -230,6 +239,9 @@ pub(crate) struct MigrateArgs {
     /// Remove the documents of Zarr v2 once all is Zarr v3
     #[arg(long)]
     pub(crate) remove_v2: bool,
+    /// Take no locks, where a file system has none: then nobody else may write there meanwhile
+    #[arg(long)]
+    pub(crate) no_lock: bool,
     /// Print one JSON document
     #[arg(long)]
     pub(crate) json: bool,

@@ -39,7 +39,19 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let answer = match &cli.command {
+    let answer = stop::survive_size_limit().and_then(|()| run(&cli.command));
+    match answer {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            output::complain(&advised(&error));
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}
+
+fn run(command: &Command) -> Answer {
+    match command {
         Command::Rechunk(args) => rechunk::run(args),
         Command::Plan(args) => rechunk::plan(args),
         Command::Recover(args) => recover::run(args),
@@ -52,14 +64,14 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Pack(args) => pack::run(args),
         Command::Demo(args) => demo::run(args),
-    };
-    match answer {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
-        Err(error) => {
-            output::complain(&error.to_string());
-            ExitCode::from(exit_code(&error))
-        }
+    }
+}
+
+/// An error, and the argument that there is against it.
+fn advised(error: &Error) -> String {
+    match error {
+        Error::DiskFull { free_bytes: Some(_), .. } => format!("{error}; nothing was written (--no-space-check begins anyway)"),
+        _ => error.to_string(),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::output::{complain, escaped, json, line};
 
 /// Migrates, or goes back; the answer is whether all nodes are, or can be, as was asked for.
 pub(crate) fn run(args: &MigrateArgs) -> Answer {
-    let options = MigrateOptions::new().dry_run(args.dry_run).undo(args.undo).remove_v2(args.remove_v2);
+    let options = MigrateOptions::new().dry_run(args.dry_run).undo(args.undo).remove_v2(args.remove_v2).locks(!args.no_lock);
     let report = rezarr::migrate(&args.path, &options)?;
     for warning in &report.warnings {
         complain(&format!("warning: {warning}"));

@@ -20,6 +20,8 @@ fn options<'a>(args: &RechunkArgs, costs: Costs) -> RechunkOptions<'a> {
         .keep_backup(args.keep_backup)
         .sync(!args.no_sync)
         .resume(args.resume)
+        .locks(!args.no_lock)
+        .space_check(!args.no_space_check)
         .exchange(!args.no_exchange)
         .costs(costs);
     if let Some(bytes) = args.checkpoint {

@@ -8,7 +8,7 @@ use crate::output::{complain, escaped, json, line};
 
 /// Recovers; the answer is whether nothing is left that was interrupted.
 pub(crate) fn run(args: &RecoverArgs) -> Answer {
-    let options = RecoverOptions::new().sync(!args.no_sync).exchange(!args.no_exchange);
+    let options = RecoverOptions::new().sync(!args.no_sync).exchange(!args.no_exchange).locks(!args.no_lock);
     let recovered = rezarr::recover(&args.path, &options)?;
     for warning in &recovered.warnings {
         complain(&format!("warning: {warning}"));

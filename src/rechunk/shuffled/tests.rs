@@ -178,7 +178,7 @@ fn in_parts(from: ArrayMetadata, to: &ArrayMetadata, spare: u64, threads: usize,
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 40 } else { 600 }))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(if cfg!(debug_assertions) { 24 } else { 600 }) })]
 
     #[test]
     fn levels_and_giants_are_gone_on_with(

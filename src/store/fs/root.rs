@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::{Errno, Result as SysResult, retry_on_intr};
 
 use crate::error::{Error, Result};
-use crate::store::{EntryKind, Key, obstructed};
+use crate::store::{DOCUMENT, EntryKind, Key, V2_ARRAY, obstructed};
 
 /// Flags of a directory that others are opened beneath. Needs the permission to search it, not to read it.
 const SEARCH: OFlags = OFlags::PATH.union(OFlags::DIRECTORY);
@@ -117,11 +117,34 @@ impl Root {
 
     /// Opens a regular file. Whatever else stands at `key` is not opened: for a device, that alone can have effects.
     fn open_regular(&self, key: &Key, flags: OFlags) -> Result<Option<(OwnedFd, Stat)>> {
+        loop {
+            match self.look_for(key, flags)? {
+                Looked::Found(file, stat) => return Ok(Some((file, *stat))),
+                Looked::Missing(parent) if self.is_other_tree(key, parent.as_ref())? => {}
+                Looked::Missing(_) => return Ok(None),
+            }
+        }
+    }
+
+    /// Whether a document is missing since the directory that it was looked for in has been replaced, and its deletion begun, meanwhile: then
+    /// that it is missing says nothing of what has the name now. Of values that are no documents, this is not asked.
+    fn is_other_tree(&self, key: &Key, parent: Option<&OwnedFd>) -> Result<bool> {
+        let (Some(above), Some(parent)) = (key.parent().filter(|above| !above.is_root()), parent) else { return Ok(false) };
+        if !DOCUMENTS.contains(&key.name()) {
+            return Ok(false);
+        }
+        let fault = |errno| self.fault("stat", key, "a directory", errno);
+        let looked_in = rustix::fs::fstat(parent).map_err(fault)?;
+        let named = self.stat(&above)?;
+        Ok(named.is_some_and(|named| (named.st_dev, named.st_ino) != (looked_in.st_dev, looked_in.st_ino)))
+    }
+
+    fn look_for(&self, key: &Key, flags: OFlags) -> Result<Looked> {
         let fault = |op, errno| self.fault(op, key, "a value", errno);
         let Some(parent) = key.parent() else { return Err(obstructed(self.locate(key), "a directory", "a value")) };
         let parent = match self.open_key(&parent, SEARCH, Mode::empty()) {
             Ok(parent) => parent,
-            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::NOENT) => return Ok(Looked::Missing(None)),
             Err(errno) => return Err(fault("open", errno)),
         };
         let regular = |stat: &Stat| match kind_of(stat) {
@@ -132,18 +155,18 @@ impl Root {
         match stat_in(&parent, key.name()) {
             Ok(stat) => regular(&stat)?,
             Err(Errno::NOENT) if flags.contains(OFlags::CREATE) => {}
-            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::NOENT) => return Ok(Looked::Missing(Some(parent))),
             Err(errno) => return Err(fault("stat", errno)),
         }
         // Without blocking: something else may have taken the name meanwhile, and the opening of a FIFO would wait for its other end.
         let file = match retry_on_intr(|| rustix::fs::openat(&parent, key.name(), flags | OFlags::NONBLOCK | ALWAYS, mode)) {
             Ok(file) => file,
-            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::NOENT) => return Ok(Looked::Missing(Some(parent))),
             Err(errno) => return Err(fault("open", errno)),
         };
         let stat = rustix::fs::fstat(&file).map_err(|errno| fault("stat", errno))?;
         regular(&stat)?;
-        Ok(Some((file, stat)))
+        Ok(Looked::Found(file, Box::new(stat)))
     }
 
     /// The directory at `key` opened for reading its entries, or for locking it.
@@ -205,17 +228,16 @@ impl Root {
 
     /// What stands at `key`, and its state; none if nothing does. A link is itself, not what it leads to.
     pub(super) fn stat(&self, key: &Key) -> Result<Option<Stat>> {
-        let found = match key.parent() {
-            None => rustix::fs::fstat(&self.handle),
-            Some(parent) => match self.directory(&parent, SEARCH)? {
-                None => return Ok(None),
-                Some(parent) => stat_in(&parent, key.name()),
-            },
-        };
-        match found {
-            Ok(stat) => Ok(Some(stat)),
-            Err(Errno::NOENT) => Ok(None),
-            Err(errno) => Err(self.fault("stat", key, "an entry", errno)),
+        let fault = |errno| self.fault("stat", key, "an entry", errno);
+        let Some(parent) = key.parent() else { return retry_on_intr(|| rustix::fs::fstat(&self.handle)).map(Some).map_err(fault) };
+        loop {
+            let Some(directory) = self.directory(&parent, SEARCH)? else { return Ok(None) };
+            match stat_in(&directory, key.name()) {
+                Ok(stat) => return Ok(Some(stat)),
+                Err(Errno::NOENT) if self.is_other_tree(key, Some(&directory))? => {}
+                Err(Errno::NOENT) => return Ok(None),
+                Err(errno) => return Err(fault(errno)),
+            }
         }
     }
 
@@ -250,6 +272,16 @@ impl Root {
     }
 }
 
+/// What became of the opening of a regular file.
+enum Looked {
+    Found(OwnedFd, Box<Stat>),
+    /// There is nothing in this directory; none if there is no such directory.
+    Missing(Option<OwnedFd>),
+}
+
+/// Names of values whose absence says that there is no node.
+const DOCUMENTS: [&str; 3] = [DOCUMENT, V2_ARRAY, ".zgroup"];
+
 /// How often a lookup is tried again when others create and remove the same names.
 const RACES: usize = 8;
 
@@ -258,7 +290,7 @@ fn parent_of(key: &Key) -> Result<Key> {
 }
 
 pub(super) fn stat_in(directory: &OwnedFd, name: &str) -> SysResult<Stat> {
-    rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
+    retry_on_intr(|| rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW))
 }
 
 /// Creates the file `name` in `directory`, which must not have anything of that name.

@@ -90,13 +90,15 @@ fn a_tree_that_was_entered_is_told_from_others() {
     assert!(store.enter(&key("a/v")).is_err());
     let tree = store.enter(&key("a")).unwrap().unwrap();
     assert!(store.is_root_of(&key("a"), &tree).unwrap() && store.is_beside(&tree).unwrap());
+    let held = tree.lock(&Key::root()).unwrap();
     store.exchange(&key("a"), &key("b")).unwrap();
     assert!(!store.is_root_of(&key("a"), &tree).unwrap());
     assert!(store.is_root_of(&key("b"), &tree).unwrap());
     assert_eq!(tree.size(&key("v")).unwrap(), Some(1));
-    let held = tree.lock(&Key::root()).unwrap();
     assert!(matches!(store.lock(&key("b")), Err(Error::Busy { .. })));
     drop(held);
+    assert!(matches!(tree.lock(&Key::root()), Err(Error::Stale { .. })), "LCK-1: it has lost its name");
+    drop(store.lock(&key("b")).unwrap());
     let without = FilesystemStore::open(dir.path()).unwrap().with_exchange(false);
     assert!(matches!(without.exchange(&key("a"), &key("b")), Err(Error::Unsupported { .. })));
 }

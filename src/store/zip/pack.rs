@@ -4,6 +4,7 @@ use std::fs::{File, Permissions};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
@@ -13,7 +14,7 @@ use super::record::is_zip;
 use super::write::{Thresholds, Writer};
 use crate::error::{Error, Result};
 use crate::store::fs::{Reads, transfer};
-use crate::store::{DOCUMENT, EntryKind, Key, ReadMode, Store, open_path, resolved};
+use crate::store::{DOCUMENT, EntryKind, FilesystemStore, Key, ReadMode, Store, V2_ARRAY, open_path, resolved};
 
 /// What packing may do, and how it ends early.
 #[derive(Clone, Copy, Debug)]
@@ -177,26 +178,82 @@ fn publish(file: NamedTempFile, zip: &Path, target: &Path, options: PackOptions<
     })
 }
 
+/// What a level of the walk is read from: each prefix is read as the tree that it was when the walk came to it, whatever becomes of its name.
+enum Tree<'s> {
+    Whole(&'s dyn Store),
+    Own(Arc<dyn Store>),
+}
+
+impl Tree<'_> {
+    fn store(&self) -> &dyn Store {
+        match self {
+            Self::Whole(store) => *store,
+            Self::Own(store) => &**store,
+        }
+    }
+}
+
+/// A prefix that is being added.
+struct Level<'s> {
+    tree: Tree<'s>,
+    /// Where it is in its tree.
+    prefix: Key,
+    /// Where it is in the zip file.
+    path: Key,
+    /// What is still to be added, the next one last.
+    rest: Vec<(String, EntryKind)>,
+    /// The document that makes it a node.
+    document: Option<Key>,
+}
+
+impl<'s> Level<'s> {
+    fn of(tree: Tree<'s>, prefix: Key, path: Key) -> Result<Self> {
+        let rest = entries(tree.store(), &prefix)?;
+        let document = rest.iter().find(|(name, kind)| *kind == EntryKind::Value && [DOCUMENT, V2_ARRAY].contains(&name.as_str()));
+        let document = document.map(|(name, _)| prefix.join(name)).transpose()?;
+        let store = tree.store();
+        // Without a document it may be what is left of a tree that was replaced before it was listed.
+        if document.is_none() && store.as_any().downcast_ref::<FilesystemStore>().is_some_and(FilesystemStore::is_replaced) {
+            return Err(Error::Stale { path: store.locate(&prefix) });
+        }
+        Ok(Self { tree, prefix, path, rest, document })
+    }
+
+    /// Refuses a tree that has been removed meanwhile: its document goes first, and what has not been found since may have been there.
+    fn check_there(&self) -> Result<()> {
+        let Some(document) = &self.document else { return Ok(()) };
+        match self.tree.store().size(document)? {
+            Some(_) => Ok(()),
+            None => Err(Error::Stale { path: self.tree.store().locate(&self.prefix) }),
+        }
+    }
+}
+
 /// Adds all values of a store in the order of their names, one directory's names in memory at each depth.
 fn add_all(store: &dyn Store, writer: &mut Writer, options: PackOptions<'_>) -> Result<()> {
     let go_on = || options.go_on();
-    let mut levels = vec![(Key::root(), entries(store, &Key::root())?)];
-    while let Some((prefix, rest)) = levels.last_mut() {
+    let mut levels = vec![Level::of(Tree::Whole(store), Key::root(), Key::root())?];
+    while let Some(level) = levels.last_mut() {
         go_on()?;
-        let Some((name, kind)) = rest.pop() else {
+        let Some((name, kind)) = level.rest.pop() else {
+            level.check_there()?;
             levels.pop();
             continue;
         };
-        let key = prefix.join(&name)?;
+        let (store, key, path) = (level.tree.store(), level.prefix.join(&name)?, level.path.join(&name)?);
         match kind {
             EntryKind::Value => {
                 let gone = || Error::Stale { path: store.locate(&key) };
                 let value = store.open(&key)?.ok_or_else(gone)?;
-                writer.add(key.as_str(), &*value, &go_on)?;
+                writer.add(path.as_str(), &*value, &go_on)?;
             }
             EntryKind::Prefix => {
-                let below = entries(store, &key)?;
-                levels.push((key, below));
+                let below = match (store.tree(&key)?, &level.tree) {
+                    (Some(tree), _) => Level::of(Tree::Own(tree), Key::root(), path)?,
+                    (None, Tree::Own(tree)) => Level::of(Tree::Own(tree.clone()), key, path)?,
+                    (None, Tree::Whole(store)) => Level::of(Tree::Whole(*store), key, path)?,
+                };
+                levels.push(below);
             }
             EntryKind::Other => {
                 let what = "a link or special file, which is never followed, so that the zip file would lack it; put the file itself there";

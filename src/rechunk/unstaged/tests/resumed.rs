@@ -34,7 +34,7 @@ fn compare(array: &Array, data: &[u8], metadata: &ArrayMetadata, plan: &Plan, cu
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(if cfg!(debug_assertions) { 120 } else { 1000 }) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(if cfg!(debug_assertions) { 80 } else { 1000 }) })]
 
     /// JRN-2, JRN-5, JRN-6, JRN-9: whatever an attempt was doing when it was killed, the next one ends with the same array; power cuts as well.
     #[test]
