@@ -253,15 +253,15 @@ impl Group {
 
     /// Writes copies of all documents as they are now; false if somebody else has changed the group's own document meanwhile.
     fn write_copies(&mut self) -> Result<bool> {
-        let consolidated = self.copies(true)?;
         let key = self.prefix.join(DOCUMENT)?;
+        // Whoever changes a node below from here on waits with its copies until these are written, so that they do not bring back what it was.
         let change = change_document(&*self.store, &key)?;
         let stale = || Error::Stale { path: self.path() };
         let document = change.value().ok_or_else(stale).and_then(|value| whole(value, MAX_DOCUMENT_BYTES))?;
         let node = NodeMetadata::from_bytes(&document).map_err(|error| error.at(&self.store.locate(&key)))?;
         let NodeMetadata::Group(now) = node else { return Err(stale()) };
-        let metadata = now.with_consolidated(Some(&consolidated))?;
-        drop((consolidated, document));
+        drop(document);
+        let metadata = now.with_consolidated(Some(&self.copies(true)?))?;
         let node = NodeMetadata::Group(Box::new(metadata));
         let written = change.set(&node.to_bytes()?)?;
         if let (true, NodeMetadata::Group(metadata)) = (written, node) {

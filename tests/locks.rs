@@ -329,3 +329,32 @@ fn nodes_made_side_by_side_are_all_in_the_copies() {
     assert!(!at.join("g/b").exists());
     group.consolidate().unwrap();
 }
+
+/// LCK-7, RCK-16: whoever writes all copies anew does not bring back what others have changed meanwhile, nor do the first ones lack anything.
+#[test]
+fn copies_agree_with_documents_whoever_writes_them() {
+    let root = directory();
+    let at = root.path();
+    let array = |length: u64| metadata(&[length], "uint8", "0", &layout(&[4], None, "none"));
+    for round in 0..25 {
+        let group = at.join(format!("g{round}"));
+        Group::create(&group, Attributes::default()).unwrap();
+        create(&group.join("live"), array(8), &[1; 8]);
+        std::thread::scope(|scope| {
+            scope.spawn(|| (0..6).for_each(|_| Group::open(&group).unwrap().consolidate().unwrap()));
+            scope.spawn(|| (0..6).for_each(|i| drop(Array::create(group.join(format!("a{i}")), array(1)).unwrap())));
+            scope.spawn(|| {
+                for chunk in [2, 8, 1] {
+                    rechunk(group.join("live"), None, RechunkOptions::new().chunks([chunk]).sync(false).threads(1)).unwrap();
+                }
+            });
+        });
+        let read = |path: &Path| serde_json::from_slice::<serde_json::Value>(&std::fs::read(path.join("zarr.json")).unwrap()).unwrap();
+        let document = read(&group);
+        let copies = document["consolidated_metadata"]["metadata"].as_object().unwrap();
+        assert_eq!(copies.len(), 7, "round {round}: {:?}", copies.keys());
+        for (name, copy) in copies {
+            assert_eq!(*copy, read(&group.join(name)), "round {round}: {name}");
+        }
+    }
+}
