@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::{Errno, Result as SysResult, retry_on_intr};
 
 use crate::error::{Error, Result};
-use crate::store::{DOCUMENT, EntryKind, Key, V2_ARRAY, obstructed};
+use crate::store::{EntryKind, Key, NODE_DOCUMENTS, obstructed};
 
 /// Flags of a directory that others are opened beneath. Needs the permission to search it, not to read it.
 const SEARCH: OFlags = OFlags::PATH.union(OFlags::DIRECTORY);
@@ -130,7 +130,7 @@ impl Root {
     /// that it is missing says nothing of what has the name now. Of values that are no documents, this is not asked.
     fn is_other_tree(&self, key: &Key, parent: Option<&OwnedFd>) -> Result<bool> {
         let (Some(above), Some(parent)) = (key.parent().filter(|above| !above.is_root()), parent) else { return Ok(false) };
-        if !DOCUMENTS.contains(&key.name()) {
+        if !NODE_DOCUMENTS.contains(&key.name()) {
             return Ok(false);
         }
         let fault = |errno| self.fault("stat", key, "a directory", errno);
@@ -278,9 +278,6 @@ enum Looked {
     /// There is nothing in this directory; none if there is no such directory.
     Missing(Option<OwnedFd>),
 }
-
-/// Names of values whose absence says that there is no node.
-const DOCUMENTS: [&str; 3] = [DOCUMENT, V2_ARRAY, ".zgroup"];
 
 /// How often a lookup is tried again when others create and remove the same names.
 const RACES: usize = 8;
