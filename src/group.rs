@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::array::{
     Array, Opened, check_member_name, child_names, create_directory, finish_interrupted, lock_around_new, lock_document, open_at,
-    open_node, read_child, read_only, refresh_copies, reserve_prefix, unsupported_document,
+    open_node, read_child, read_only, refresh_copies, reserve_prefix, set_new_document, unsupported_document,
 };
 use crate::error::{Error, Result};
 use crate::json::MAX_DOCUMENT_BYTES;
@@ -104,7 +104,7 @@ impl Group {
         let document = NodeMetadata::Group(Box::new(metadata.clone())).to_bytes()?;
         let locks = lock_around_new(&store, &prefix)?;
         reserve_prefix(&*store, &prefix)?;
-        store.set(&prefix.join(DOCUMENT)?, &document)?;
+        set_new_document(&*store, &prefix, &document)?;
         drop(locks);
         let group = Self { store, prefix, metadata: Arc::new(metadata) };
         refresh_copies(&group.store, &group.prefix, false).stale.pop().map_or(Ok(group), Err)

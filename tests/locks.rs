@@ -358,3 +358,47 @@ fn copies_agree_with_documents_whoever_writes_them() {
         }
     }
 }
+
+/// LCK-5, LCK-7: of those who make one node at the same time, one has made it, and its document is the one that stays.
+#[test]
+fn one_of_several_makes_a_node() {
+    let root = directory();
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let mut refused = 0;
+    for round in 0..60_u64 {
+        let (at, start) = (root.path().join(format!("n{round}")), std::sync::Barrier::new(4));
+        let make = |thread: u64| {
+            start.wait();
+            let array = metadata(&[1 + thread], "uint8", "0", &layout(&[1], None, "none"));
+            let key = Key::new(format!("n{round}")).unwrap();
+            match (round % 2, thread) {
+                (0, 0) => Group::create(&at, Attributes::default()).map(|_| 0),
+                (0, _) => Array::create(&at, array).map(|array| array.shape()[0]),
+                (_, 0) => Group::create_in(store.clone(), key, Attributes::default()).map(|_| 0),
+                (_, _) => Array::create_in(store.clone(), key, array).map(|array| array.shape()[0]),
+            }
+        };
+        let results: Vec<_> = std::thread::scope(|scope| {
+            let make = &make;
+            let threads: Vec<_> = (0..4).map(|thread| scope.spawn(move || make(thread))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let mut made = Vec::new();
+        for result in results {
+            match result {
+                Ok(length) => made.push(length),
+                Err(Error::AlreadyExists { .. }) => refused += 1,
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        assert_eq!(made.len(), 1, "round {round}");
+        let length = match (round % 2, made[0]) {
+            (0, 0) => Group::open(&at).map(|_| 0),
+            (0, _) => Array::open(&at).map(|array| array.shape()[0]),
+            (_, 0) => Group::open_in(store.clone(), Key::new(format!("n{round}")).unwrap()).map(|_| 0),
+            _ => Array::open_in(store.clone(), Key::new(format!("n{round}")).unwrap()).map(|array| array.shape()[0]),
+        };
+        assert_eq!(length.unwrap(), made[0], "round {round}");
+    }
+    assert_eq!(refused, 60 * 3);
+}
