@@ -221,8 +221,13 @@ pub(crate) fn create_directory(path: &Path) -> Result<(Arc<dyn Store>, Locks)> {
         }
         let absolute = std::path::absolute(path).map_err(|error| Error::io("resolve", path.display().to_string(), error))?;
         check_parents(path, &absolute)?;
-        if let (Some(Ok(parent)), Some(name)) = (absolute.parent().map(FilesystemStore::open), name.to_str()) {
-            locks = lock_around_new(&(Arc::new(parent) as Arc<dyn Store>), &Key::new(name)?)?;
+        if let (Some(parent), Some(name)) = (absolute.parent(), name.to_str()) {
+            match FilesystemStore::open(parent) {
+                Ok(parent) => locks = lock_around_new(&(Arc::new(parent) as Arc<dyn Store>), &Key::new(name)?)?,
+                // It is made, and so is in no group.
+                Err(Error::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
     }
     Ok((Arc::new(FilesystemStore::create(path)?), locks))
