@@ -27,16 +27,17 @@ pub(crate) struct Carried {
 }
 
 impl Carried {
-    /// Looks at the tree below `path`: counts its values, and refuses what cannot be copied.
+    /// Looks at the tree below `path`: counts its values and their bytes, and refuses what cannot be copied.
     pub(crate) fn prepare(store: &dyn Store, path: String, reason: String, budget_bytes: u64) -> Result<Self> {
         let prefix = Key::new(path.as_str())?;
-        let mut files = 0;
-        for_each_value(store, &prefix, &mut |_| {
+        let (mut files, mut bytes) = (0, 0_u64);
+        for_each_value(store, &prefix, &mut |key| {
             files += 1;
+            bytes = bytes.saturating_add(store.size(key)?.unwrap_or_default());
             Ok(())
         })?;
         let digest = digest(store, &prefix)?;
-        Ok(Self { plan: Plan::carried(files, budget_bytes)?, path, reason, digest })
+        Ok(Self { plan: Plan::carried(files, bytes, budget_bytes)?, path, reason, digest })
     }
 
     /// Copies the tree from below the root of `source` to `target` in `store`.
