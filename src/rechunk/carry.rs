@@ -10,7 +10,7 @@ use crate::metadata::{DOCUMENT, v2};
 use crate::rechunk::execute::{Control, add};
 use crate::rechunk::plan::Plan;
 use crate::rechunk::report::Measured;
-use crate::store::{ByteRange, EntryKind, Key, Store};
+use crate::store::{ByteRange, EntryKind, Key, Store, is_temporary_name};
 
 /// How deep prefixes may be nested below a node that is not understood; each level is one open directory.
 const MAX_PREFIX_DEPTH: usize = 128;
@@ -55,7 +55,10 @@ impl Carried {
         let mut copy = |key: &Key| {
             control.check()?;
             let to = target.join(key.as_str().strip_prefix(from.as_str()).unwrap_or_default().trim_start_matches('/'))?;
-            let bytes = store.copy_from(source, key, &to)?.ok_or_else(|| self.stale(source, &from))?;
+            let Some(bytes) = store.copy_from(source, key, &to)? else {
+                // It was removed by itself, or with all the rest.
+                return if source.size(&document)?.is_some() { Ok(()) } else { Err(self.stale(source, &from)) };
+            };
             add(&control.read_bytes, bytes);
             control.wrote(bytes);
             measured.files += 1;
@@ -77,7 +80,7 @@ impl Carried {
     }
 }
 
-/// Calls `visit` with the key of every value below `prefix`, without collecting them.
+/// Calls `visit` with the key of every value below `prefix`, without collecting them. Files that somebody is writing are none yet.
 ///
 /// # Errors
 /// Those of `visit` and of the store; [`Error::Unsupported`] for what is neither a value nor a prefix, and for prefixes nested too deep.
@@ -93,6 +96,7 @@ fn values_below(store: &dyn Store, prefix: &Key, depth: usize, visit: &mut dyn F
     store.list(prefix, &mut |entry| {
         let key = prefix.join(&entry.name)?;
         match entry.kind {
+            EntryKind::Value if is_temporary_name(&entry.name) => Ok(()),
             EntryKind::Value => visit(&key),
             EntryKind::Prefix => values_below(store, &key, depth + 1, visit),
             EntryKind::Other => Err(Error::unsupported("a link or special file, which cannot travel along").at(&store.locate(&key))),

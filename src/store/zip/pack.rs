@@ -14,7 +14,7 @@ use super::record::is_zip;
 use super::write::{Thresholds, Writer};
 use crate::error::{Error, Result};
 use crate::store::fs::{Reads, transfer};
-use crate::store::{DOCUMENT, EntryKind, FilesystemStore, Key, NODE_DOCUMENTS, ReadMode, Store, open_path, resolved};
+use crate::store::{DOCUMENT, EntryKind, FilesystemStore, Key, NODE_DOCUMENTS, ReadMode, Store, is_temporary_name, open_path, resolved};
 
 /// What packing may do, and how it ends early.
 #[derive(Clone, Copy, Debug)]
@@ -244,9 +244,10 @@ fn add_all(store: &dyn Store, writer: &mut Writer, options: PackOptions<'_>) -> 
         let (store, key, path) = (level.tree.store(), level.prefix.join(&name)?, level.path.join(&name)?);
         match kind {
             EntryKind::Value => {
-                let gone = || Error::Stale { path: store.locate(&key) };
-                let value = store.open(&key)?.ok_or_else(gone)?;
-                writer.add(path.as_str(), &*value, &go_on)?;
+                // One that has gone since was removed by itself, unless the document has gone as well, which is looked at in the end.
+                if let Some(value) = store.open(&key)? {
+                    writer.add(path.as_str(), &*value, &go_on)?;
+                }
             }
             EntryKind::Prefix => {
                 let below = match (store.tree(&key)?, &level.tree) {
@@ -265,10 +266,13 @@ fn add_all(store: &dyn Store, writer: &mut Writer, options: PackOptions<'_>) -> 
     Ok(())
 }
 
-/// What is directly below a prefix, the first name last.
+/// What is directly below a prefix, the first name last, without files that somebody is writing.
 fn entries(store: &dyn Store, prefix: &Key) -> Result<Vec<(String, EntryKind)>> {
     let mut entries = Vec::new();
     store.list(prefix, &mut |entry| {
+        if entry.kind == EntryKind::Value && is_temporary_name(&entry.name) {
+            return Ok(());
+        }
         // A name with a backslash would not be read again.
         if entry.name.contains('\\') {
             let what = "a name with a backslash, which zip files cannot have";
