@@ -13,8 +13,8 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rezarr::{
-    Array, Attributes, ChunkSpec, Codecs, Error, Group, PackOptions, RechunkOptions, Region, Result, Shards, VerifyOptions, pack, rechunk,
-    verify,
+    Array, Attributes, CheckOptions, ChunkSpec, Codecs, Error, FindingCode, Group, PackOptions, RechunkOptions, Region, Result, Shards,
+    VerifyOptions, pack, rechunk, verify,
 };
 
 use arrays::{create, indices, layout, metadata, mixed};
@@ -277,4 +277,35 @@ fn copies_beside_a_writer_are_whole() {
         }
         drop(end);
     });
+}
+
+/// LCK-9, FMT-CHK-3: what is being deleted is not found damaged, and every chunk of some tree is looked at.
+#[test]
+fn a_check_beside_swaps_finds_no_damage() {
+    let root = directory();
+    let at = root.path();
+    make(at);
+    let done = AtomicBool::new(false);
+    let mut checked = 0;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut number = 0;
+            while !done.load(Ordering::Relaxed) {
+                number += 1;
+                swap(at, number);
+            }
+        });
+        let end = End { done: &done, file: &at.join("stop") };
+        for _ in 0..150 {
+            let report = rezarr::check(at.join("g"), CheckOptions::new().threads(1)).unwrap();
+            assert_eq!((report.errors, report.groups), (0, 1), "{report:?}");
+            let mut codes = report.findings.iter().map(|finding| finding.code);
+            assert!(codes.all(|code| matches!(code, FindingCode::Leftover | FindingCode::NotChecked)), "{report:?}");
+            // All that a tree has: 8 chunks, two shards, or twelve chunks without one that is all fill.
+            assert!([8, 2, 11].contains(&report.chunks) || report.arrays == 0, "{report:?}");
+            checked += report.arrays;
+        }
+        drop(end);
+    });
+    assert!(checked > 50, "{checked} of 150");
 }
