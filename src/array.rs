@@ -48,7 +48,7 @@ pub(crate) use leftover::finish_interrupted;
 pub(crate) use locks::{lock_around, lock_around_new, lock_document};
 pub(crate) use open::{
     Opened, check_member_name, check_node_name, child_names, create_directory, open_at, open_node, read_child, read_node, read_only,
-    read_optional_node, read_v3_node, reserve_prefix,
+    read_optional_node, read_v3_node, reserve_prefix, set_new_document,
 };
 pub(crate) use read::ReadCounts;
 pub use selection::Selection;

@@ -146,6 +146,18 @@ struct Counts {
     stored_bytes: AtomicU64,
 }
 
+impl Counts {
+    /// Adds what was counted in a part of the hierarchy.
+    fn take(&self, part: Self) {
+        let Self { groups, arrays, chunks, decoded, stored_bytes } = part;
+        count(&self.groups, groups.into_inner());
+        count(&self.arrays, arrays.into_inner());
+        count(&self.chunks, chunks.into_inner());
+        count(&self.decoded, decoded.into_inner());
+        count(&self.stored_bytes, stored_bytes.into_inner());
+    }
+}
+
 /// Adds to one of the counts.
 fn count(counter: &AtomicU64, more: u64) {
     counter.fetch_add(more, Ordering::Relaxed);
@@ -190,6 +202,8 @@ impl Walk<'_> {
         match node {
             Ok(NodeMetadata::Array(_)) => self.array(prefix),
             Ok(NodeMetadata::Group(group)) => self.group(prefix, &group, depth),
+            // Listed, and removed since.
+            Err(Error::NotFound { .. }) if matches!(self.store.kind(prefix), Ok(None)) => Ok(()),
             Err(Error::NotFound { .. }) => self.no_node(prefix, depth, true),
             Err(error) => self.document_fault(prefix, error),
         }
@@ -285,7 +299,12 @@ impl Walk<'_> {
     fn is_staged(&self, prefix: &Key) -> Result<bool> {
         let name = prefix.name();
         let named = name.ends_with(".rechunked") || name.ends_with(".backup");
-        Ok(named && self.entries(prefix)?.iter().any(|(name, _)| is_own_name(name)))
+        if !named {
+            return Ok(false);
+        }
+        // A marker comes first and goes last, so that there is a moment without any on either side.
+        let entries = self.entries(prefix)?;
+        Ok(entries.is_empty() || entries.iter().any(|(name, _)| is_own_name(name)))
     }
 
     fn leftover(&self, key: &Key) {

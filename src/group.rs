@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::array::{
     Array, Opened, check_member_name, child_names, create_directory, finish_interrupted, lock_around_new, lock_document, open_at,
-    open_node, read_child, read_only, refresh_copies, reserve_prefix, unsupported_document,
+    open_node, read_child, read_only, refresh_copies, reserve_prefix, set_new_document, unsupported_document,
 };
 use crate::error::{Error, Result};
 use crate::json::MAX_DOCUMENT_BYTES;
@@ -104,7 +104,7 @@ impl Group {
         let document = NodeMetadata::Group(Box::new(metadata.clone())).to_bytes()?;
         let locks = lock_around_new(&store, &prefix)?;
         reserve_prefix(&*store, &prefix)?;
-        store.set(&prefix.join(DOCUMENT)?, &document)?;
+        set_new_document(&*store, &prefix, &document)?;
         drop(locks);
         let group = Self { store, prefix, metadata: Arc::new(metadata) };
         refresh_copies(&group.store, &group.prefix, false).stale.pop().map_or(Ok(group), Err)
@@ -253,15 +253,15 @@ impl Group {
 
     /// Writes copies of all documents as they are now; false if somebody else has changed the group's own document meanwhile.
     fn write_copies(&mut self) -> Result<bool> {
-        let consolidated = self.copies(true)?;
         let key = self.prefix.join(DOCUMENT)?;
+        // Whoever changes a node below from here on waits with its copies until these are written, so that they do not bring back what it was.
         let change = change_document(&*self.store, &key)?;
         let stale = || Error::Stale { path: self.path() };
         let document = change.value().ok_or_else(stale).and_then(|value| whole(value, MAX_DOCUMENT_BYTES))?;
         let node = NodeMetadata::from_bytes(&document).map_err(|error| error.at(&self.store.locate(&key)))?;
         let NodeMetadata::Group(now) = node else { return Err(stale()) };
-        let metadata = now.with_consolidated(Some(&consolidated))?;
-        drop((consolidated, document));
+        drop(document);
+        let metadata = now.with_consolidated(Some(&self.copies(true)?))?;
         let node = NodeMetadata::Group(Box::new(metadata));
         let written = change.set(&node.to_bytes()?)?;
         if let (true, NodeMetadata::Group(metadata)) = (written, node) {

@@ -3,7 +3,7 @@
 use std::fs::read_to_string;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{major, minor, stat, statfs, statvfs};
+use rustix::fs::{StatVfs, major, minor, stat, statfs, statvfs};
 
 /// Numbers of file systems (statfs(2)).
 const TMPFS: u64 = 0x0102_1994;
@@ -31,8 +31,8 @@ pub(crate) fn open_file_limit() -> Option<u64> {
 pub(crate) struct FileSystem {
     /// Its number: directories with the same one share what is free.
     pub(crate) device: u64,
-    /// Bytes that may still be written to it.
-    pub(crate) free_bytes: u64,
+    /// Bytes that may still be written to it; none where it does not count them.
+    pub(crate) free_bytes: Option<u64>,
     /// What it is called, if its files are in memory.
     pub(crate) in_memory: Option<&'static str>,
     /// Whether files take less room than they have bytes, since they are compressed.
@@ -48,7 +48,7 @@ impl FileSystem {
         let kind = kind_of(path)?;
         Some(Self {
             device: status.st_dev,
-            free_bytes: space.f_bavail.saturating_mul(space.f_frsize),
+            free_bytes: free_bytes(&space, rustix::process::geteuid().is_root()),
             in_memory: in_memory(kind, || {
                 let device = (major(status.st_dev), minor(status.st_dev));
                 kind_of(&upper_directory(&read_to_string("/proc/self/mountinfo").ok()?, device)?)
@@ -57,6 +57,12 @@ impl FileSystem {
             shares: matches!(kind, BTRFS | BCACHEFS | ZFS | XFS),
         })
     }
+}
+
+/// What may still be written: some of it by root alone. A file system without a size, as some over a network, counts nothing, and is not full.
+fn free_bytes(space: &StatVfs, root: bool) -> Option<u64> {
+    let blocks = if root { space.f_bfree } else { space.f_bavail };
+    (space.f_blocks > 0).then(|| blocks.saturating_mul(space.f_frsize))
 }
 
 /// The number of its file system, 32 bits of it: the sign of the type differs between machines.
@@ -160,7 +166,19 @@ mod tests {
         }
         assert_eq!(FileSystem::of(std::path::Path::new("/no/such/directory")), None);
         let here = FileSystem::of(std::path::Path::new(".")).unwrap();
-        assert!(here.free_bytes > 0);
+        assert!(here.free_bytes.is_none_or(|bytes| bytes > 0));
+    }
+
+    /// RCK-40.
+    #[test]
+    fn a_file_system_that_counts_nothing_is_not_full() {
+        let mut space = rustix::fs::statvfs(".").unwrap();
+        (space.f_frsize, space.f_blocks, space.f_bfree, space.f_bavail) = (4096, 100, 20, 10);
+        assert_eq!((super::free_bytes(&space, false), super::free_bytes(&space, true)), (Some(10 * 4096), Some(20 * 4096)));
+        (space.f_bfree, space.f_bavail) = (0, 0);
+        assert_eq!((super::free_bytes(&space, false), super::free_bytes(&space, true)), (Some(0), Some(0)));
+        space.f_blocks = 0;
+        assert_eq!((super::free_bytes(&space, false), super::free_bytes(&space, true)), (None, None));
     }
 
     /// RCK-5.

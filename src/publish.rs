@@ -18,7 +18,7 @@ pub use self::settle::RecoverStep;
 use self::settle::{Rule, Settled};
 pub(crate) use self::window::{belongs_to, open_path, published};
 use crate::error::{Error, Result};
-use crate::store::{DOCUMENT, EntryKind, Key, Lock, Store, V2_ARRAY};
+use crate::store::{DOCUMENT, EntryKind, Key, Lock, Store};
 
 mod fingerprint;
 mod marker;

@@ -30,6 +30,13 @@ pub(crate) const DOCUMENT: &str = "zarr.json";
 /// The name of the document of an array of Zarr v2, which [`Store::erase_prefix`] removes next.
 pub(crate) const V2_ARRAY: &str = ".zarray";
 
+/// The name of the document of a group of Zarr v2.
+pub(crate) const V2_GROUP: &str = ".zgroup";
+
+/// The names of all values that make a node of a prefix, in the order in which they count, and in which [`Store::erase_prefix`] removes them before
+/// anything else: what has lost a chunk or a member is no node.
+pub(crate) const NODE_DOCUMENTS: [&str; 3] = [DOCUMENT, V2_ARRAY, V2_GROUP];
+
 /// A validated key: non-empty names joined by `/`; the empty key is the root.
 ///
 /// No name is `.` or `..`, none holds a NUL, and each has at most 255 bytes, so that a key cannot leave the store that it is used on.
@@ -314,8 +321,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Removes everything below `prefix`, and `prefix` itself (but never the root itself); returns whether there was anything. Links are
     /// removed, never followed. A value at `prefix` is an error, as it is no prefix.
     ///
-    /// In every prefix `zarr.json` goes first, and then `.zarray`, so that a reader of an array that is being deleted finds its metadata gone, rather than
-    /// chunks missing, which would mean the fill value. It is not atomic: what an error or a crash leaves can be removed by another call.
+    /// In every prefix `zarr.json` goes first, then `.zarray`, and then `.zgroup`, so that a reader of a node that is being deleted finds its metadata
+    /// gone, rather than chunks missing, which would mean the fill value, or members. It is not atomic: what an error or a crash leaves can be removed by another call.
     fn erase_prefix(&self, prefix: &Key) -> Result<bool>;
 
     /// Calls `visit` for each entry directly below `prefix`, in no particular order, one after the other, without collecting them. A

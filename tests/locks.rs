@@ -329,3 +329,76 @@ fn nodes_made_side_by_side_are_all_in_the_copies() {
     assert!(!at.join("g/b").exists());
     group.consolidate().unwrap();
 }
+
+/// LCK-7, RCK-16: whoever writes all copies anew does not bring back what others have changed meanwhile, nor do the first ones lack anything.
+#[test]
+fn copies_agree_with_documents_whoever_writes_them() {
+    let root = directory();
+    let at = root.path();
+    let array = |length: u64| metadata(&[length], "uint8", "0", &layout(&[4], None, "none"));
+    for round in 0..25 {
+        let group = at.join(format!("g{round}"));
+        Group::create(&group, Attributes::default()).unwrap();
+        create(&group.join("live"), array(8), &[1; 8]);
+        std::thread::scope(|scope| {
+            scope.spawn(|| (0..6).for_each(|_| Group::open(&group).unwrap().consolidate().unwrap()));
+            scope.spawn(|| (0..6).for_each(|i| drop(Array::create(group.join(format!("a{i}")), array(1)).unwrap())));
+            scope.spawn(|| {
+                for chunk in [2, 8, 1] {
+                    rechunk(group.join("live"), None, RechunkOptions::new().chunks([chunk]).sync(false).threads(1)).unwrap();
+                }
+            });
+        });
+        let read = |path: &Path| serde_json::from_slice::<serde_json::Value>(&std::fs::read(path.join("zarr.json")).unwrap()).unwrap();
+        let document = read(&group);
+        let copies = document["consolidated_metadata"]["metadata"].as_object().unwrap();
+        assert_eq!(copies.len(), 7, "round {round}: {:?}", copies.keys());
+        for (name, copy) in copies {
+            assert_eq!(*copy, read(&group.join(name)), "round {round}: {name}");
+        }
+    }
+}
+
+/// LCK-5, LCK-7: of those who make one node at the same time, one has made it, and its document is the one that stays.
+#[test]
+fn one_of_several_makes_a_node() {
+    let root = directory();
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let mut refused = 0;
+    for round in 0..60_u64 {
+        let (at, start) = (root.path().join(format!("n{round}")), std::sync::Barrier::new(4));
+        let make = |thread: u64| {
+            start.wait();
+            let array = metadata(&[1 + thread], "uint8", "0", &layout(&[1], None, "none"));
+            let key = Key::new(format!("n{round}")).unwrap();
+            match (round % 2, thread) {
+                (0, 0) => Group::create(&at, Attributes::default()).map(|_| 0),
+                (0, _) => Array::create(&at, array).map(|array| array.shape()[0]),
+                (_, 0) => Group::create_in(store.clone(), key, Attributes::default()).map(|_| 0),
+                (_, _) => Array::create_in(store.clone(), key, array).map(|array| array.shape()[0]),
+            }
+        };
+        let results: Vec<_> = std::thread::scope(|scope| {
+            let make = &make;
+            let threads: Vec<_> = (0..4).map(|thread| scope.spawn(move || make(thread))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let mut made = Vec::new();
+        for result in results {
+            match result {
+                Ok(length) => made.push(length),
+                Err(Error::AlreadyExists { .. }) => refused += 1,
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        assert_eq!(made.len(), 1, "round {round}");
+        let length = match (round % 2, made[0]) {
+            (0, 0) => Group::open(&at).map(|_| 0),
+            (0, _) => Array::open(&at).map(|array| array.shape()[0]),
+            (_, 0) => Group::open_in(store.clone(), Key::new(format!("n{round}")).unwrap()).map(|_| 0),
+            _ => Array::open_in(store.clone(), Key::new(format!("n{round}")).unwrap()).map(|array| array.shape()[0]),
+        };
+        assert_eq!(length.unwrap(), made[0], "round {round}");
+    }
+    assert_eq!(refused, 60 * 3);
+}

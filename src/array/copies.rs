@@ -69,11 +69,10 @@ pub(super) fn step_up(store: &mut Arc<dyn Store>, key: &mut Key) -> Result<Optio
 
 /// Brings the copies in one group up to date, if it has any; returns whether it is a group.
 fn refresh_group(store: &dyn Store, prefix: &Key, below: &str, refreshed: &mut Refreshed) -> Result<bool> {
-    match read_group(store, prefix)? {
-        None => return Ok(false),
-        Some(group) if !group.is_consolidated() => return Ok(true),
-        Some(_) => {}
+    if read_group(store, prefix)?.is_none() {
+        return Ok(false);
     }
+    // Whether it has any is seen in the change alone: before it, somebody may be at work on the first ones, without this node.
     let _lock = lock(store, prefix)?;
     // Whoever changes the document meanwhile is waited for, and then it is another one.
     while !refresh_document(store, prefix, below, refreshed)? {}

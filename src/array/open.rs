@@ -10,7 +10,9 @@ use crate::error::{Error, Result};
 use crate::json::MAX_DOCUMENT_BYTES;
 use crate::metadata::{ArrayMetadata, DOCUMENT, GroupMetadata, NodeMetadata, v2};
 use crate::publish::{belongs_to, open_path, published};
-use crate::store::{ByteRange, EntryKind, FilesystemStore, Key, Reads, Store, V2_ARRAY, Value, open_directory, read_to_vec};
+use crate::store::{
+    ByteRange, EntryKind, FilesystemStore, Key, Reads, Store, V2_ARRAY, Value, change_document, open_directory, read_to_vec,
+};
 
 /// How many children an error message names.
 const NAMED_CHILDREN: usize = 5;
@@ -63,7 +65,7 @@ impl Array {
         let (store, locks) = make_store()?;
         let array = Self::with_document(store, prefix, *metadata, &document)?;
         reserve_prefix(&**array.store(), array.prefix())?;
-        array.store().set(&array.prefix().join(DOCUMENT)?, &document)?;
+        set_new_document(&**array.store(), array.prefix(), &document)?;
         drop(locks);
         refresh_copies(array.store(), array.prefix(), false).stale.pop().map_or(Ok(()), Err)?;
         array.pinned()
@@ -219,8 +221,13 @@ pub(crate) fn create_directory(path: &Path) -> Result<(Arc<dyn Store>, Locks)> {
         }
         let absolute = std::path::absolute(path).map_err(|error| Error::io("resolve", path.display().to_string(), error))?;
         check_parents(path, &absolute)?;
-        if let (Some(Ok(parent)), Some(name)) = (absolute.parent().map(FilesystemStore::open), name.to_str()) {
-            locks = lock_around_new(&(Arc::new(parent) as Arc<dyn Store>), &Key::new(name)?)?;
+        if let (Some(parent), Some(name)) = (absolute.parent(), name.to_str()) {
+            match FilesystemStore::open(parent) {
+                Ok(parent) => locks = lock_around_new(&(Arc::new(parent) as Arc<dyn Store>), &Key::new(name)?)?,
+                // It is made, and so is in no group.
+                Err(Error::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
     }
     Ok((Arc::new(FilesystemStore::create(path)?), locks))
@@ -407,23 +414,42 @@ pub(crate) fn reserve_prefix(store: &dyn Store, prefix: &Key) -> Result<()> {
         }
         above = parent.parent();
     }
-    let taken = || Error::AlreadyExists { path: store.locate(prefix), advice: "choose another name, or remove it first".to_owned() };
     match store.kind(prefix)? {
         None => {
             return match store.create_prefix(prefix) {
-                Err(Error::AlreadyExists { .. }) => Err(taken()),
+                Err(Error::AlreadyExists { .. }) => Err(taken(store, prefix)),
                 done => done,
             };
         }
         Some(EntryKind::Prefix) => {}
-        Some(EntryKind::Value | EntryKind::Other) => return Err(taken()),
+        Some(EntryKind::Value | EntryKind::Other) => return Err(taken(store, prefix)),
     }
     let mut empty = true;
     store.list(prefix, &mut |_| {
         empty = false;
         Ok(())
     })?;
-    if empty { Ok(()) } else { Err(taken()) }
+    if empty { Ok(()) } else { Err(taken(store, prefix)) }
+}
+
+/// Gives a new node at `prefix` its document, unless somebody else has made one there since [`reserve_prefix`].
+pub(crate) fn set_new_document(store: &dyn Store, prefix: &Key, document: &[u8]) -> Result<()> {
+    let key = prefix.join(DOCUMENT)?;
+    let change = change_document(store, &key)?;
+    if change.value().is_some() {
+        return Err(taken(store, prefix));
+    }
+    match change.set(document) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(taken(store, prefix)),
+        // Where nobody can be kept out, a new node is made nevertheless (LCK-8).
+        Err(Error::Unsupported { .. }) => store.set(&key, document),
+        Err(error) => Err(error),
+    }
+}
+
+fn taken(store: &dyn Store, prefix: &Key) -> Error {
+    Error::AlreadyExists { path: store.locate(prefix), advice: "choose another name, or remove it first".to_owned() }
 }
 
 /// Checks the name of a node (Zarr v3 core specification, "Node names").

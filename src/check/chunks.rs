@@ -7,10 +7,13 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use parking_lot::Mutex;
 
 use super::finding::{FindingCode, Place, sentence};
-use super::{Walk, count, is_document, is_leftover};
-use crate::array::{Array, ChunkFault, ChunkFaultKind, ChunkInspector};
+use super::{Counts, Walk, count, is_document, is_leftover};
+use crate::array::{Array, ChunkFault, ChunkFaultKind, ChunkInspector, read_node};
 use crate::error::{Error, Result};
 use crate::store::{Entry, EntryKind, Key};
+
+/// How often an array is checked anew while others put new trees in its place.
+const TREES: usize = 16;
 
 /// A listing of what lies below an array.
 struct Listing<'a> {
@@ -24,21 +27,55 @@ struct Listing<'a> {
 }
 
 impl Walk<'_> {
-    /// Checks the array at `prefix`.
+    /// Checks the array at `prefix`, anew where another tree is put in its place meanwhile: what is missing in one that is being deleted says nothing
+    /// of the one that has the name.
     pub(super) fn array(&self, prefix: &Key) -> Result<()> {
+        for turn in 0..TREES {
+            let tree = Walk { store: self.store.clone(), options: self.options, findings: Mutex::default(), counts: Counts::default() };
+            match tree.tree(prefix) {
+                Err(Error::Stale { .. }) => {}
+                // It has been removed while it was looked at.
+                Err(Error::NotFound { .. }) if turn > 0 => return Ok(()),
+                Err(error @ Error::Cancelled) => return Err(error),
+                Err(error) => {
+                    count(&self.counts.arrays, 1);
+                    return self.document_fault(prefix, error);
+                }
+                Ok(()) => {
+                    self.counts.take(tree.counts);
+                    self.findings.lock().take(tree.findings.into_inner());
+                    return Ok(());
+                }
+            }
+        }
+        self.found(FindingCode::NotChecked, prefix, format!("the array was replaced {TREES} times while it was checked"));
+        Ok(())
+    }
+
+    /// Checks the array that has the name `prefix` now.
+    ///
+    /// # Errors
+    /// Those of opening it; [`Error::Stale`] when it has gone meanwhile, so that nothing that was found counts; [`Error::Cancelled`].
+    fn tree(&self, prefix: &Key) -> Result<()> {
+        let array = Array::open_in(self.store.clone(), prefix.clone())?;
         count(&self.counts.arrays, 1);
-        let array = match Array::open_in(self.store.clone(), prefix.clone()) {
-            Ok(array) => array,
-            Err(error) => return self.document_fault(prefix, error),
-        };
-        let (each, budget) = (ChunkInspector::memory_bytes(&array).max(1), self.options.memory_bytes);
+        self.chunks(&array, prefix)?;
+        match array.check_unchanged() {
+            // A document that cannot be read any more was read before.
+            Err(error @ Error::Stale { .. }) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn chunks(&self, array: &Array, prefix: &Key) -> Result<()> {
+        let (each, budget) = (ChunkInspector::memory_bytes(array).max(1), self.options.memory_bytes);
         let threads = usize::try_from(budget / each).unwrap_or(usize::MAX).min(self.options.threads);
         let (send, receive) = sync_channel(2 * threads);
         let (chunks, counts) = ((threads > 0).then_some(send), array.grid().counts());
-        let listing = Listing { walk: self, array: &array, counts, chunks, passed_over: Cell::new(0) };
+        let listing = Listing { walk: self, array, counts, chunks, passed_over: Cell::new(0) };
         let receive = Arc::new(Mutex::new(receive));
         std::thread::scope(|scope| {
-            let worker = |receive: Arc<Mutex<Receiver<Vec<u64>>>>| scope.spawn(|| self.decode_chunks(&array, receive));
+            let worker = |receive: Arc<Mutex<Receiver<Vec<u64>>>>| scope.spawn(|| self.decode_chunks(array, receive));
             let workers: Vec<_> = (0..threads).map(|_| worker(receive.clone())).collect();
             // From here on the workers alone have it: when they are gone, the listing does not wait for them.
             drop(receive);
@@ -66,7 +103,8 @@ impl Walk<'_> {
                 self.chunk_fault(&key, fault);
                 self.go_on()
             });
-            let seen = seen?.unwrap_or_default();
+            // Removed since it was listed.
+            let Some(seen) = seen? else { continue };
             count(&self.counts.chunks, 1);
             count(&self.counts.decoded, seen.units);
             count(&self.counts.stored_bytes, seen.stored_bytes);
@@ -97,7 +135,8 @@ impl Listing<'_> {
     /// Lists what is below `prefix`, which is `path` below the array. Keys of chunks are as deep as the array has axes, so that this ends.
     fn list(&self, prefix: &Key, path: &str) -> Result<()> {
         let mut stopped = Ok(());
-        let listed = self.walk.store.list(prefix, &mut |entry| {
+        // Of the tree that was opened, whatever has its name by now.
+        let listed = self.array.store().list(&self.in_tree(path)?, &mut |entry| {
             stopped = self.entry(prefix, path, entry);
             if stopped.is_err() { Err(Error::Cancelled) } else { Ok(()) }
         });
@@ -135,7 +174,7 @@ impl Listing<'_> {
                 self.walk.found(FindingCode::Obstructed, &key, "a directory stands where a chunk is expected");
             }
             EntryKind::Prefix if encoding.leads_on(&below, rank) => return self.list(&key, &below),
-            EntryKind::Prefix => match self.walk.read(&key) {
+            EntryKind::Prefix => match read_node(&**self.array.store(), &self.in_tree(&below)?) {
                 Err(Error::NotFound { .. }) => {
                     self.walk.found(FindingCode::Orphan, &key, "a directory in an array, which holds no chunks of it");
                 }
@@ -143,6 +182,12 @@ impl Listing<'_> {
             },
         }
         Ok(())
+    }
+
+    /// The key of what is `path` below the array, in the store of its tree.
+    fn in_tree(&self, path: &str) -> Result<Key> {
+        let prefix = self.array.prefix();
+        if path.is_empty() { Ok(prefix.clone()) } else { prefix.join(path) }
     }
 
     fn misplaced(&self, key: &Key) {

@@ -179,6 +179,16 @@ impl Findings {
         }
     }
 
+    /// Adds what was found in a part of the hierarchy.
+    pub(super) fn take(&mut self, part: Self) {
+        self.errors += part.errors;
+        self.warnings += part.warnings;
+        self.first.extend(part.first);
+        while self.first.len() > CheckReport::MAX_FINDINGS {
+            self.first.pop_last();
+        }
+    }
+
     /// Errors, warnings, and the findings.
     pub(super) fn finish(self) -> (u64, u64, Vec<Finding>) {
         (self.errors, self.warnings, self.first.into_iter().collect())
@@ -213,7 +223,9 @@ mod tests {
         for offset in (0..most + 10).rev() {
             findings.add(finding("b", offset));
         }
-        findings.add(finding("a", 7));
+        let mut part = Findings::default();
+        part.add(finding("a", 7));
+        findings.take(part);
         let (errors, warnings, kept) = findings.finish();
         assert_eq!((errors, warnings, kept.len() as u64), (most + 11, 0, most));
         assert_eq!(kept[0].key, "a");

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::{ArrayMetadata, Attributes, Consolidated, GroupMetadata, NodeMetadata};
 use crate::error::{Error, Result};
 use crate::json::{self, Bare, MAX_DOCUMENT_BYTES, Members, Text};
-pub(crate) use crate::store::V2_ARRAY as ARRAY;
 use crate::store::{Key, Store, read_to_vec};
+pub(crate) use crate::store::{V2_ARRAY as ARRAY, V2_GROUP as GROUP};
 
 mod array;
 mod codecs;
@@ -18,9 +18,6 @@ mod mask;
 mod names;
 #[cfg(test)]
 mod tests;
-
-/// The document of a group.
-pub(crate) const GROUP: &str = ".zgroup";
 
 /// The attributes of a node.
 pub(crate) const ATTRIBUTES: &str = ".zattrs";

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::marker::{JOURNAL_NAME, Role, is_own_name};
 use super::settle::{Rule, Settled};
-use super::{DOCUMENT, Durability, EntryKind, Existing, Found, Key, Lock, MARKER_NAME, Marker, RACES, Store, V2_ARRAY, is_marker_name};
+use super::{DOCUMENT, Durability, EntryKind, Existing, Found, Key, Lock, MARKER_NAME, Marker, RACES, Store, is_marker_name};
 use crate::error::{Error, Result};
 use crate::shuffle::discard_spill;
-use crate::store::is_temporary_name;
+use crate::store::{NODE_DOCUMENTS, is_temporary_name};
 
 /// The names that belong to one target.
 #[derive(Clone, Debug)]
@@ -84,7 +84,7 @@ impl Place {
     /// Removes everything in the tree `prefix` but its marker, metadata first.
     pub(super) fn clear(&self, prefix: &Key) -> Result<()> {
         discard_spill(&*self.store, prefix)?;
-        for document in [DOCUMENT, V2_ARRAY] {
+        for document in NODE_DOCUMENTS {
             if self.store.kind(&prefix.join(document)?)? == Some(EntryKind::Value) {
                 self.store.erase(&prefix.join(document)?)?;
             }

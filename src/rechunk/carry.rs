@@ -10,7 +10,7 @@ use crate::metadata::{DOCUMENT, v2};
 use crate::rechunk::execute::{Control, add};
 use crate::rechunk::plan::Plan;
 use crate::rechunk::report::Measured;
-use crate::store::{ByteRange, EntryKind, Key, Store};
+use crate::store::{ByteRange, EntryKind, Key, Store, is_temporary_name};
 
 /// How deep prefixes may be nested below a node that is not understood; each level is one open directory.
 const MAX_PREFIX_DEPTH: usize = 128;
@@ -27,16 +27,17 @@ pub(crate) struct Carried {
 }
 
 impl Carried {
-    /// Looks at the tree below `path`: counts its values, and refuses what cannot be copied.
+    /// Looks at the tree below `path`: counts its values and their bytes, and refuses what cannot be copied.
     pub(crate) fn prepare(store: &dyn Store, path: String, reason: String, budget_bytes: u64) -> Result<Self> {
         let prefix = Key::new(path.as_str())?;
-        let mut files = 0;
-        for_each_value(store, &prefix, &mut |_| {
+        let (mut files, mut bytes) = (0, 0_u64);
+        for_each_value(store, &prefix, &mut |key| {
             files += 1;
+            bytes = bytes.saturating_add(store.size(key)?.unwrap_or_default());
             Ok(())
         })?;
         let digest = digest(store, &prefix)?;
-        Ok(Self { plan: Plan::carried(files, budget_bytes)?, path, reason, digest })
+        Ok(Self { plan: Plan::carried(files, bytes, budget_bytes)?, path, reason, digest })
     }
 
     /// Copies the tree from below the root of `source` to `target` in `store`.
@@ -54,7 +55,10 @@ impl Carried {
         let mut copy = |key: &Key| {
             control.check()?;
             let to = target.join(key.as_str().strip_prefix(from.as_str()).unwrap_or_default().trim_start_matches('/'))?;
-            let bytes = store.copy_from(source, key, &to)?.ok_or_else(|| self.stale(source, &from))?;
+            let Some(bytes) = store.copy_from(source, key, &to)? else {
+                // It was removed by itself, or with all the rest.
+                return if source.size(&document)?.is_some() { Ok(()) } else { Err(self.stale(source, &from)) };
+            };
             add(&control.read_bytes, bytes);
             control.wrote(bytes);
             measured.files += 1;
@@ -76,7 +80,7 @@ impl Carried {
     }
 }
 
-/// Calls `visit` with the key of every value below `prefix`, without collecting them.
+/// Calls `visit` with the key of every value below `prefix`, without collecting them. Files that somebody is writing are none yet.
 ///
 /// # Errors
 /// Those of `visit` and of the store; [`Error::Unsupported`] for what is neither a value nor a prefix, and for prefixes nested too deep.
@@ -92,6 +96,7 @@ fn values_below(store: &dyn Store, prefix: &Key, depth: usize, visit: &mut dyn F
     store.list(prefix, &mut |entry| {
         let key = prefix.join(&entry.name)?;
         match entry.kind {
+            EntryKind::Value if is_temporary_name(&entry.name) => Ok(()),
             EntryKind::Value => visit(&key),
             EntryKind::Prefix => values_below(store, &key, depth + 1, visit),
             EntryKind::Other => Err(Error::unsupported("a link or special file, which cannot travel along").at(&store.locate(&key))),

@@ -332,7 +332,7 @@ impl Plan {
     }
 
     /// The plan of a node that travels along unread: `files` stored values are copied (RCK-15).
-    pub(crate) fn carried(files: u64, budget_bytes: u64) -> Result<Self> {
+    pub(crate) fn carried(files: u64, bytes: u64, budget_bytes: u64) -> Result<Self> {
         if budget_bytes < MOVE_WINDOW_BYTES {
             let what = String::from("stored values that travel along are copied through a window");
             return Err(Error::BudgetTooSmall { required_bytes: MOVE_WINDOW_BYTES, budget_bytes, what });
@@ -351,8 +351,8 @@ impl Plan {
             ranges: None,
             encoded_bytes: 0,
             spilled_bytes: 0,
-            read_bytes_estimate: 0,
-            written_bytes_estimate: 0,
+            read_bytes_estimate: bytes,
+            written_bytes_estimate: bytes,
             files,
             block: Vec::new(),
             partition: Vec::new(),

@@ -7,6 +7,7 @@ use crate::process::FileSystem;
 use crate::rechunk::job::{Job, Task};
 use crate::rechunk::plan::{Moves, Plan, Steps};
 use crate::region::{Region, element_count, unravel};
+use crate::store::FilesystemStore;
 
 /// As many chunks of an array are looked at, to know how many of them are stored.
 const PROBES: u64 = 65_536;
@@ -17,6 +18,8 @@ pub(crate) struct Space {
     spill: Place,
     /// Whether files of the target can share their bytes with those of the source.
     shares: bool,
+    /// Bytes of what travels along unread.
+    carried_bytes: u64,
     needs: Needs,
 }
 
@@ -56,7 +59,7 @@ impl Place {
     }
 
     fn lack(&self, needed_bytes: u64) -> Option<Lack<'_>> {
-        let free_bytes = self.system.as_ref()?.free_bytes;
+        let free_bytes = self.system.as_ref()?.free_bytes?;
         (needed_bytes > free_bytes).then_some(Lack { place: self, needed_bytes, free_bytes })
     }
 }
@@ -78,15 +81,19 @@ impl Space {
     pub(crate) fn of(job: &Job, source: &Path, target: &Path, spill: &Path) -> Self {
         let (target, spill) = (Place::new(target), Place::new(spill));
         let device = FileSystem::of(source).map(|system| system.device);
-        let shares = target.system.as_ref().is_some_and(|system| system.shares && Some(system.device) == device);
-        let mut space = Self { target, spill, shares, needs: Needs::default() };
+        // Values in a zip file are no files.
+        let files = job.source.as_any().is::<FilesystemStore>();
+        let shares = files && target.system.as_ref().is_some_and(|system| system.shares && Some(system.device) == device);
+        let carried_bytes = job.carried.iter().map(|node| node.plan.written_bytes_estimate).fold(0, u64::saturating_add);
+        let mut space = Self { target, spill, shares, carried_bytes, needs: Needs::default() };
         space.needs = space.needs_of(job.tasks.iter().map(|task| (task, Part { target: WHOLE, spill: WHOLE })));
         space
     }
 
     /// Arrays are rechunked one after another, so that the largest spill file counts.
     fn needs_of<'t>(&self, parts: impl Iterator<Item = (&'t Task, Part)>) -> Needs {
-        parts.fold(Needs::default(), |needs, (task, part)| {
+        let carried = if self.shares { 0 } else { self.carried_bytes };
+        parts.fold(Needs { target: carried, spill: 0 }, |needs, (task, part)| {
             let copied = self.shares && matches!(task.plan.steps, Steps::Move(Moves::Chunks));
             let written = if copied { 0 } else { scaled(task.plan.written_bytes_estimate, part.target) };
             let spill = scaled(spill_bytes(&task.plan), part.spill);
@@ -236,6 +243,17 @@ mod tests {
 
     /// A rechunk of an array of 1 MiB, of whose 16 chunks so many are stored, between file systems with so much room.
     fn checked(codecs: &str, stored: u64, free: [u64; 2], edit: impl Fn(&mut Space)) -> (Result<()>, Vec<String>, Space) {
+        checked_plan(codecs, stored, free, |_| (), edit)
+    }
+
+    /// The same with another plan.
+    fn checked_plan(
+        codecs: &str,
+        stored: u64,
+        free: [u64; 2],
+        replan: impl Fn(&mut Plan),
+        edit: impl Fn(&mut Space),
+    ) -> (Result<()>, Vec<String>, Space) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a");
         let layout = Layout { chunk_shape: vec![32, 512], shard_shape: None, codecs: codecs.parse().unwrap() };
@@ -245,9 +263,11 @@ mod tests {
             array.write_chunk(&[chunk, 0], &vec![1; 32 * 512 * 4]).unwrap();
         }
         let options = RechunkOptions::new().chunks([512, 32]);
-        let job = Job::prepare(&path, &options, 64 << 20).unwrap();
+        let mut job = Job::prepare(&path, &options, 64 << 20).unwrap();
+        replan(&mut job.tasks[0].plan);
         let mut space = Space::of(&job, &path, directory.path(), directory.path());
-        let system = |device, free_bytes| FileSystem { device, free_bytes, in_memory: None, compresses: false, shares: false };
+        let system =
+            |device, free_bytes| FileSystem { device, free_bytes: Some(free_bytes), in_memory: None, compresses: false, shares: false };
         (space.target.system, space.spill.system) = (Some(system(1, free[0])), Some(system(2, free[1])));
         edit(&mut space);
         let mut warnings = Vec::new();
@@ -276,14 +296,45 @@ mod tests {
         passes(checked("none", 8, [ALL / 2, 0], |_| ()), 0);
         refused(checked("none", 8, [ALL / 2 - 1, 0], |_| ()), ALL / 2, ALL / 2 - 1);
         passes(checked("none", 0, [0, 0], |_| ()), 0);
-        // Spill files count, by themselves or with the target.
-        let spill = |space: &mut Space| space.needs.spill = ALL;
-        passes(checked("none", 16, [ALL, ALL], spill), 0);
+        // Spill files count, by themselves or with the target; of several levels, one.
+        let spills = |plan: &mut Plan| (plan.spilled_bytes, plan.levels) = (2 * ALL, 2);
+        let spilling = |stored, free| checked_plan("none", stored, free, spills, |_| ());
+        passes(spilling(16, [ALL, ALL]), 0);
+        refused(spilling(16, [ALL, ALL - 1]), ALL, ALL - 1);
+        passes(spilling(8, [ALL / 2, ALL / 2]), 0);
+        refused(spilling(8, [ALL / 2, ALL / 2 - 1]), ALL / 2, ALL / 2 - 1);
+        let on_one = |free| {
+            let one = |space: &mut Space| space.spill.system = space.target.system.clone();
+            checked_plan("none", 16, [free, 0], spills, one)
+        };
+        passes(on_one(2 * ALL), 0);
+        refused(on_one(2 * ALL - 1), 2 * ALL, 2 * ALL - 1);
         // On a file system that compresses, files may be smaller.
         let compresses = |space: &mut Space| space.target.system.as_mut().unwrap().compresses = true;
         passes(checked("none", 16, [ALL - 1, 0], compresses), 1);
         // A system that says nothing is believed to have room.
         passes(checked("none", 16, [0, 0], |space| space.target.system = None), 0);
+        passes(checked("none", 16, [0, 0], |space| space.target.system.as_mut().unwrap().free_bytes = None), 0);
+    }
+
+    /// RCK-15, RCK-40.
+    #[test]
+    fn what_travels_along_unread_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("g");
+        let group = crate::group::Group::create(&path, Default::default()).unwrap();
+        let layout = Layout { chunk_shape: vec![32, 512], shard_shape: None, codecs: "none".parse().unwrap() };
+        group.create_array("a", ArrayMetadata::new([512, 512], DataType::parse("float32").unwrap(), None, &layout).unwrap()).unwrap();
+        std::fs::create_dir_all(path.join("old/deep")).unwrap();
+        std::fs::write(path.join("old/zarr.json"), r#"{"zarr_format": 2}"#).unwrap();
+        std::fs::write(path.join("old/deep/value"), [7; 5000]).unwrap();
+        let job = Job::prepare(&path, &RechunkOptions::new().chunks([512, 32]), 64 << 20).unwrap();
+        let mut space = Space::of(&job, &path, directory.path(), directory.path());
+        let all = |space: &Space| space.needs_of(job.tasks.iter().map(|task| (task, Part { target: WHOLE, spill: WHOLE }))).target;
+        space.shares = false;
+        assert_eq!(all(&space), ALL + 5000 + 18);
+        space.shares = true;
+        assert_eq!(all(&space), ALL, "copies that share their bytes take no room");
     }
 
     /// RCK-40: chunks that compress may come to half of what is estimated.

@@ -113,7 +113,8 @@ impl FilesystemStore {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else { return Ok(None) };
         match Self::open(parent) {
             Ok(store) => Ok(Some((store.with_locks(self.locks), name.to_owned()))),
-            Err(Error::Io { .. }) => Ok(None),
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::PermissionDenied => Ok(None),
+            // That a directory could not be opened for some other reason says nothing of what is in it.
             Err(error) => Err(error),
         }
     }

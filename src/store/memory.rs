@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use self::image::{Change, Image, Link, Node, NodeId, ROOT};
 use self::locks::Locks;
 use super::{
-    ByteRange, Change as ValueChange, DOCUMENT, Entry, EntryKind, Key, Lock, Stamp, Store, V2_ARRAY, Value, check_move, obstructed,
+    ByteRange, Change as ValueChange, Entry, EntryKind, Key, Lock, NODE_DOCUMENTS, Stamp, Store, Value, check_move, obstructed,
     read_to_vec, resolve,
 };
 use crate::buffer::reserve;
@@ -242,8 +242,8 @@ impl Store for MemoryStore {
         while let Some(&parent) = prefixes.get(next) {
             next += 1;
             let Some(Node::Prefix(entries)) = state.live.nodes.get(&parent) else { continue };
-            let is_metadata = |name: &str| name == DOCUMENT || name == V2_ARRAY;
-            let metadata_first = [DOCUMENT, V2_ARRAY].into_iter().filter_map(|name| entries.get_key_value(name));
+            let is_metadata = |name: &str| NODE_DOCUMENTS.contains(&name);
+            let metadata_first = NODE_DOCUMENTS.into_iter().filter_map(|name| entries.get_key_value(name));
             for (name, &id) in metadata_first.chain(entries.iter().filter(|(name, _)| !is_metadata(name))) {
                 if let Some(Node::Prefix(_)) = state.live.nodes.get(&id) {
                     prefixes.push(id);

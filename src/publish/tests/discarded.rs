@@ -43,3 +43,33 @@ fn a_part_of_a_tree_has_no_journal() {
     }
     assert!(with_journal > 0, "nothing was looked at");
 }
+
+/// PUB-5, LCK-9: of a group of Zarr v2 as well, members are missing only where it is no node any more, whatever their names.
+#[test]
+fn a_tree_that_is_being_deleted_is_no_node_before_it_lacks_anything() {
+    let documents = ["g/zarr.json", "g/.zarray", "g/.zgroup"];
+    let remove = |store: &Arc<MemoryStore>, fault: Fault| {
+        for name in documents.into_iter().chain(["g/-first/.zgroup", "g/last/.zgroup"]) {
+            store.set(&key(name), b"{}").unwrap();
+        }
+        let faulty = Arc::new(FaultyStore::new(Arc::clone(store) as Arc<dyn Store>, fault));
+        let place = Place::new(Arc::clone(&faulty) as Arc<dyn Store>, key("other"), Durability::Sync).unwrap();
+        let removed = place.remove(&key("g"));
+        (removed, faulty.operation_count())
+    };
+    let (removed, count) = remove(&Arc::default(), Fault::Never);
+    removed.unwrap();
+    let mut lacking = 0;
+    for at in 0..count {
+        for fault in [Fault::Stop(at), Fault::From(at)] {
+            let store = Arc::default();
+            remove(&store, fault).0.unwrap_err();
+            let has = |name: &str| store.kind(&key(name)).unwrap().is_some();
+            if !has("g/-first/.zgroup") || !has("g/last/.zgroup") {
+                lacking += 1;
+                assert!(!documents.into_iter().any(has), "stopped at {at}");
+            }
+        }
+    }
+    assert!(lacking > 0, "nothing was looked at");
+}

@@ -16,11 +16,14 @@ use super::{FilesystemStore, size_of, transfer};
 use crate::error::{Error, Result};
 use crate::store::{Change, Key, Lock, Store, Value};
 
+/// How often a lock is sought anew when what has been locked is not what has the name then, though nobody seems to have removed it.
+const RACES: usize = 1000;
+
 impl FilesystemStore {
     /// Locks a directory, or says at once that somebody else has it.
     pub(super) fn lock_directory(&self, prefix: &Key, operation: FlockOperation) -> Result<Box<dyn Lock>> {
         let missing = || self.root.fault("lock", prefix, "a directory", Errno::NOENT);
-        loop {
+        self.try_until_named(prefix, || {
             let directory = self.root.open_directory(prefix)?.ok_or_else(missing)?;
             match self.flock(&directory, operation) {
                 Ok(()) => {}
@@ -32,10 +35,18 @@ impl FilesystemStore {
             self.check_place()?;
             let named = self.root.stat(prefix)?.ok_or_else(missing)?;
             // Another tree may have taken the name between the opening and the locking.
-            if is_same(&locked, &named) {
-                return Ok(Box::new(DirectoryLock { directory }));
+            Ok((!self.locks || is_same(&locked, &named)).then(|| Box::new(DirectoryLock { directory }) as Box<dyn Lock>))
+        })
+    }
+
+    /// Tries again as long as what has been locked at `key` is not what has the name then.
+    fn try_until_named<T>(&self, key: &Key, mut lock: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+        for _ in 0..RACES {
+            if let Some(locked) = lock()? {
+                return Ok(locked);
             }
         }
+        Err(self.no_locks(key, "what is locked here is never what has the name, as where the file system numbers files anew each time"))
     }
 
     /// Refuses a root whose name another tree has by now, or none: what is written into it would not be found by that name.
@@ -60,21 +71,25 @@ impl FilesystemStore {
 
     /// Opens the file at `key` and locks it, waiting for whoever has it.
     pub(super) fn begin_change(&self, key: &Key) -> Result<FileChange<'_>> {
-        loop {
-            let Some((file, mut stat)) = self.root.open_value(key)? else {
-                return Ok(FileChange { store: self, key: key.clone(), value: None });
-            };
-            if self.locks {
-                self.flock(&file, FlockOperation::LockExclusive).map_err(|errno| self.lock_fault(key, "a value", errno))?;
-                stat = retry_on_intr(|| rustix::fs::fstat(&file)).map_err(|errno| self.root.fault("stat", key, "a value", errno))?;
-                // Whoever had the lock has replaced the file, or removed it.
-                if !self.root.stat(key)?.is_some_and(|named| is_same(&stat, &named)) {
-                    continue;
+        let change = |value| FileChange { store: self, key: key.clone(), value };
+        self.try_until_named(key, || {
+            loop {
+                let Some((file, mut stat)) = self.root.open_value(key)? else { return Ok(Some(change(None))) };
+                if self.locks {
+                    self.flock(&file, FlockOperation::LockExclusive).map_err(|errno| self.lock_fault(key, "a value", errno))?;
+                    stat = retry_on_intr(|| rustix::fs::fstat(&file)).map_err(|errno| self.root.fault("stat", key, "a value", errno))?;
+                    // Whoever had the lock has replaced the file, or removed it. That may happen to one who waits among many again and again.
+                    if stat.st_nlink == 0 {
+                        continue;
+                    }
+                    if !self.root.stat(key)?.is_some_and(|named| is_same(&stat, &named)) {
+                        return Ok(None);
+                    }
                 }
+                let value = FileValue { file, size: size_of(&stat), path: self.root.locate(key), reads: self.reads };
+                return Ok(Some(change(Some(value))));
             }
-            let value = FileValue { file, size: size_of(&stat), path: self.root.locate(key), reads: self.reads };
-            return Ok(FileChange { store: self, key: key.clone(), value: Some(value) });
-        }
+        })
     }
 
     fn flock(&self, file: &OwnedFd, operation: FlockOperation) -> SysResult<()> {
@@ -83,28 +98,37 @@ impl FilesystemStore {
 
     fn lock_fault(&self, key: &Key, wanted: &str, errno: Errno) -> Error {
         match errno {
-            Errno::OPNOTSUPP | Errno::NOSYS | Errno::NOLCK | Errno::INVAL | Errno::BADF => Error::unsupported(
-                "the file system has no locks; `--no-lock` (`FilesystemStore::with_locks`) does without, where nobody else writes here",
-            )
-            .at(&self.root.locate(key)),
+            Errno::OPNOTSUPP | Errno::NOSYS | Errno::NOLCK | Errno::INVAL | Errno::BADF => {
+                self.no_locks(key, "the file system has no locks")
+            }
             errno => self.root.fault("lock", key, wanted, errno),
         }
     }
 
-    /// Makes `bytes` the value at `key`, unless there is one; returns whether that was done.
-    fn set_new(&self, key: &Key, bytes: &[u8]) -> Result<bool> {
+    /// The refusal where nobody can be kept out (LCK-8).
+    fn no_locks(&self, key: &Key, why: &str) -> Error {
+        let advice = "`--no-lock` (`FilesystemStore::with_locks`) does without, where nobody else writes here";
+        Error::unsupported(format!("{why}; {advice}")).at(&self.root.locate(key))
+    }
+
+    /// Makes `bytes` the value at `key`, unless there is one, giving it the name by `rename`; returns whether that was done.
+    fn set_new(&self, key: &Key, bytes: &[u8], rename: impl Fn(&OwnedFd, &str, &str) -> SysResult<()>) -> Result<bool> {
         let (parent, name) = self.root.make_parent(key)?;
         if self.check_value_or_nothing(&parent, key)? {
             return Ok(false);
         }
         let fill = |file: &OwnedFd| transfer::write_at(file, 0, bytes).map_err(|errno| self.root.fault("write", key, "a value", errno));
-        let mut taken = false;
+        let mut refused = None;
         let named = self.fill_temporary(&parent, key, fill, |temporary| {
-            let named = rename_new(&parent, temporary, name);
-            taken = matches!(named, Err(Errno::EXIST));
+            let named = rename(&parent, temporary, name);
+            refused = named.err();
             named
         });
-        if taken { Ok(false) } else { named.map(|_| true) }
+        match refused {
+            Some(Errno::EXIST) => Ok(false),
+            Some(Errno::OPNOTSUPP) => Err(self.no_locks(key, "the file system can neither rename without replacing, nor link files")),
+            _ => named.map(|_| true),
+        }
     }
 }
 
@@ -117,9 +141,12 @@ fn rename_new(parent: &OwnedFd, from: &str, to: &str) -> SysResult<()> {
     }
 }
 
-/// The same by a hard link.
+/// The same by a hard link; [`Errno::OPNOTSUPP`] where there are none.
 fn link_new(parent: &OwnedFd, from: &str, to: &str) -> SysResult<()> {
-    rustix::fs::linkat(parent, from, parent, to, AtFlags::empty())?;
+    match rustix::fs::linkat(parent, from, parent, to, AtFlags::empty()) {
+        Err(Errno::PERM | Errno::NOSYS | Errno::INVAL | Errno::MLINK) => return Err(Errno::OPNOTSUPP),
+        linked => linked?,
+    }
     rustix::fs::unlinkat(parent, from, AtFlags::empty())
 }
 
@@ -163,7 +190,7 @@ impl Change for FileChange<'_> {
         if self.value.is_some() || !self.store.locks {
             return self.store.set(&self.key, bytes).map(|()| true);
         }
-        self.store.set_new(&self.key, bytes)
+        self.store.set_new(&self.key, bytes, rename_new)
     }
 
     fn erase(self: Box<Self>) -> Result<bool> {
@@ -200,5 +227,35 @@ mod tests {
             assert_eq!(std::fs::read(directory.path().join("to")).unwrap(), b"new");
             std::fs::remove_file(directory.path().join("to")).unwrap();
         }
+    }
+
+    fn advised<T: std::fmt::Debug>(result: Result<T>) {
+        assert!(matches!(&result, Err(Error::Unsupported { what, .. }) if what.contains("--no-lock")), "{result:?}");
+    }
+
+    /// LCK-1, LCK-8: on a file system where a file never looks like the one that was opened.
+    #[test]
+    fn a_lock_is_not_sought_for_ever() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = FilesystemStore::open(directory.path()).unwrap();
+        let mut left = 5;
+        let mut countdown = || {
+            left -= 1;
+            Ok((left == 0).then_some("had"))
+        };
+        assert_eq!(store.try_until_named(&Key::root(), &mut countdown).unwrap(), "had");
+        advised(store.try_until_named(&Key::root(), || Ok(None::<()>)));
+    }
+
+    /// LCK-5, LCK-8: on a file system that has no way to give a name that nothing has.
+    #[test]
+    fn a_new_value_without_links_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = FilesystemStore::open(directory.path()).unwrap();
+        let key = Key::new("v").unwrap();
+        advised(store.set_new(&key, b"new", |_, _, _| Err(Errno::OPNOTSUPP)));
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "nothing is left");
+        assert!(store.set_new(&key, b"new", rename_new).unwrap());
+        assert!(!store.set_new(&key, b"newer", rename_new).unwrap());
     }
 }

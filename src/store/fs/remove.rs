@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::{Errno, Result as SysResult, retry_on_intr};
 
-use crate::store::{DOCUMENT, V2_ARRAY};
+use crate::store::NODE_DOCUMENTS;
 
 /// How many directories are open at a time.
 const LEVELS: usize = 32;
@@ -142,7 +142,7 @@ fn open(at: BorrowedFd<'_>, name: &CStr) -> SysResult<OwnedFd> {
 /// Starts on a directory: its metadata documents go before everything else in it.
 fn enter(directory: OwnedFd, name: CString) -> SysResult<Level> {
     let mut progress = false;
-    for document in [DOCUMENT, V2_ARRAY] {
+    for document in NODE_DOCUMENTS {
         progress |= match rustix::fs::unlinkat(&directory, document, AtFlags::empty()) {
             Ok(()) => true,
             Err(Errno::NOENT | Errno::ISDIR | Errno::PERM) => false,
@@ -150,4 +150,23 @@ fn enter(directory: OwnedFd, name: CString) -> SysResult<Level> {
         };
     }
     Ok(Level { entries: Dir::new(directory)?, name, progress })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// PUB-5: whatever the listing shows first.
+    #[test]
+    fn the_documents_of_a_node_go_before_all_that_it_holds() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in [".zattrs", ".zgroup", "0", ".zarray", "zarr.json", "zz"] {
+            std::fs::write(directory.path().join(name), "").unwrap();
+        }
+        let top = std::fs::File::open(directory.path()).unwrap().into();
+        assert!(enter(top, CString::default()).unwrap().progress);
+        let mut left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort_unstable();
+        assert_eq!(left, [".zattrs", "0", "zz"]);
+    }
 }

@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::{Errno, Result as SysResult, retry_on_intr};
 
 use crate::error::{Error, Result};
-use crate::store::{DOCUMENT, EntryKind, Key, V2_ARRAY, obstructed};
+use crate::store::{EntryKind, Key, NODE_DOCUMENTS, obstructed};
 
 /// Flags of a directory that others are opened beneath. Needs the permission to search it, not to read it.
 const SEARCH: OFlags = OFlags::PATH.union(OFlags::DIRECTORY);
@@ -117,20 +117,22 @@ impl Root {
 
     /// Opens a regular file. Whatever else stands at `key` is not opened: for a device, that alone can have effects.
     fn open_regular(&self, key: &Key, flags: OFlags) -> Result<Option<(OwnedFd, Stat)>> {
-        loop {
+        // A bound for file systems that number directories anew each time.
+        for _ in 0..OTHER_TREES {
             match self.look_for(key, flags)? {
                 Looked::Found(file, stat) => return Ok(Some((file, *stat))),
                 Looked::Missing(parent) if self.is_other_tree(key, parent.as_ref())? => {}
                 Looked::Missing(_) => return Ok(None),
             }
         }
+        Ok(None)
     }
 
     /// Whether a document is missing since the directory that it was looked for in has been replaced, and its deletion begun, meanwhile: then
     /// that it is missing says nothing of what has the name now. Of values that are no documents, this is not asked.
     fn is_other_tree(&self, key: &Key, parent: Option<&OwnedFd>) -> Result<bool> {
         let (Some(above), Some(parent)) = (key.parent().filter(|above| !above.is_root()), parent) else { return Ok(false) };
-        if !DOCUMENTS.contains(&key.name()) {
+        if !NODE_DOCUMENTS.contains(&key.name()) {
             return Ok(false);
         }
         let fault = |errno| self.fault("stat", key, "a directory", errno);
@@ -230,7 +232,7 @@ impl Root {
     pub(super) fn stat(&self, key: &Key) -> Result<Option<Stat>> {
         let fault = |errno| self.fault("stat", key, "an entry", errno);
         let Some(parent) = key.parent() else { return retry_on_intr(|| rustix::fs::fstat(&self.handle)).map(Some).map_err(fault) };
-        loop {
+        for _ in 0..OTHER_TREES {
             let Some(directory) = self.directory(&parent, SEARCH)? else { return Ok(None) };
             match stat_in(&directory, key.name()) {
                 Ok(stat) => return Ok(Some(stat)),
@@ -239,6 +241,7 @@ impl Root {
                 Err(errno) => return Err(fault(errno)),
             }
         }
+        Ok(None)
     }
 
     /// The error for `errno`, which `op` on `key` gave, where `wanted` should have been: it names what is in the way, if something is.
@@ -279,11 +282,11 @@ enum Looked {
     Missing(Option<OwnedFd>),
 }
 
-/// Names of values whose absence says that there is no node.
-const DOCUMENTS: [&str; 3] = [DOCUMENT, V2_ARRAY, ".zgroup"];
-
 /// How often a lookup is tried again when others create and remove the same names.
 const RACES: usize = 8;
+
+/// How often a document is looked for again while others put new trees in the place of the one that it was missing in.
+const OTHER_TREES: usize = 1000;
 
 fn parent_of(key: &Key) -> Result<Key> {
     key.parent().ok_or_else(|| Error::invalid("the root of a store is a directory; a key below it is wanted"))

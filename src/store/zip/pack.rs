@@ -14,7 +14,7 @@ use super::record::is_zip;
 use super::write::{Thresholds, Writer};
 use crate::error::{Error, Result};
 use crate::store::fs::{Reads, transfer};
-use crate::store::{DOCUMENT, EntryKind, FilesystemStore, Key, ReadMode, Store, V2_ARRAY, open_path, resolved};
+use crate::store::{DOCUMENT, EntryKind, FilesystemStore, Key, NODE_DOCUMENTS, ReadMode, Store, is_temporary_name, open_path, resolved};
 
 /// What packing may do, and how it ends early.
 #[derive(Clone, Copy, Debug)]
@@ -114,7 +114,7 @@ pub(super) fn pack_with(source: &Path, zip: &Path, options: PackOptions<'_>, thr
 
 /// Only the tree of a node is packed, so that a mistyped path costs nobody a walk through a disk.
 fn check_node(store: &dyn Store) -> Result<()> {
-    for document in [DOCUMENT, ".zgroup", ".zarray"] {
+    for document in NODE_DOCUMENTS {
         if store.kind(&Key::new(document)?)?.is_some() {
             return Ok(());
         }
@@ -209,8 +209,9 @@ struct Level<'s> {
 impl<'s> Level<'s> {
     fn of(tree: Tree<'s>, prefix: Key, path: Key) -> Result<Self> {
         let rest = entries(tree.store(), &prefix)?;
-        let document = rest.iter().find(|(name, kind)| *kind == EntryKind::Value && [DOCUMENT, V2_ARRAY].contains(&name.as_str()));
-        let document = document.map(|(name, _)| prefix.join(name)).transpose()?;
+        // The one that goes first when the tree is deleted.
+        let is_value = |document: &&str| rest.iter().any(|(name, kind)| *kind == EntryKind::Value && name == document);
+        let document = NODE_DOCUMENTS.into_iter().find(is_value).map(|name| prefix.join(name)).transpose()?;
         let store = tree.store();
         // Without a document it may be what is left of a tree that was replaced before it was listed.
         if document.is_none() && store.as_any().downcast_ref::<FilesystemStore>().is_some_and(FilesystemStore::is_replaced) {
@@ -243,9 +244,10 @@ fn add_all(store: &dyn Store, writer: &mut Writer, options: PackOptions<'_>) -> 
         let (store, key, path) = (level.tree.store(), level.prefix.join(&name)?, level.path.join(&name)?);
         match kind {
             EntryKind::Value => {
-                let gone = || Error::Stale { path: store.locate(&key) };
-                let value = store.open(&key)?.ok_or_else(gone)?;
-                writer.add(path.as_str(), &*value, &go_on)?;
+                // One that has gone since was removed by itself, unless the document has gone as well, which is looked at in the end.
+                if let Some(value) = store.open(&key)? {
+                    writer.add(path.as_str(), &*value, &go_on)?;
+                }
             }
             EntryKind::Prefix => {
                 let below = match (store.tree(&key)?, &level.tree) {
@@ -264,10 +266,13 @@ fn add_all(store: &dyn Store, writer: &mut Writer, options: PackOptions<'_>) -> 
     Ok(())
 }
 
-/// What is directly below a prefix, the first name last.
+/// What is directly below a prefix, the first name last, without files that somebody is writing.
 fn entries(store: &dyn Store, prefix: &Key) -> Result<Vec<(String, EntryKind)>> {
     let mut entries = Vec::new();
     store.list(prefix, &mut |entry| {
+        if entry.kind == EntryKind::Value && is_temporary_name(&entry.name) {
+            return Ok(());
+        }
         // A name with a backslash would not be read again.
         if entry.name.contains('\\') {
             let what = "a name with a backslash, which zip files cannot have";
