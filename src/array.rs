@@ -72,6 +72,8 @@ struct Inner {
     grown_digest: AtomicU64,
     /// Whether it was looked for what interrupted publications have left, before the first write.
     looked_at: AtomicBool,
+    /// Held by whoever is looking.
+    looking: Mutex<()>,
     /// A chunk that is being changed holds the lock at the hash of its index.
     locks: Vec<Mutex<()>>,
     /// For a chunk of a rectilinear grid that is seen as an array of one chunk: the array, and its index there.
@@ -107,8 +109,8 @@ impl Array {
         let unit_grid = cut(sharding.map(|_| codecs.unit_pipeline().chunk_shape()))?;
         let locks = (0..if whole.is_some() { 0 } else { LOCK_COUNT }).map(|_| Mutex::new(())).collect();
         let (digest, grown_digest) = (AtomicU64::new(digest(document)), AtomicU64::new(digest(document)));
-        let looked_at = AtomicBool::new(false);
-        let inner = Inner { store, prefix, metadata, unit_grid, part_grid, digest, grown_digest, looked_at, locks, whole };
+        let (looked_at, looking) = (AtomicBool::new(false), Mutex::default());
+        let inner = Inner { store, prefix, metadata, unit_grid, part_grid, digest, grown_digest, looked_at, looking, locks, whole };
         Ok(Self { inner: Arc::new(inner) })
     }
 

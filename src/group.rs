@@ -230,7 +230,7 @@ impl Group {
         if self.metadata.zarr_format() == 2 {
             return Err(read_only(&self.path()));
         }
-        finish_interrupted(&self.store, &self.prefix);
+        finish_interrupted(&self.store, &self.prefix)?;
         let consolidated = self.copies()?;
         let Node::Group(now) = Node::open_in(Arc::clone(&self.store), self.prefix.clone())? else {
             return Err(Error::Stale { path: self.path() });

@@ -113,8 +113,14 @@ pub struct MigrateReport {
 /// options that exclude each other.
 pub fn migrate(path: impl AsRef<Path>, options: &MigrateOptions) -> Result<MigrateReport> {
     let mut store: Arc<dyn Store> = Arc::new(FilesystemStore::open(path.as_ref())?);
-    if !options.dry_run && finish_interrupted(&store, &Key::root()) {
-        store = Arc::new(FilesystemStore::open(path.as_ref())?);
+    if !options.dry_run {
+        match finish_interrupted(&store, &Key::root()) {
+            Err(Error::Stale { .. }) => {
+                store = Arc::new(FilesystemStore::open(path.as_ref())?);
+                finish_interrupted(&store, &Key::root())?;
+            }
+            finished => finished?,
+        }
     }
     migrate_in(store, options)
 }

@@ -14,7 +14,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use cli::{prints, prints_json, refuses, rezarr};
-use rezarr::{Array, Attributes, FilesystemStore, Group, Key, Region, Store};
+use rezarr::{Array, Attributes, Error, FilesystemStore, Group, Key, Region, Store};
 use serde_json::json;
 
 use arrays::{create, elements, layout, metadata, read};
@@ -349,4 +349,77 @@ fn a_writer_completes_what_was_left() {
     assert_eq!(names(&at.join("g")), ["more", "tas", "zarr.json"]);
     assert_eq!(names(&at.join("g/tas")), ["c", "zarr.json"]);
     assert_eq!(read(&at.join("g/tas"))[4..], data[4..]);
+}
+
+/// A rechunk of `name` that died between its two renames, and was to keep the old tree.
+fn leave_in_window(at: &Path, name: &str) {
+    let (staged, backup) = (at.join(format!("{name}.rechunked")), at.join(format!("{name}.backup")));
+    prints(at, &format!("rechunk {name} made --chunks 20,3 -q"));
+    fs::rename(at.join("made"), &staged).unwrap();
+    fs::rename(at.join(name), &backup).unwrap();
+    for (tree, role) in [(&staged, "new"), (&backup, "old")] {
+        mark(tree, name, role, None);
+        let marker = fs::read_to_string(tree.join(".rechunk")).unwrap().replace("\"keep\":false", "\"keep\":true");
+        fs::write(tree.join(".rechunk"), marker).unwrap();
+    }
+}
+
+/// PUB-25: the tree of a handle that has become the backup is no place to write to.
+#[test]
+fn a_writer_is_told_that_its_tree_was_replaced() {
+    let first = Region::new([0, 0], [1, 1]).unwrap();
+    let root = directory();
+    let at = root.path();
+    let data = array(at);
+    let opened = Array::open(at.join("a")).unwrap();
+    leave_in_window(at, "a");
+    for _ in 0..2 {
+        assert!(matches!(opened.write_bytes(&first, &[0; 4]), Err(Error::Stale { .. })), "each time");
+        assert_eq!(names(at), ["a", "a.backup"]);
+        assert_eq!((read(&at.join("a")), read(&at.join("a.backup"))), (data.clone(), data.clone()));
+        assert_eq!(opened.read_bytes(&Region::whole(&SHAPE)).unwrap(), data, "it can still be read");
+    }
+    // A handle on what stands in for the target: by path it is the target in the end, and by key it is not.
+    for by_key in [false, true] {
+        let root = directory();
+        let at = root.path();
+        let data = array(at);
+        leave_in_window(at, "a");
+        let store = std::sync::Arc::new(FilesystemStore::open(at).unwrap());
+        let handle = if by_key { Array::open_in(store, Key::new("a").unwrap()) } else { Array::open(at.join("a")) }.unwrap();
+        let written = handle.write_bytes(&first, &[0; 4]);
+        assert_eq!(names(at), ["a", "a.backup"]);
+        assert_eq!(read(&at.join("a.backup")), data);
+        assert_eq!(matches!(written, Err(Error::Stale { .. })), by_key, "{written:?}");
+        assert_eq!(read(&at.join("a"))[..4] == [0; 4], !by_key);
+    }
+}
+
+/// PUB-3, PUB-25: a writer does not go past somebody who is completing what was left, and one that is building is nobody's concern.
+#[test]
+fn a_writer_waits_for_who_is_at_work() {
+    let root = directory();
+    let at = root.path();
+    array(at);
+    prints(at, "rechunk a a.rechunked --chunks 20,3 -q");
+    mark(&at.join("a.rechunked"), "a", "old", None);
+    mark(&at.join("a"), "a", "new", None);
+    let store = FilesystemStore::open(at).unwrap();
+    let lock = store.lock(&Key::new("a.rechunked").unwrap()).unwrap();
+    let array = Array::open(at.join("a")).unwrap();
+    let write = || array.write_bytes(&Region::new([0, 0], [1, 1]).unwrap(), &[0; 4]);
+    for _ in 0..2 {
+        assert!(matches!(write(), Err(Error::Busy { .. })));
+    }
+    assert!(read(&at.join("a"))[..4] != [0; 4]);
+    drop(lock);
+    write().unwrap();
+    assert_eq!(names(at), ["a"]);
+    // Not sealed, and in work.
+    prints(at, "rechunk a a.rechunked --chunks 20,3 -q");
+    mark(&at.join("a.rechunked"), "a", "new", None);
+    fs::remove_file(at.join("a.rechunked/zarr.json")).unwrap();
+    let _locks = ["a", "a.rechunked"].map(|name| store.lock(&Key::new(name).unwrap()).unwrap());
+    Array::open(at.join("a")).unwrap().write_bytes(&Region::new([0, 0], [1, 1]).unwrap(), &[1; 4]).unwrap();
+    assert_eq!(read(&at.join("a"))[..4], [1; 4]);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::marker::Found;
+use super::marker::{Found, Role};
 use super::place::Place;
 use super::settle::{RecoverStep, Rule, Settled, foreign};
 use super::{Durability, RACES};
@@ -26,7 +26,7 @@ pub(crate) enum Unsealed {
 pub(crate) fn recover(store: Arc<dyn Store>, target: &Key, unsealed: Unsealed, durability: Durability) -> Result<Vec<RecoverStep>> {
     let place = Place::new(store, target.clone(), durability)?;
     for _ in 0..RACES {
-        if place.is_clean()? {
+        if place.is_clean(unsealed)? {
             return Ok(Vec::new());
         }
         if let Some(steps) = place.recover_locked(Rule::Finish(unsealed))? {
@@ -37,10 +37,20 @@ pub(crate) fn recover(store: Arc<dyn Store>, target: &Key, unsealed: Unsealed, d
 }
 
 impl Place {
-    /// Whether there is nothing of a publication here, so that nothing need be locked.
-    fn is_clean(&self) -> Result<bool> {
+    /// Whether there is nothing of a publication here, or nothing that would be touched, so that nothing need be locked.
+    fn is_clean(&self, unsealed: Unsealed) -> Result<bool> {
         let marked = |tree: &Key| Ok::<_, Error>(matches!(self.find_marker(tree)?, Found::Marker(_) | Found::Blank));
-        Ok(!self.exists(&self.staged)? && !marked(&self.backup)? && !marked(&self.target)?)
+        if marked(&self.backup)? || marked(&self.target)? {
+            return Ok(false);
+        }
+        Ok(match unsealed {
+            Unsealed::Discard => !self.exists(&self.staged)?,
+            // With nothing else marked, one that is sealed is all that there is to do.
+            Unsealed::Keep => match self.find_marker(&self.staged)? {
+                Found::Marker(staged) => staged.role == Role::Old || !self.is_sealed(&staged)?,
+                Found::Nothing | Found::Blank | Found::Foreign(_) => true,
+            },
+        })
     }
 
     /// Settles under the locks of what is there; none where a tree came or went before all was locked.
@@ -69,7 +79,7 @@ impl Place {
         } else if settled == Settled::Bare && rule == Rule::Finish(Unsealed::Discard) && self.remove_bare(&self.staged)? {
             steps.push(RecoverStep::Cleaned);
         }
-        if steps.iter().any(|step| !matches!(step, RecoverStep::Unfinished | RecoverStep::Foreign { .. } | RecoverStep::Left { .. })) {
+        if steps.iter().any(RecoverStep::is_change) {
             self.sync_parent()?;
         }
         Ok(Some(steps))

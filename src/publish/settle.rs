@@ -79,6 +79,13 @@ pub enum RecoverStep {
     },
 }
 
+impl RecoverStep {
+    /// Whether something was done.
+    pub(crate) fn is_change(&self) -> bool {
+        !matches!(self, Self::Unfinished | Self::Foreign { .. } | Self::Left { .. })
+    }
+}
+
 impl Place {
     /// Completes or undoes what an earlier process left. `settled` is bare at the beginning, and says at the end, after an error as well,
     /// whether the staged name may name another tree than the one that was locked. `steps` says what was done.
