@@ -101,7 +101,6 @@ pub(crate) struct Published {
 #[derive(Debug)]
 pub(crate) struct Stage {
     place: Place,
-    existing: Existing,
     marker: Marker,
     continued: bool,
     sealed: bool,
@@ -142,7 +141,6 @@ impl Stage {
                     let stage = Self {
                         marker: Marker::new(&place.target, existing == Existing::ReplaceAndKeep, durability, None),
                         place,
-                        existing,
                         continued: false,
                         sealed: false,
                         source,
@@ -241,34 +239,19 @@ impl Stage {
     /// whether it still may; what that gives as an error ends the matter.
     ///
     /// # Errors
-    /// Before the new tree is visible; what had the final name is then there as before, and the stage is deleted: so when a target whose lock was
-    /// handed over has changed ([`Error::Io`] of the operation "replace"). And where the new tree has its name, but a sync failed that should
+    /// Before the new tree is visible; what had the final name is then there as before, and the stage is deleted: so when the target
+    /// has changed since the stage was begun ([`Error::Io`] of the operation "replace"), or has come since ([`Error::AlreadyExists`]). And where the new tree has its name, but a sync failed that should
     /// have made it keep it ([`Error::Io`] of the operation "publish"). Failures after that are [`Published::warning`].
     pub(crate) fn publish(mut self, last_look: &mut dyn FnMut() -> Result<()>) -> Result<Published> {
         self.seal()?;
         self.check_unchanged()?;
         last_look()?;
         self.place.remove_own(&self.place.staged)?;
-        for _ in 0..RACES {
-            if self.target_lock.is_none() && self.existing != Existing::Refuse {
-                self.target_lock = self.place.lock_target()?;
-            }
-            let exists = self.place.exists(&self.place.target)?;
-            if exists && self.existing == Existing::Refuse {
-                return self.place.taken(&self.place.target, "it came while the new tree was being built, which is given up");
-            }
-            let old_at = match self.place.put_in_place(&self.marker, &mut self.discard) {
-                // It has come or gone just now.
-                Err(Error::AlreadyExists { .. }) if !exists => continue,
-                Err(Error::NotFound { .. }) if exists && !self.place.exists(&self.place.target)? => continue,
-                placed => placed?,
-            };
-            self.discard = false;
-            self.place.sync_parent().map_err(|error| self.unsynced(&error))?;
-            let warning = self.place.finish(old_at, &self.marker).err();
-            return Ok(Published { warning: warning.map(|error| format!("the new tree is in place, but: {error}")) });
-        }
-        Err(Error::Busy { path: self.place.store.locate(&self.place.target) })
+        let old_at = self.place.put_in_place(&self.marker, &mut self.discard)?;
+        self.discard = false;
+        self.place.sync_parent().map_err(|error| self.unsynced(&error))?;
+        let warning = self.place.finish(old_at, &self.marker).err();
+        Ok(Published { warning: warning.map(|error| format!("the new tree is in place, but: {error}")) })
     }
 
     /// The error where the new tree has its name, and nobody can say whether it keeps that in a power cut (PUB-28).
@@ -290,14 +273,13 @@ impl Stage {
         Ok(())
     }
 
-    /// Refuses to replace a tree that has changed since the new one was begun (PUB-19).
+    /// Refuses to replace a tree that has changed since the new one was begun (PUB-19). One that has gone need not be replaced, unless the new one
+    /// was made from it.
     fn check_unchanged(&self) -> Result<()> {
-        let Place { store, target, .. } = &self.place;
-        if self.source.is_none() || Some(fingerprint(&**store, target)?) == self.marker.replaces {
+        if self.source.is_none() && !self.place.exists(&self.place.target)? {
             return Ok(());
         }
-        let what = "another program has changed it since the new tree was begun; it stays as it is, and the new tree is given up";
-        Err(Error::Io { op: "replace", path: store.locate(target), source: std::io::Error::other(what) })
+        self.place.check_unchanged(&self.marker)
     }
 }
 

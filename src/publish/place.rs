@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use super::marker::{JOURNAL_NAME, Role, is_own_name};
 use super::settle::{Rule, Settled};
-use super::{DOCUMENT, Durability, EntryKind, Existing, Found, Key, Lock, MARKER_NAME, Marker, RACES, Store, V2_ARRAY, is_marker_name};
+use super::{
+    DOCUMENT, Durability, EntryKind, Existing, Found, Key, Lock, MARKER_NAME, Marker, RACES, Store, V2_ARRAY, fingerprint, is_marker_name,
+};
 use crate::error::{Error, Result};
 use crate::shuffle::discard_spill;
 use crate::store::is_temporary_name;
@@ -203,6 +205,10 @@ impl Place {
             self.settle(rule, &mut settled, &mut Vec::new())?;
             if settled != Settled::Moved {
                 self.check_target(existing)?;
+                // One that has just been put back.
+                if target_lock.is_none() && existing != Existing::Refuse {
+                    *target_lock = self.lock_target()?;
+                }
                 self.check_backup(existing)?;
             }
             Ok(())
@@ -254,27 +260,48 @@ impl Place {
     /// when an error leaves the staged tree as the only one that is complete.
     ///
     /// # Errors
-    /// [`Error::AlreadyExists`] or [`Error::NotFound`] when a target has come or gone meanwhile; nothing has been changed then.
+    /// [`Error::AlreadyExists`] where the target has come since the staged tree was begun, and [`Error::Io`] where it has changed; nothing has
+    /// been changed then.
     pub(super) fn put_in_place(&self, marker: &Marker, whole: &mut bool) -> Result<Option<Key>> {
-        if self.exists(&self.target)? {
+        if marker.replaces.is_some() && self.exists(&self.target)? {
             return self.replace(marker, whole).map(Some);
         }
         match self.store.rename(&self.staged, &self.target) {
-            Err(error) if !self.has_arrived(marker) => Err(error),
-            _ => Ok(None),
+            Err(_) if self.has_arrived(marker) => Ok(None),
+            Err(Error::AlreadyExists { .. }) => self.came_meanwhile(),
+            renamed => renamed.map(|()| None),
         }
+    }
+
+    /// Refuses to replace a tree that is not what the one marked with `marker` was made to replace (PUB-19).
+    pub(super) fn check_unchanged(&self, marker: &Marker) -> Result<()> {
+        let Self { store, target, .. } = self;
+        if Some(fingerprint(&**store, target)?) == marker.replaces {
+            return Ok(());
+        }
+        if marker.replaces.is_none() {
+            return if self.exists(target)? { self.came_meanwhile() } else { Ok(()) };
+        }
+        let what = "another program has changed it since the new tree was begun; it stays as it is, and the new tree is given up";
+        Err(Error::Io { op: "replace", path: store.locate(target), source: std::io::Error::other(what) })
+    }
+
+    fn came_meanwhile<T>(&self) -> Result<T> {
+        self.taken(&self.target, "it came while the new tree was being built, which is given up")
     }
 
     /// Puts the staged tree in the place of the target; returns where the latter is then (PUB-9).
     fn replace(&self, marker: &Marker, whole: &mut bool) -> Result<Key> {
         let marked = marker.for_old().write(&*self.store, &self.target, self.durability);
-        let replaced = marked.and_then(|()| match self.store.exchange(&self.staged, &self.target) {
+        // As late as can be: what is written to the target from here on is not seen.
+        let unchanged = marked.and_then(|()| self.check_unchanged(marker));
+        let replaced = unchanged.and_then(|()| match self.store.exchange(&self.staged, &self.target) {
             Ok(()) => Ok(self.staged.clone()),
             Err(_) if self.has_arrived(marker) => Ok(self.staged.clone()),
             Err(Error::Unsupported { .. }) => self.replace_in_two_steps(marker, whole).map(|()| self.backup.clone()),
             Err(error) => Err(error),
         });
-        if replaced.is_err() && *whole {
+        if replaced.is_err() && *whole && self.find_marker(&self.target).is_ok_and(|found| found == Found::Marker(marker.for_old())) {
             // Nothing has been replaced, and so the marker says nothing any more. The next stage would remove it as well.
             let _ = self.erase_marker(&self.target);
         }

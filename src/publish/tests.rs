@@ -210,14 +210,28 @@ fn a_target_that_comes_meanwhile_is_not_replaced_unasked() {
         taken(stage.publish(&mut || Ok(())), "a", "while the new tree was being built");
         assert_eq!(read_tree(&**store, &key("a")), Some(tree("foreign")));
         assert_eq!(store.kind(&key("a.rechunked")).unwrap(), None);
-        // Where replacing is asked for, one that came meanwhile is replaced as well.
+        // Nor where replacing is asked for: it was asked for what was there then.
         store.rename(&key("a"), &key("aside")).unwrap();
-        let stage = begin(store, "a", Existing::ReplaceAndKeep, Durability::Sync).unwrap();
-        build(&**store, &stage, &tree("new")).unwrap();
+        let begun = |existing| {
+            let stage = begin(store, "a", existing, Durability::Sync).unwrap();
+            build(&**store, &stage, &tree("new")).unwrap();
+            stage
+        };
+        let stage = begun(Existing::ReplaceAndKeep);
         store.rename(&key("aside"), &key("a")).unwrap();
+        taken(stage.publish(&mut || Ok(())), "a", "while the new tree was being built");
+        assert_eq!(read_tree(&**store, &key("a")), Some(tree("foreign")));
+        let stage = begun(Existing::Replace);
+        store.rename(&key("a"), &key("aside")).unwrap();
+        write_tree(&**store, &key("a"), &tree("another")).unwrap();
+        assert!(matches!(stage.publish(&mut || Ok(())), Err(Error::Io { op: "replace", .. })));
+        assert_eq!(read_tree(&**store, &key("a")), Some(tree("another")));
+        assert!(!has_marker(&**store, "a") && store.kind(&key("a.rechunked")).unwrap().is_none());
+        // One that has gone need not be replaced.
+        let stage = begun(Existing::Replace);
+        assert!(store.erase_prefix(&key("a")).unwrap());
         assert_eq!(stage.publish(&mut || Ok(())).unwrap(), SILENT);
         assert_eq!(read_tree(&**store, &key("a")), Some(tree("new")));
-        assert_eq!(read_tree(&**store, &key("a.backup")), Some(tree("foreign")));
     }
 }
 

@@ -151,6 +151,26 @@ fn a_held_target_that_changes_is_not_replaced() {
     }
 }
 
+/// PUB-19: the last look at the target is behind everything else, and also where it was not handed over.
+#[test]
+fn a_target_that_changes_at_the_end_is_not_replaced() {
+    let (_dir, stores) = stores();
+    for store in &stores {
+        for held in [false, true] {
+            let _ = store.erase_prefix(&key("a"));
+            write_tree(&**store, &key("a"), &tree("old")).unwrap();
+            let held = held.then(|| Held::new(&**store, &key("a"), store.lock(&key("a")).unwrap()).unwrap());
+            let stage = StageOptions { held, ..options(Existing::Replace, Durability::Sync) };
+            let stage = Stage::begin(Arc::clone(store), key("a"), stage).unwrap();
+            build(&**store, &stage, &tree("new")).unwrap();
+            let mut write_late = || store.set(&key("a/c/0"), b"precious");
+            assert!(matches!(stage.publish(&mut write_late), Err(Error::Io { op: "replace", .. })));
+            assert_eq!(read_tree(&**store, &key("a")).unwrap()["c/0"], b"precious");
+            assert!(!has_marker(&**store, "a") && store.kind(&key("a.rechunked")).unwrap().is_none());
+        }
+    }
+}
+
 /// PUB-22: a sealed tree is put in place only where what it was made to replace is still that.
 #[test]
 fn a_recovery_replaces_only_what_it_should() {
