@@ -83,8 +83,9 @@ impl Place {
         is_sealed(&*self.store, &self.staged, marker)
     }
 
-    /// Removes everything in the tree `prefix` but its marker, metadata first.
-    pub(super) fn clear(&self, prefix: &Key) -> Result<()> {
+    /// Removes everything in the tree `prefix` but its marker, metadata first; returns whether something is left that no key reaches, since its name
+    /// is not UTF-8.
+    pub(super) fn clear(&self, prefix: &Key) -> Result<bool> {
         discard_spill(&*self.store, prefix)?;
         for document in [DOCUMENT, V2_ARRAY] {
             if self.store.kind(&prefix.join(document)?)? == Some(EntryKind::Value) {
@@ -92,11 +93,12 @@ impl Place {
             }
         }
         loop {
-            let mut found = false;
+            let (mut found, mut left) = (false, false);
             self.store.list(prefix, &mut |entry| {
                 if entry.name == MARKER_NAME {
                     return Ok(());
                 }
+                left = true;
                 let key = prefix.join(&entry.name)?;
                 found |= match entry.kind {
                     EntryKind::Value => self.store.erase(&key)?,
@@ -105,7 +107,7 @@ impl Place {
                 Ok(())
             })?;
             if !found {
-                return Ok(());
+                return Ok(left);
             }
         }
     }
@@ -120,7 +122,7 @@ impl Place {
         }
         // Also where another process may have removed it, and died.
         self.sync_names(&self.staged)?;
-        self.clear(&self.staged)
+        self.clear(&self.staged).map(drop)
     }
 
     /// Deletes the staged tree.
@@ -131,21 +133,25 @@ impl Place {
 
     /// Removes the tree `prefix`, its marker last and only when nothing but the marker can come back (PUB-5).
     pub(super) fn remove(&self, prefix: &Key) -> Result<()> {
-        self.clear(prefix)?;
+        let left = self.clear(prefix)?;
         self.sync_names(prefix)?;
         self.erase_marker(prefix)?;
-        self.store.erase_prefix(prefix).map(drop)
+        // What has come into it since is not ours, and stays.
+        let removed = if left { self.store.erase_prefix(prefix) } else { self.store.erase_empty(prefix) };
+        removed.map(drop)
     }
 
-    /// Removes what the builder of the tree `prefix` has kept directly in it, but not the marker (PUB-18).
-    pub(super) fn remove_own(&self, prefix: &Key) -> Result<()> {
+    /// Removes what the builder of the tree `prefix` has kept directly in it, but not the marker (PUB-18); returns whether there was anything.
+    pub(super) fn remove_own(&self, prefix: &Key) -> Result<bool> {
         discard_spill(&*self.store, prefix)?;
+        let mut removed = false;
         self.store.list(prefix, &mut |entry| {
             if entry.kind == EntryKind::Value && entry.name != MARKER_NAME && is_own_name(&entry.name) {
-                self.store.erase(&prefix.join(&entry.name)?)?;
+                removed |= self.store.erase(&prefix.join(&entry.name)?)?;
             }
             Ok(())
-        })
+        })?;
+        Ok(removed)
     }
 
     /// Removes what was to become values of the tree `prefix` when its builder was killed.
@@ -167,9 +173,16 @@ impl Place {
         Ok(bare)
     }
 
-    /// Removes a bare prefix; returns whether it was one.
+    /// Removes a bare prefix; returns whether it was one. Nothing goes but the names that make it one: what has come since makes it an error.
     pub(super) fn remove_bare(&self, prefix: &Key) -> Result<bool> {
-        Ok(self.store.kind(prefix)? == Some(EntryKind::Prefix) && self.confirm_bare(prefix)? && self.store.erase_prefix(prefix)?)
+        if self.store.kind(prefix)? != Some(EntryKind::Prefix) || !self.confirm_bare(prefix)? {
+            return Ok(false);
+        }
+        self.store.list(prefix, &mut |entry| match entry.kind {
+            EntryKind::Value if is_marker_name(&entry.name) => self.store.erase(&prefix.join(&entry.name)?).map(drop),
+            _ => Ok(()),
+        })?;
+        self.store.erase_empty(prefix)
     }
 
     /// As [`Place::is_bare`], and where it is, makes that durable: what has been deleted there must not come back without its marker.
@@ -349,7 +362,10 @@ impl Place {
     /// Removes the marker from the target, last of all; of a new tree, what its builder kept there as well.
     pub(super) fn unmark_target(&self) -> Result<()> {
         if let Found::Marker(Marker { role: Role::New, .. }) = self.find_marker(&self.target)? {
-            self.remove_own(&self.target)?;
+            // What is removed here must not come back when the marker is gone.
+            if self.remove_own(&self.target)? {
+                self.sync_names(&self.target)?;
+            }
         }
         self.erase_marker(&self.target)?;
         self.sync_names(&self.target)

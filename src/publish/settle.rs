@@ -10,7 +10,7 @@ use super::marker::{Found, Marker, Role};
 use super::place::Place;
 use super::{Leftover, Unsealed};
 use crate::error::{Error, Result};
-use crate::store::{EntryKind, Key};
+use crate::store::{DOCUMENT, EntryKind, Key};
 
 /// What becomes of a staged tree that a dead process has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,6 +148,11 @@ impl Place {
             *settled = Settled::Kept(marker);
             steps.push(RecoverStep::Unfinished);
             return Ok(());
+        }
+        if marker.replaces.is_some() && !self.exists(&self.target)? && self.exists(&self.staged.join(DOCUMENT)?)? {
+            let advice = "it is complete, and what it was made to replace is gone, so that it may be the only copy; \
+                          put that back, or move this one to another name";
+            return self.taken(&self.staged, advice);
         }
         // PUB-11: died while building.
         *settled = Settled::Moved;

@@ -340,6 +340,15 @@ impl Store for FilesystemStore {
         }
     }
 
+    fn erase_empty(&self, prefix: &Key) -> Result<bool> {
+        let Some((parent, name)) = self.root.open_parent(prefix)? else { return Ok(false) };
+        match rustix::fs::unlinkat(&parent, name, AtFlags::REMOVEDIR) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(self.root.fault("remove", prefix, "a directory", errno)),
+        }
+    }
+
     fn list(&self, prefix: &Key, visit: &mut dyn FnMut(Entry) -> Result<()>) -> Result<()> {
         let Some(directory) = self.root.open_directory(prefix)? else { return Ok(()) };
         let fault = |errno: Errno| Error::io("list", self.root.locate(prefix), errno.into());

@@ -151,6 +151,23 @@ fn a_held_target_that_changes_is_not_replaced() {
     }
 }
 
+/// PUB-11: what may be the only copy is not deleted to begin anew.
+#[test]
+fn a_sealed_stage_without_its_target_stays() {
+    let (_dir, stores) = stores();
+    for store in &stores {
+        write_tree(&**store, &key("a"), &tree("old")).unwrap();
+        leave(store, Existing::Replace, Durability::Sync, true);
+        store.rename(&key("a"), &key("away")).unwrap();
+        for existing in [Existing::Refuse, Existing::Replace] {
+            taken(begin(store, "a", existing, Durability::Sync), "a.rechunked", "the only copy");
+            assert_eq!(read_tree(&**store, &key("a.rechunked")), Some(tree("new")));
+        }
+        store.rename(&key("away"), &key("a")).unwrap();
+        assert_eq!(publish(store, "a", &tree("newer"), Existing::Replace, Durability::Sync).unwrap(), SILENT);
+    }
+}
+
 /// PUB-19: the last look at the target is behind everything else, and also where it was not handed over.
 #[test]
 fn a_target_that_changes_at_the_end_is_not_replaced() {
