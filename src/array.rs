@@ -41,8 +41,8 @@ pub use element::Element;
 pub(crate) use inspect::{ChunkFault, ChunkFaultKind, ChunkInspector};
 pub(crate) use leftover::finish_interrupted;
 pub(crate) use open::{
-    check_member_name, check_node_name, child_names, create_directory, find_node, read_child, read_node, read_only, read_optional_node,
-    read_v3_node, reserve_prefix,
+    check_member_name, check_node_name, child_names, create_directory, find_child, find_node, read_child, read_node, read_only,
+    read_optional_node, read_v3_node, reserve_prefix,
 };
 pub(crate) use read::ReadCounts;
 pub use selection::Selection;

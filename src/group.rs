@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::array::{
-    Array, check_member_name, child_names, create_directory, find_node, finish_interrupted, read_child, read_only, refresh_copies,
-    reserve_prefix, unsupported_document,
+    Array, check_member_name, child_names, create_directory, find_child, find_node, finish_interrupted, read_child, read_only,
+    refresh_copies, reserve_prefix, unsupported_document,
 };
 use crate::error::{Error, Result};
 use crate::metadata::{ArrayMetadata, Attributes, Consolidated, DOCUMENT, GroupMetadata, NodeMetadata};
@@ -198,23 +198,33 @@ impl Group {
     /// # Errors
     /// Those of `visit` and of the store; [`Error::Unsupported`] below [`MAX_GROUP_DEPTH`] nested groups.
     pub fn walk_each(&self, visit: &mut dyn FnMut(&str, Result<NodeMetadata>) -> Result<()>) -> Result<()> {
-        self.walk_below("", 0, visit)
+        self.walk_found(&mut |path, _, node| visit(path, node))
     }
 
-    fn walk_below(&self, path: &str, depth: usize, visit: &mut dyn FnMut(&str, Result<NodeMetadata>) -> Result<()>) -> Result<()> {
-        let prefix = if path.is_empty() { self.prefix.clone() } else { self.prefix.join(path)? };
-        let names = child_names(&*self.store, &prefix)?;
+    /// As [`Group::walk_each`], with the key of each node, which need not be that of its path (PUB-26).
+    pub(crate) fn walk_found(&self, visit: &mut dyn FnMut(&str, &Key, Result<NodeMetadata>) -> Result<()>) -> Result<()> {
+        self.walk_below(&self.prefix, "", 0, visit)
+    }
+
+    fn walk_below(
+        &self,
+        prefix: &Key,
+        path: &str,
+        depth: usize,
+        visit: &mut dyn FnMut(&str, &Key, Result<NodeMetadata>) -> Result<()>,
+    ) -> Result<()> {
+        let names = child_names(&*self.store, prefix)?;
         if depth >= MAX_GROUP_DEPTH && !names.is_empty() {
             let what = format!("groups nested more than {MAX_GROUP_DEPTH} deep");
-            return Err(Error::unsupported(what).at(&self.store.locate(&prefix)));
+            return Err(Error::unsupported(what).at(&self.store.locate(prefix)));
         }
         for name in names {
             let below = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
-            let node = read_child(&*self.store, &prefix.join(&name)?);
+            let (at, node) = find_child(&*self.store, &prefix.join(&name)?);
             let is_group = matches!(node, Ok(NodeMetadata::Group(_)));
-            visit(&below, node)?;
+            visit(&below, &at, node)?;
             if is_group {
-                self.walk_below(&below, depth + 1, visit)?;
+                self.walk_below(&at, &below, depth + 1, visit)?;
             }
         }
         Ok(())
@@ -250,10 +260,10 @@ impl Group {
     /// Copies of the documents of all nodes below this group.
     fn copies(&self) -> Result<Consolidated> {
         let mut consolidated = Consolidated::default();
-        self.walk_each(&mut |path, node| match node {
+        self.walk_found(&mut |path, key, node| match node {
             Ok(node) if node.zarr_format() == 2 => Ok(()),
             Ok(node) => consolidated.insert(path, &node),
-            Err(error) => match unsupported_document(&*self.store, &self.prefix.join(path)?, error)? {
+            Err(error) => match unsupported_document(&*self.store, key, error)? {
                 Some(text) => consolidated.insert_text(path, text),
                 None => Ok(()),
             },

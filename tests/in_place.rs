@@ -423,3 +423,50 @@ fn a_writer_waits_for_who_is_at_work() {
     Array::open(at.join("a")).unwrap().write_bytes(&Region::new([0, 0], [1, 1]).unwrap(), &[1; 4]).unwrap();
     assert_eq!(read(&at.join("a"))[..4], [1; 4]);
 }
+
+/// JRN-8: what is complete is not deleted because nobody can say what it was made from.
+#[test]
+fn what_is_complete_without_a_journal_is_not_resumed() {
+    let root = directory();
+    let at = root.path();
+    let data = array(at);
+    prints(at, "rechunk a b --chunks 20,3 -q");
+    fs::rename(at.join("b"), at.join("b.rechunked")).unwrap();
+    mark(&at.join("b.rechunked"), "b", "new", None);
+    let outcome = rezarr(at, "rechunk a b --chunks 20,3 -q --resume");
+    assert!(outcome.code == Some(2) && outcome.stderr.contains("`rezarr recover` puts it in its place"), "{outcome:?}");
+    prints(at, "recover b");
+    assert_eq!((names(at), read(&at.join("b"))), (vec!["a".into(), "b".into()], data));
+}
+
+/// PUB-26: what lies below a group that has no tree of its own is found as well.
+#[test]
+fn a_group_between_two_renames_is_walked() {
+    let root = directory();
+    let at = root.path();
+    group(at);
+    prints(at, "rechunk g whole --chunks 10,3 -q");
+    let more = at.join("g/more");
+    fs::create_dir(at.join("g/more.rechunked")).unwrap();
+    mark(&at.join("g/more.rechunked"), "more", "new", None);
+    fs::rename(&more, at.join("g/more.backup")).unwrap();
+    mark(&at.join("g/more.backup"), "more", "old", None);
+    assert!(prints(at, "verify g whole").contains("equal"));
+    let walked = |group: Group| {
+        let mut paths = Vec::new();
+        let mut visit = |path: &str, _: &rezarr::NodeMetadata| {
+            paths.push(path.to_owned());
+            Ok(())
+        };
+        group.walk(&mut visit).unwrap();
+        paths
+    };
+    assert_eq!(walked(Group::open(at.join("g")).unwrap()), ["more", "more/u", "tas"]);
+    prints(at, "rechunk g made --chunks 20,3 -q");
+    assert_eq!(read(&at.join("made/more/u")), [1, 2, 3, 4, 5, 6, 7]);
+    assert!(prints(at, "verify g made").contains("equal"));
+    Group::open(at.join("g")).unwrap().consolidate().unwrap();
+    assert!(fs::read_to_string(at.join("g/zarr.json")).unwrap().contains("more/u"));
+    prints(at, "recover g");
+    assert_eq!(rezarr(at, "check g").code, Some(0));
+}

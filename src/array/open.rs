@@ -306,16 +306,24 @@ pub(crate) fn child_names(store: &dyn Store, prefix: &Key) -> Result<Vec<String>
 /// # Errors
 /// As [`read_node`]; [`Error::Unsupported`] for what is no directory of our own: a link, a special file, a name that is not UTF-8.
 pub(crate) fn read_child(store: &dyn Store, key: &Key) -> Result<NodeMetadata> {
+    find_child(store, key).1
+}
+
+/// As [`read_child`], with where the node is: elsewhere than at `key` while another tree stands in for it (PUB-26).
+pub(crate) fn find_child(store: &dyn Store, key: &Key) -> (Key, Result<NodeMetadata>) {
     let error = match find_node(store, key.clone()) {
-        Ok((_, node, _)) => return Ok(node),
+        Ok((at, node, _)) => return (at, Ok(node)),
         Err(error) => error,
     };
     let what = match store.kind(key) {
         Ok(Some(EntryKind::Other)) => "a link or special file, which is never followed; put the node itself there",
         Ok(None) if key.name().contains(char::REPLACEMENT_CHARACTER) => "a name that is not UTF-8, which no node can have",
-        _ => return Err(error),
+        _ => {
+            let stand_in = published(store, key).ok().flatten();
+            return (stand_in.unwrap_or_else(|| key.clone()), Err(error));
+        }
     };
-    Err(Error::unsupported(what).at(&store.locate(key)))
+    (key.clone(), Err(Error::unsupported(what).at(&store.locate(key))))
 }
 
 /// Checks the names of a new node, that nothing is there, and that it is not inside an array; makes its prefix.
