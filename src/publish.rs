@@ -13,10 +13,11 @@ pub(crate) use self::fingerprint::fingerprint;
 use self::marker::{DOCUMENT_NAME, Found, MARKER_NAME, Marker, is_marker_name};
 pub(crate) use self::marker::{JOURNAL_NAME, is_own_name};
 use self::place::Place;
+pub(crate) use self::place::names_fit;
 pub(crate) use self::recover::{Unsealed, recover};
 pub use self::settle::RecoverStep;
 use self::settle::{Rule, Settled};
-pub(crate) use self::window::{belongs_to, open_path, published};
+pub(crate) use self::window::{belongs_to, is_precious, open_path, published};
 use crate::error::{Error, Result};
 use crate::store::{DOCUMENT, EntryKind, Key, Lock, Store, V2_ARRAY};
 

@@ -170,7 +170,14 @@ fn files_of_others_are_not_deleted_with_the_old_tree() {
     let at = root.path();
     group(at);
     let shown = at.canonicalize().unwrap().display().to_string();
-    for (stray, chunks) in [("g/README.md", "g"), ("g/more/notes", "g"), ("g/tas/mine.txt", "g/tas")] {
+    let strays = [
+        ("g/README.md", "g"),
+        ("g/more/notes", "g"),
+        ("g/tas/mine.txt", "g/tas"),
+        ("g/tas/2024-notes.txt", "g/tas"),
+        ("g/tas/c.0.0", "g/tas"),
+    ];
+    for (stray, chunks) in strays {
         fs::write(at.join(stray), "precious").unwrap();
         let before = files(at);
         let message = format!(
@@ -184,7 +191,7 @@ fn files_of_others_are_not_deleted_with_the_old_tree() {
         let (top, below) = stray.split_once('/').unwrap();
         let (backup, kept) = match chunks {
             "g" => ("g.backup".to_owned(), format!("{top}.backup/{below}")),
-            _ => ("g/tas.backup".to_owned(), "g/tas.backup/mine.txt".to_owned()),
+            _ => ("g/tas.backup".to_owned(), stray.replace("g/tas/", "g/tas.backup/")),
         };
         assert_eq!(fs::read_to_string(at.join(kept)).unwrap(), "precious");
         assert!(!at.join(stray).exists());
@@ -469,4 +476,44 @@ fn a_group_between_two_renames_is_walked() {
     assert!(fs::read_to_string(at.join("g/zarr.json")).unwrap().contains("more/u"));
     prints(at, "recover g");
     assert_eq!(rezarr(at, "check g").code, Some(0));
+}
+
+/// PUB-30: what rechunks of nodes below have left is completed, and does not go with the old tree while it is somebody's, or of use.
+#[test]
+fn trees_of_other_rechunks_do_not_go_with_the_old_tree() {
+    let root = directory();
+    let at = root.path();
+    group(at);
+    prints(at, "rechunk g/more/u u --chunks 7 -q");
+    let staged = at.join("g/more/new.rechunked");
+    // Complete: it gets its name.
+    fs::rename(at.join("u"), &staged).unwrap();
+    mark(&staged, "new", "new", None);
+    let outcome = rezarr(at, "rechunk g --chunks 20,3");
+    assert!(outcome.code == Some(0) && outcome.stderr.contains("g/more/new has been completed first"), "{outcome:?}");
+    assert_eq!(read(&at.join("g/more/new")), [1, 2, 3, 4, 5, 6, 7]);
+    // In work.
+    fs::rename(at.join("g/more/new"), &staged).unwrap();
+    fs::remove_file(staged.join("zarr.json")).unwrap();
+    mark(&staged, "new", "new", None);
+    let store = FilesystemStore::open(at).unwrap();
+    let lock = store.lock(&Key::new("g/more/new.rechunked").unwrap()).unwrap();
+    let outcome = rezarr(at, "rechunk g --chunks 10,3 -q");
+    assert!(outcome.code != Some(0) && outcome.stderr.contains("g/more/new.rechunked"), "{outcome:?}");
+    drop(lock);
+    // What nobody can say of whether it counts.
+    for (role, replaces, sealed) in [("old", None, false), ("new", Some("what is gone"), true)] {
+        if sealed {
+            fs::write(staged.join("zarr.json"), "{}").unwrap();
+        }
+        mark(&staged, "new", role, replaces);
+        let before = files(at);
+        let outcome = rezarr(at, "rechunk g --chunks 10,3 -q");
+        assert!(outcome.code == Some(2) && outcome.stderr.contains("move it away, or keep the old tree"), "{outcome:?}");
+        assert_eq!(files(at), before);
+    }
+    // A dead one that was not complete is of no use.
+    fs::remove_file(staged.join("zarr.json")).unwrap();
+    prints(at, "rechunk g --chunks 10,3 -q");
+    assert_eq!(names(&at.join("g/more")), ["u", "zarr.json"]);
 }

@@ -32,6 +32,11 @@ pub(super) fn names(target: &Key) -> Result<(Key, Key, Key)> {
     Ok((parent, staged, backup))
 }
 
+/// Whether a name at `target` leaves room for those of its staged tree and its backup.
+pub(crate) fn names_fit(target: &Key) -> bool {
+    names(target).is_ok()
+}
+
 /// Whether the tree at `staged`, whose marker is `marker`, is complete (PUB-17, PUB-20).
 pub(super) fn is_sealed(store: &dyn Store, staged: &Key, marker: &Marker) -> Result<bool> {
     Ok(marker.is_trusted() && store.kind(&staged.join(DOCUMENT)?)? == Some(EntryKind::Value))
