@@ -292,6 +292,7 @@ impl Group {
 
     /// The key of a node to be created, whose parent must be a group.
     fn key_of_new(&self, path: &str) -> Result<Key> {
+        finish_interrupted(&self.store, &self.prefix)?;
         let key = self.key_of(path)?;
         if let Some((parent, _)) = path.rsplit_once('/') {
             self.group(parent)?;

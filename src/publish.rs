@@ -17,7 +17,7 @@ pub(crate) use self::place::names_fit;
 pub(crate) use self::recover::{Unsealed, recover};
 pub use self::settle::RecoverStep;
 use self::settle::{Rule, Settled};
-pub(crate) use self::window::{belongs_to, is_precious, open_path, published};
+pub(crate) use self::window::{belongs_to, is_between_names, is_precious, open_path, published};
 use crate::error::{Error, Result};
 use crate::store::{DOCUMENT, EntryKind, Key, Lock, Store, V2_ARRAY};
 

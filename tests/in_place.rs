@@ -517,3 +517,50 @@ fn trees_of_other_rechunks_do_not_go_with_the_old_tree() {
     prints(at, "rechunk g --chunks 10,3 -q");
     assert_eq!(names(&at.join("g/more")), ["u", "zarr.json"]);
 }
+
+/// PUB-24: one that cannot be recovered does not keep the others from it, and is said.
+#[test]
+fn a_bad_neighbour_is_passed_over() {
+    let root = directory();
+    let at = root.path();
+    for name in ["a", "z"] {
+        let metadata = metadata(&SHAPE, "float32", "nan", &layout(&[5, 30], None, "zstd:1"));
+        create(&at.join(name), metadata.clone(), &elements(&metadata, 1));
+        mark(&at.join(name), name, "new", None);
+    }
+    fs::create_dir(at.join("n".repeat(250))).unwrap();
+    fs::create_dir(at.join("m")).unwrap();
+    fs::write(at.join("m.rechunked"), "a file").unwrap();
+    fs::create_dir(at.join("p")).unwrap();
+    fs::create_dir(at.join("p.backup")).unwrap();
+    fs::write(at.join("p.backup/precious"), "kept").unwrap();
+    mark(&at.join("p.backup"), "p", "old", None);
+    let outcome = rezarr(at, "recover .");
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(outcome.stdout.contains("p.backup: left as it is: it was to be replaced, and the target is another now"), "{outcome:?}");
+    assert!(outcome.stdout.contains("m.rechunked") && outcome.stdout.contains("it is no directory; move it away"), "{outcome:?}");
+    for name in ["a", "z"] {
+        assert!(!at.join(name).join(".rechunk").exists(), "{outcome:?}");
+    }
+    assert!(at.join("p.backup/precious").exists() && at.join("m.rechunked").exists());
+}
+
+/// PUB-26: nothing new gets the name of a tree that has none just now.
+#[test]
+fn nothing_is_made_between_two_renames() {
+    let root = directory();
+    let at = root.path();
+    let data = array(at);
+    let create = |name: &str| Array::create(at.join(name), metadata(&SHAPE, "float32", "nan", &layout(&[5, 30], None, "zstd:1")));
+    leave_in_window(at, "a");
+    let before = files(at);
+    for made in [create("a").map(drop), Group::create(at.join("a"), Attributes::default()).map(drop)] {
+        assert!(matches!(made, Err(Error::AlreadyExists { advice, .. }) if advice.contains("`rezarr recover`")));
+    }
+    let store = std::sync::Arc::new(FilesystemStore::open(at).unwrap());
+    let made = Group::create_in(store, Key::new("a").unwrap(), Attributes::default());
+    assert!(matches!(made, Err(Error::AlreadyExists { .. })));
+    assert_eq!(files(at), before);
+    prints(at, "recover a");
+    assert_eq!(read(&at.join("a")), data);
+}

@@ -8,7 +8,7 @@ use crate::array::{Array, digest, refresh_copies};
 use crate::error::{Error, Result};
 use crate::json::MAX_DOCUMENT_BYTES;
 use crate::metadata::{ArrayMetadata, DOCUMENT, NodeMetadata, v2};
-use crate::publish::{belongs_to, open_path, published};
+use crate::publish::{belongs_to, is_between_names, open_path, published};
 use crate::store::{ByteRange, EntryKind, FilesystemStore, Key, Reads, Store, V2_ARRAY, Value, open_directory, read_to_vec};
 
 /// How many children an error message names.
@@ -146,8 +146,17 @@ pub(crate) fn create_directory(path: &Path) -> Result<Arc<dyn Store>> {
         }
         let absolute = std::path::absolute(path).map_err(|error| Error::io("resolve", path.display().to_string(), error))?;
         check_parents(path, &absolute)?;
+        if is_between_names(path)? {
+            return Err(between_names(path.display().to_string()));
+        }
     }
     Ok(Arc::new(FilesystemStore::create(path)?))
+}
+
+/// The error where a new node would get the name of one that has none just now.
+fn between_names(path: String) -> Error {
+    let advice = "an interrupted rechunk has left what is here without its name; `rezarr recover` gives it that";
+    Error::AlreadyExists { path, advice: advice.to_owned() }
 }
 
 /// Refuses a new node at `path` if the nearest directory above it is an array, or a group of Zarr v2.
@@ -338,6 +347,9 @@ pub(crate) fn reserve_prefix(store: &dyn Store, prefix: &Key) -> Result<()> {
             break;
         }
         above = parent.parent();
+    }
+    if published(store, prefix)?.is_some() {
+        return Err(between_names(store.locate(prefix)));
     }
     let taken = || Error::AlreadyExists { path: store.locate(prefix), advice: "choose another name, or remove it first".to_owned() };
     match store.kind(prefix)? {

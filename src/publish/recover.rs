@@ -40,12 +40,14 @@ impl Place {
     /// Whether there is nothing of a publication here, or nothing that would be touched, so that nothing need be locked.
     fn is_clean(&self, unsealed: Unsealed) -> Result<bool> {
         let marked = |tree: &Key| Ok::<_, Error>(matches!(self.find_marker(tree)?, Found::Marker(_) | Found::Blank));
-        if marked(&self.backup)? || marked(&self.target)? {
+        if marked(&self.target)? {
             return Ok(false);
         }
+        let backup = marked(&self.backup)?;
         Ok(match unsealed {
-            Unsealed::Discard => !self.exists(&self.staged)?,
-            // With nothing else marked, one that is sealed is all that there is to do.
+            Unsealed::Discard => !backup && !self.exists(&self.staged)?,
+            // What is sealed, and what stands in for a target that is missing, is all that there is to do.
+            Unsealed::Keep if backup && !self.exists(&self.target)? => false,
             Unsealed::Keep => match self.find_marker(&self.staged)? {
                 Found::Marker(staged) => staged.role == Role::Old || !self.is_sealed(&staged)?,
                 Found::Nothing | Found::Blank | Found::Foreign(_) => true,

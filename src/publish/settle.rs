@@ -94,6 +94,9 @@ impl Place {
         let mut stage = None;
         let mut foreign = None;
         match staged {
+            _ if !matches!(self.store.kind(&self.staged)?, None | Some(EntryKind::Prefix)) => {
+                foreign = Some("it is no directory; move it away".to_owned());
+            }
             _ if self.is_bare(&self.staged)? => {}
             Found::Marker(new @ Marker { role: Role::New, .. }) => stage = Some(new),
             Found::Marker(old) if self.replaced_by_target(&old)? => {
@@ -111,6 +114,8 @@ impl Place {
             }
             if self.replaced_by_target(&old)? {
                 self.retire_as(&self.backup, &old, steps)?;
+            } else if rule == Rule::Finish(Unsealed::Discard) && self.find_marker(&self.backup)? == Found::Marker(old) {
+                steps.push(self.settle_backup()?);
             }
         }
         if let Some(marker) = stage {
@@ -134,6 +139,15 @@ impl Place {
             }
         }
         foreign.map_or(Ok(()), |advice| self.taken(&self.staged, advice))
+    }
+
+    /// What becomes of an old tree that the target has not taken the place of.
+    fn settle_backup(&self) -> Result<RecoverStep> {
+        if self.remove_bare(&self.backup)? {
+            return Ok(RecoverStep::Cleaned);
+        }
+        let why = "it was to be replaced, and the target is another now; delete it, or move it to another name";
+        Ok(RecoverStep::Left { path: self.store.locate(&self.backup), why: why.to_owned() })
     }
 
     /// What becomes of a staged tree that belongs to nothing else.

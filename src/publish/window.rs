@@ -54,6 +54,14 @@ fn stand_in_for(path: &Path) -> Result<Option<PathBuf>> {
     Ok(None)
 }
 
+/// Whether a part of `path` is missing since a publication was interrupted between its two renames.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) fn is_between_names(path: &Path) -> Result<bool> {
+    stand_in_for(path).map(|stand_in| stand_in.is_some())
+}
+
 /// The key that `key` stands for where its first part that is missing has a stand-in; none where there is none, or nothing is missing.
 ///
 /// # Errors
