@@ -116,7 +116,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// Makes the staged prefix with its marker, and locks it, as well as the target where that exists and is to be replaced (so that the
     /// caller must not lock it, unless it hands the lock over). What a dead process left (marker present, lock free) is settled first: a publication
-    /// that was interrupted is completed, and a stage is deleted or gone on with, as is asked for.
+    /// that was interrupted is completed, with `arrived` as in [`Stage::publish`], and a stage is deleted or gone on with, as is asked for.
     ///
     /// `store` is rooted at the parent directory of the target or above it.
     ///
@@ -124,7 +124,7 @@ impl Stage {
     /// [`Error::AlreadyExists`] when the target exists and may not be replaced, when the staged name is taken by something without our
     /// marker, or the name of the backup by anything while something may have to be replaced; [`Error::Busy`] when a live process is at
     /// work there.
-    pub(crate) fn begin(store: Arc<dyn Store>, target: Key, options: StageOptions) -> Result<Self> {
+    pub(crate) fn begin(store: Arc<dyn Store>, target: Key, options: StageOptions, arrived: &mut dyn FnMut()) -> Result<Self> {
         let StageOptions { existing, durability, leftover, held } = options;
         let place = Place::new(store, target, durability)?;
         place.check_target(existing)?;
@@ -135,7 +135,7 @@ impl Stage {
         let rule = Rule::of_stage(leftover);
         for _ in 0..RACES {
             let staged_lock = place.lock_staged()?;
-            match place.claim(existing, rule, &mut target_lock)? {
+            match place.claim(existing, rule, &mut target_lock, arrived)? {
                 // The name is free, and the lock of what had it must not be in the way of the next one.
                 Settled::Moved => drop(staged_lock),
                 settled => {
@@ -237,13 +237,14 @@ impl Stage {
     }
 
     /// Seals the tree, whose document must be at [`Stage::document`], and makes it visible under its final name. Between the two it asks `last_look`
-    /// whether it still may; what that gives as an error ends the matter.
+    /// whether it still may; what that gives as an error ends the matter. When it is visible, `arrived` brings what other places say of it up to
+    /// date: while the marker is there, so that a recovery does it where this process dies.
     ///
     /// # Errors
     /// Before the new tree is visible; what had the final name is then there as before, and the stage is deleted: so when the target
     /// has changed since the stage was begun ([`Error::Io`] of the operation "replace"), or has come since ([`Error::AlreadyExists`]). And where the new tree has its name, but a sync failed that should
     /// have made it keep it ([`Error::Io`] of the operation "publish"). Failures after that are [`Published::warning`].
-    pub(crate) fn publish(mut self, last_look: &mut dyn FnMut() -> Result<()>) -> Result<Published> {
+    pub(crate) fn publish(mut self, last_look: &mut dyn FnMut() -> Result<()>, arrived: &mut dyn FnMut()) -> Result<Published> {
         self.seal()?;
         self.check_unchanged()?;
         last_look()?;
@@ -251,6 +252,7 @@ impl Stage {
         let old_at = self.place.put_in_place(&self.marker, &mut self.discard)?;
         self.discard = false;
         self.place.sync_parent().map_err(|error| self.unsynced(&error))?;
+        arrived();
         let warning = self.place.finish(old_at, &self.marker).err();
         Ok(Published { warning: warning.map(|error| format!("the new tree is in place, but: {error}")) })
     }

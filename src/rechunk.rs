@@ -103,13 +103,17 @@ pub fn rechunk(source: impl AsRef<Path>, target: Option<&Path>, mut options: Rec
     check_spill_directory(&spill_dir)?;
     let durability = if options.sync { Durability::Sync } else { Durability::NoSync };
     let leftover = if options.resume { Leftover::Continue } else { Leftover::Discard };
-    let stage = Stage::begin(store.clone(), name.clone(), StageOptions { existing, durability, leftover, held })?;
+    let mut refreshed = Vec::new();
+    let mut refresh = || refreshed.extend(refresh_above(&store, &name, options.sync));
+    let stage = StageOptions { existing, durability, leftover, held };
+    let stage = Stage::begin(store.clone(), name.clone(), stage, &mut refresh)?;
     let (stage, filled) = build(&job, stage, (&store, &parent, &spill_dir), &mut options, &mut warnings)?;
     if let (Some(_), Some(source)) = (target, &filled.source) {
         warnings.extend(resume::source_warning(&job, source)?);
     }
-    warnings.extend(stage.publish(&mut || Ok(()))?.warning);
-    warnings.extend(refresh_above(&store, &name, options.sync));
+    let mut refresh = || refreshed.extend(refresh_above(&store, &name, options.sync));
+    warnings.extend(stage.publish(&mut || Ok(()), &mut refresh)?.warning);
+    warnings.extend(refreshed);
     let mut arrays = job.reports();
     arrays.iter_mut().zip(filled.measured).for_each(|(report, measured)| report.measured = Some(measured));
     Ok(Report {

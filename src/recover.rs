@@ -127,13 +127,12 @@ impl Recovery {
             return Ok(None);
         }
         let durability = if self.options.sync { Durability::Sync } else { Durability::NoSync };
-        let steps = match recover_place(store.clone(), target, Unsealed::Discard, durability) {
+        let (sync, warnings) = (self.options.sync, &mut self.recovered.warnings);
+        let mut refresh = || warnings.extend(refresh_above(store, target, sync));
+        let steps = match recover_place(store.clone(), target, (Unsealed::Discard, durability), &mut refresh) {
             Err(error @ Error::Busy { .. }) => return Ok(Some(error)),
             steps => steps?,
         };
-        if steps.iter().any(|step| matches!(step, RecoverStep::PutInPlace | RecoverStep::OldPutBack | RecoverStep::OldDeleted)) {
-            self.recovered.warnings.extend(refresh_above(store, target, self.options.sync));
-        }
         self.note(store, target, steps);
         Ok(None)
     }

@@ -564,3 +564,32 @@ fn nothing_is_made_between_two_renames() {
     prints(at, "recover a");
     assert_eq!(read(&at.join("a")), data);
 }
+
+/// PUB-24, RCK-16: whatever a recovery finds of a publication that has happened, the copies in the groups above are those of the new tree.
+#[test]
+fn a_recovery_brings_copies_up_to_date() {
+    for (old, keep) in [("tas.rechunked", false), ("tas.backup", false), ("tas.rechunked", true), ("", false)] {
+        let root = directory();
+        let at = root.path();
+        group(at);
+        prints(at, "rechunk g/tas new --chunks 20,3 -q");
+        if old.is_empty() {
+            fs::remove_dir_all(at.join("g/tas")).unwrap();
+        } else {
+            fs::rename(at.join("g/tas"), at.join("g").join(old)).unwrap();
+            mark(&at.join("g").join(old), "tas", "old", None);
+            let marker = at.join("g").join(old).join(".rechunk");
+            let text = fs::read_to_string(&marker).unwrap().replace("\"keep\":false", &format!("\"keep\":{keep}"));
+            fs::write(&marker, text).unwrap();
+        }
+        fs::rename(at.join("new"), at.join("g/tas")).unwrap();
+        mark(&at.join("g/tas"), "tas", "new", None);
+        prints(at, "recover g/tas");
+        assert_eq!(names(&at.join("g")).contains(&"tas.backup".to_owned()), keep);
+        if keep {
+            fs::remove_dir_all(at.join("g/tas.backup")).unwrap();
+        }
+        let outcome = rezarr(at, "check g");
+        assert_eq!(outcome.code, Some(0), "{old} {keep}: {outcome:?}");
+    }
+}

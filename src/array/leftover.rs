@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use crate::array::Array;
 use crate::array::copies::{refresh_copies, step_up};
 use crate::error::{Error, Result};
-use crate::publish::{Durability, RecoverStep, Unsealed, belongs_to, recover};
+use crate::publish::{Durability, Unsealed, belongs_to, recover};
 use crate::store::{FilesystemStore, Key, Store};
 
 /// How far up is looked.
@@ -49,14 +49,10 @@ pub(crate) fn finish_interrupted(store: &Arc<dyn Store>, key: &Key) -> Result<()
         let Ok(belongs) = belongs_to(&*at, &named) else { break };
         let stands_in = belongs.is_some();
         let target = belongs.unwrap_or(named);
-        let is_clean = match recover(at.clone(), &target, Unsealed::Keep, Durability::Sync) {
+        let mut refresh = || drop(refresh_copies(&at, &target, true));
+        let is_clean = match recover(at.clone(), &target, (Unsealed::Keep, Durability::Sync), &mut refresh) {
             Err(error @ Error::Busy { .. }) => return Err(error),
-            Ok(steps) => {
-                if steps.iter().any(RecoverStep::is_change) {
-                    refresh_copies(&at, &target, true);
-                }
-                steps.is_empty()
-            }
+            Ok(steps) => steps.is_empty(),
             // There may be no locks, or no right to change anything.
             Err(_) => false,
         };

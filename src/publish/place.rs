@@ -214,13 +214,19 @@ impl Place {
     }
 
     /// With the staged prefix locked: locks a target that has come meanwhile, settles what was left there, and refuses what is in the way.
-    pub(super) fn claim(&self, existing: Existing, rule: Rule, target_lock: &mut Option<Box<dyn Lock>>) -> Result<Settled> {
+    pub(super) fn claim(
+        &self,
+        existing: Existing,
+        rule: Rule,
+        target_lock: &mut Option<Box<dyn Lock>>,
+        arrived: &mut dyn FnMut(),
+    ) -> Result<Settled> {
         let mut settled = Settled::Bare;
         let claimed = self.check_target(existing).and_then(|()| {
             if target_lock.is_none() && existing != Existing::Refuse {
                 *target_lock = self.lock_target()?;
             }
-            self.settle(rule, &mut settled, &mut Vec::new())?;
+            self.settle(rule, &mut settled, &mut Vec::new(), arrived)?;
             if settled != Settled::Moved {
                 self.check_target(existing)?;
                 // One that has just been put back.

@@ -19,17 +19,23 @@ pub(crate) enum Unsealed {
 }
 
 /// Settles what an interrupted publication has left at `target`: nothing is done, nor locked, where there is nothing of it. A tree that is sealed
-/// is put in its place; what becomes of others is said by `unsealed`. Returns what was done.
+/// is put in its place; what becomes of others is said by `unsealed`. Where a new tree has got its name, now or before, and has not lost its marker,
+/// `arrived` is called as by [`super::Stage::publish`]. Returns what was done.
 ///
 /// # Errors
 /// [`Error::Busy`] when a live process is at work there; those of the store, after which another recovery goes on.
-pub(crate) fn recover(store: Arc<dyn Store>, target: &Key, unsealed: Unsealed, durability: Durability) -> Result<Vec<RecoverStep>> {
+pub(crate) fn recover(
+    store: Arc<dyn Store>,
+    target: &Key,
+    (unsealed, durability): (Unsealed, Durability),
+    arrived: &mut dyn FnMut(),
+) -> Result<Vec<RecoverStep>> {
     let place = Place::new(store, target.clone(), durability)?;
     for _ in 0..RACES {
         if place.is_clean(unsealed)? {
             return Ok(Vec::new());
         }
-        if let Some(steps) = place.recover_locked(Rule::Finish(unsealed))? {
+        if let Some(steps) = place.recover_locked(Rule::Finish(unsealed), arrived)? {
             return Ok(steps);
         }
     }
@@ -56,7 +62,7 @@ impl Place {
     }
 
     /// Settles under the locks of what is there; none where a tree came or went before all was locked.
-    fn recover_locked(&self, rule: Rule) -> Result<Option<Vec<RecoverStep>>> {
+    fn recover_locked(&self, rule: Rule, arrived: &mut dyn FnMut()) -> Result<Option<Vec<RecoverStep>>> {
         if !matches!(self.store.kind(&self.target)?, None | Some(EntryKind::Prefix)) {
             let why = String::from("no directory, and so nothing of ours");
             return Ok(Some(vec![RecoverStep::Foreign { path: self.store.locate(&self.target), why }]));
@@ -76,7 +82,11 @@ impl Place {
             return Ok(None);
         }
         let (mut settled, mut steps) = (Settled::Bare, Vec::new());
-        if let Err(error) = self.settle(rule, &mut settled, &mut steps) {
+        let result = self.settle(rule, &mut settled, &mut steps, arrived);
+        if let Err(error) = result {
+            if self.is_new_at_target() {
+                arrived();
+            }
             steps.push(foreign(error)?);
         } else if settled == Settled::Bare && rule == Rule::Finish(Unsealed::Discard) && self.remove_bare(&self.staged)? {
             steps.push(RecoverStep::Cleaned);

@@ -88,8 +88,9 @@ impl RecoverStep {
 
 impl Place {
     /// Completes or undoes what an earlier process left. `settled` is bare at the beginning, and says at the end, after an error as well,
-    /// whether the staged name may name another tree than the one that was locked. `steps` says what was done.
-    pub(super) fn settle(&self, rule: Rule, settled: &mut Settled, steps: &mut Vec<RecoverStep>) -> Result<()> {
+    /// whether the staged name may name another tree than the one that was locked. `steps` says what was done. `arrived` is called before a new tree
+    /// under the final name loses its marker.
+    pub(super) fn settle(&self, rule: Rule, settled: &mut Settled, steps: &mut Vec<RecoverStep>, arrived: &mut dyn FnMut()) -> Result<()> {
         let staged = self.find_marker(&self.staged)?;
         let mut stage = None;
         let mut foreign = None;
@@ -121,24 +122,33 @@ impl Place {
         if let Some(marker) = stage {
             self.settle_stage(rule, marker, settled, steps)?;
         }
-        // PUB-14: with all else settled, a marker in the target says nothing any more.
-        let marked = self.find_marker(&self.target)?;
-        if let Found::Marker(_) | Found::Blank = &marked {
-            self.confirm_bare(&self.staged)?;
-            if matches!(marked, Found::Marker(Marker { role: Role::New, .. }))
-                && self.store.kind(&self.backup)? == Some(EntryKind::Prefix)
-                && !self.remove_bare(&self.backup)?
-            {
-                // It may just have lost its marker, which must not come back without that of the target.
-                self.sync_names(&self.backup)?;
-            }
-            self.sync_parent()?;
-            self.unmark_target()?;
-            if steps.is_empty() {
-                steps.push(RecoverStep::Cleaned);
-            }
-        }
+        self.unmark_settled(steps, arrived)?;
         foreign.map_or(Ok(()), |advice| self.taken(&self.staged, advice))
+    }
+
+    /// PUB-14: with all else settled, a marker in the target says nothing any more.
+    fn unmark_settled(&self, steps: &mut Vec<RecoverStep>, arrived: &mut dyn FnMut()) -> Result<()> {
+        let (Found::Marker(_) | Found::Blank) = self.find_marker(&self.target)? else { return Ok(()) };
+        self.confirm_bare(&self.staged)?;
+        let is_new = self.is_new_at_target();
+        if is_new && self.store.kind(&self.backup)? == Some(EntryKind::Prefix) && !self.remove_bare(&self.backup)? {
+            // It may just have lost its marker, which must not come back without that of the target.
+            self.sync_names(&self.backup)?;
+        }
+        self.sync_parent()?;
+        if is_new {
+            arrived();
+        }
+        self.unmark_target()?;
+        if steps.is_empty() {
+            steps.push(RecoverStep::Cleaned);
+        }
+        Ok(())
+    }
+
+    /// Whether what has the final name is a new tree that has not lost its marker.
+    pub(super) fn is_new_at_target(&self) -> bool {
+        matches!(self.find_marker(&self.target), Ok(Found::Marker(Marker { role: Role::New, .. })))
     }
 
     /// What becomes of an old tree that the target has not taken the place of.

@@ -25,9 +25,10 @@ pub(super) fn prepare(source: &Path, options: &RechunkOptions<'_>, budget_bytes:
     let parent_store = open_parent(&parent, options)?;
     let durability = if options.sync { Durability::Sync } else { Durability::NoSync };
     let (store, key): (Arc<dyn Store>, _) = (Arc::new(open_parent(&parent, options)?), Key::new(name)?);
-    if recover(store.clone(), &key, Unsealed::Keep, durability)?.contains(&RecoverStep::PutInPlace) {
+    let mut refresh = || warnings.extend(refresh_above(&store, &key, options.sync));
+    let steps = recover(store.clone(), &key, (Unsealed::Keep, durability), &mut refresh)?;
+    if steps.contains(&RecoverStep::PutInPlace) {
         warnings.push(format!("an interrupted rechunk of {} was complete, and has been put in place first", store.locate(&key)));
-        warnings.extend(refresh_above(&store, &key, options.sync));
     }
     settle_below(&store, &key, (durability, 0), warnings)?;
     let (tree, lock) = hold(&parent_store, &key)?;
@@ -123,9 +124,11 @@ fn settle_below(store: &Arc<dyn Store>, prefix: &Key, (durability, depth): (Dura
     }
     for target in targets {
         // A name that leaves no room for the others has none.
-        if names_fit(&target) && recover(store.clone(), &target, Unsealed::Keep, durability)?.iter().any(RecoverStep::is_change) {
-            warnings.push(format!("an interrupted rechunk of {} has been completed first", store.locate(&target)));
-            warnings.extend(refresh_above(store, &target, durability == Durability::Sync));
+        if names_fit(&target) {
+            let mut refresh = || warnings.extend(refresh_above(store, &target, durability == Durability::Sync));
+            if recover(store.clone(), &target, (Unsealed::Keep, durability), &mut refresh)?.iter().any(RecoverStep::is_change) {
+                warnings.push(format!("an interrupted rechunk of {} has been completed first", store.locate(&target)));
+            }
         }
         settle_below(store, &target, (durability, depth + 1), warnings)?;
     }
