@@ -107,6 +107,9 @@ pub fn rechunk(source: impl AsRef<Path>, target: Option<&Path>, mut options: Rec
     let mut refresh = || refreshed.extend(refresh_above(&store, &name, options.sync));
     let stage = StageOptions { existing, durability, leftover, held };
     let stage = Stage::begin(store.clone(), name.clone(), stage, &mut refresh)?;
+    if target.is_none() {
+        in_place::keep_permissions(&*store, &stage)?;
+    }
     let (stage, filled) = build(&job, stage, (&store, &parent, &spill_dir), &mut options, &mut warnings)?;
     if let (Some(_), Some(source)) = (target, &filled.source) {
         warnings.extend(resume::source_warning(&job, source)?);

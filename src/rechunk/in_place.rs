@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::group::MAX_GROUP_DEPTH;
 use crate::metadata::{DOCUMENT, NodeMetadata, v2};
 use crate::process::open_file_limit;
-use crate::publish::{Durability, Existing, Held, RecoverStep, Unsealed, belongs_to, is_own_name, is_precious, names_fit, recover};
+use crate::publish::{Durability, Existing, Held, RecoverStep, Stage, Unsealed, belongs_to, is_own_name, is_precious, names_fit, recover};
 use crate::rechunk::ground::{Ground, open_parent, refuse_inside_array};
 use crate::rechunk::job::Job;
 use crate::rechunk::{RechunkOptions, refresh_above};
@@ -46,6 +46,14 @@ pub(super) fn prepare(source: &Path, options: &RechunkOptions<'_>, budget_bytes:
     }
     let existing = if options.keep_backup { Existing::ReplaceAndKeep } else { Existing::Replace };
     Ok((job, Ground { parent, store, name: key, existing, held: Some(held), _node_locks: node_locks }))
+}
+
+/// Gives the new tree the permissions of the one that it replaces, so that nobody sees more than before.
+pub(super) fn keep_permissions(store: &dyn Store, stage: &Stage) -> Result<()> {
+    match store.as_any().downcast_ref::<FilesystemStore>() {
+        Some(files) => files.copy_permissions(stage.target(), stage.prefix()),
+        None => Ok(()),
+    }
 }
 
 /// The directory that the source is in, and its name there, through links and whatever else leads to it.

@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use rustix::fs::{AtFlags, Dir, FlockOperation, RenameFlags, Stat};
+use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, RenameFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 
 use self::root::{Root, kind_of, kind_of_type, name_of, stat_in};
@@ -84,6 +84,19 @@ impl FilesystemStore {
     pub(crate) fn is_root_of(&self, key: &Key, other: &Self) -> Result<bool> {
         let identity = |stat: Stat| (stat.st_dev, stat.st_ino);
         Ok(self.root.stat(key)?.map(identity) == other.root.stat(&Key::root())?.map(identity))
+    }
+
+    /// Gives the directory at `to` the permissions of the one at `from`.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn copy_permissions(&self, from: &Key, to: &Key) -> Result<()> {
+        let permissions = |key| Ok::<_, Error>(self.root.stat(key)?.map(|stat| Mode::from_raw_mode(stat.st_mode & 0o7777)));
+        let (Some(wanted), Some(directory)) = (permissions(from)?, self.root.open_directory(to)?) else { return Ok(()) };
+        if permissions(to)? == Some(wanted) {
+            return Ok(());
+        }
+        rustix::fs::fchmod(&directory, wanted).map_err(|errno| self.root.fault("set permissions", to, "a directory", errno))
     }
 
     /// Opens the directory at `path`, making it and its parents if there is nothing.
