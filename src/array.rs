@@ -47,8 +47,8 @@ pub(crate) use inspect::{ChunkFault, ChunkFaultKind, ChunkInspector};
 pub(crate) use leftover::finish_interrupted;
 pub(crate) use locks::{lock_around, lock_around_new, lock_document};
 pub(crate) use open::{
-    Opened, check_member_name, check_node_name, child_names, create_directory, open_at, open_node, read_child, read_node, read_only,
-    read_optional_node, read_v3_node, reserve_prefix, set_new_document,
+    Opened, check_member_name, check_node_name, child_names, create_directory, find_child, open_at, open_node, read_child, read_node,
+    read_only, read_optional_node, read_v3_node, reserve_prefix, set_new_document,
 };
 pub(crate) use read::ReadCounts;
 pub use selection::Selection;
@@ -82,6 +82,8 @@ struct Inner {
     grown_digest: AtomicU64,
     /// Whether it was looked for what interrupted publications have left, before the first write.
     looked_at: AtomicBool,
+    /// Held by whoever is looking.
+    looking: Mutex<()>,
     /// A chunk that is being changed holds the lock at the hash of its index.
     locks: Vec<Mutex<()>>,
     /// For a chunk of a rectilinear grid that is seen as an array of one chunk: the array, and its index there.
@@ -118,9 +120,22 @@ impl Array {
         let unit_grid = cut(sharding.map(|_| codecs.unit_pipeline().chunk_shape()))?;
         let locks = (0..if whole.is_some() { 0 } else { LOCK_COUNT }).map(|_| Mutex::new(())).collect();
         let (digest, grown_digest) = (AtomicU64::new(digest(document)), AtomicU64::new(digest(document)));
-        let looked_at = AtomicBool::new(false);
-        let inner =
-            Inner { store, prefix, opened_at, around, metadata, unit_grid, part_grid, digest, grown_digest, looked_at, locks, whole };
+        let (looked_at, looking) = (AtomicBool::new(false), Mutex::default());
+        let inner = Inner {
+            store,
+            prefix,
+            opened_at,
+            around,
+            metadata,
+            unit_grid,
+            part_grid,
+            digest,
+            grown_digest,
+            looked_at,
+            looking,
+            locks,
+            whole,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 

@@ -4,13 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::array::{
-    Array, Opened, check_member_name, child_names, create_directory, finish_interrupted, lock_around_new, lock_document, open_at,
-    open_node, read_child, read_only, refresh_copies, reserve_prefix, set_new_document, unsupported_document,
+    Array, Opened, check_member_name, child_names, create_directory, find_child, finish_interrupted, lock_around_new, lock_document,
+    open_at, open_node, read_child, read_only, refresh_copies, reserve_prefix, set_new_document, unsupported_document,
 };
 use crate::error::{Error, Result};
 use crate::json::MAX_DOCUMENT_BYTES;
 use crate::metadata::{ArrayMetadata, Attributes, Consolidated, DOCUMENT, GroupMetadata, NodeMetadata, v2};
 use crate::store::{Key, Store, change_document, whole};
+
+/// Is shown the path of each node, its key, and its document.
+type Visit<'a> = &'a mut dyn FnMut(&str, &Key, Result<NodeMetadata>) -> Result<()>;
 
 /// How often a group is listed again while others put new trees in its place.
 const RACES: usize = 16;
@@ -206,29 +209,27 @@ impl Group {
     /// Those of `visit` and of the store; [`Error::Unsupported`] below [`MAX_GROUP_DEPTH`] nested groups; [`Error::Stale`] when the group has gone
     /// meanwhile.
     pub fn walk_each(&self, visit: &mut dyn FnMut(&str, Result<NodeMetadata>) -> Result<()>) -> Result<()> {
-        self.walk_below("", 0, true, visit)
+        self.walk_found(&mut |path, _, node| visit(path, node))
     }
 
-    fn walk_below(
-        &self,
-        path: &str,
-        depth: usize,
-        complete: bool,
-        visit: &mut dyn FnMut(&str, Result<NodeMetadata>) -> Result<()>,
-    ) -> Result<()> {
-        let prefix = if path.is_empty() { self.prefix.clone() } else { self.prefix.join(path)? };
-        let names = if complete { member_names(&self.store, &prefix)? } else { child_names(&*self.store, &prefix)? };
+    /// As [`Group::walk_each`], with the key of each node, which need not be that of its path (PUB-26).
+    pub(crate) fn walk_found(&self, visit: Visit<'_>) -> Result<()> {
+        self.walk_below((&self.prefix, ""), 0, true, visit)
+    }
+
+    fn walk_below(&self, (prefix, path): (&Key, &str), depth: usize, complete: bool, visit: Visit<'_>) -> Result<()> {
+        let names = if complete { member_names(&self.store, prefix)? } else { child_names(&*self.store, prefix)? };
         if depth >= MAX_GROUP_DEPTH && !names.is_empty() {
             let what = format!("groups nested more than {MAX_GROUP_DEPTH} deep");
-            return Err(Error::unsupported(what).at(&self.store.locate(&prefix)));
+            return Err(Error::unsupported(what).at(&self.store.locate(prefix)));
         }
         for name in names {
             let below = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
-            let node = read_child(&*self.store, &prefix.join(&name)?);
+            let (at, node) = find_child(&*self.store, &prefix.join(&name)?);
             let is_group = matches!(node, Ok(NodeMetadata::Group(_)));
-            visit(&below, node)?;
+            visit(&below, &at, node)?;
             if is_group {
-                self.walk_below(&below, depth + 1, true, visit)?;
+                self.walk_below((&at, &below), depth + 1, true, visit)?;
             }
         }
         Ok(())
@@ -245,7 +246,7 @@ impl Group {
         if self.metadata.zarr_format() == 2 {
             return Err(read_only(&self.path()));
         }
-        finish_interrupted(&self.store, &self.prefix);
+        finish_interrupted(&self.store, &self.prefix)?;
         let _locks = lock_document(&self.store, &self.prefix)?;
         while !self.write_copies()? {}
         Ok(())
@@ -279,10 +280,10 @@ impl Group {
     /// Copies of the documents of all nodes below this group, which has a document itself if it is `complete`.
     fn copies(&self, complete: bool) -> Result<Consolidated> {
         let mut consolidated = Consolidated::default();
-        self.walk_below("", 0, complete, &mut |path, node| match node {
+        self.walk_below((&self.prefix, ""), 0, complete, &mut |path, key, node| match node {
             Ok(node) if node.zarr_format() == 2 => Ok(()),
             Ok(node) => consolidated.insert(path, &node),
-            Err(error) => match unsupported_document(&*self.store, &self.prefix.join(path)?, error)? {
+            Err(error) => match unsupported_document(&*self.store, key, error)? {
                 Some(text) => consolidated.insert_text(path, text),
                 None => Ok(()),
             },
@@ -301,6 +302,7 @@ impl Group {
 
     /// The key of a node to be created, whose parent must be a group.
     fn key_of_new(&self, path: &str) -> Result<Key> {
+        finish_interrupted(&self.store, &self.prefix)?;
         let key = self.key_of(path)?;
         if let Some((parent, _)) = path.rsplit_once('/') {
             self.group(parent)?;

@@ -121,8 +121,14 @@ pub struct MigrateReport {
 pub fn migrate(path: impl AsRef<Path>, options: &MigrateOptions) -> Result<MigrateReport> {
     let open = || Ok::<_, Error>(Arc::new(FilesystemStore::open(path.as_ref())?.with_locks(!options.no_locks)));
     let mut store: Arc<dyn Store> = open()?;
-    if !options.dry_run && finish_interrupted(&store, &Key::root()) {
-        store = open()?;
+    if !options.dry_run {
+        match finish_interrupted(&store, &Key::root()) {
+            Err(Error::Stale { .. }) => {
+                store = open()?;
+                finish_interrupted(&store, &Key::root())?;
+            }
+            finished => finished?,
+        }
     }
     migrate_in(store, options)
 }

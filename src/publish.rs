@@ -13,10 +13,11 @@ pub(crate) use self::fingerprint::fingerprint;
 use self::marker::{DOCUMENT_NAME, Found, MARKER_NAME, Marker, is_marker_name};
 pub(crate) use self::marker::{JOURNAL_NAME, is_own_name};
 use self::place::Place;
+pub(crate) use self::place::names_fit;
 pub(crate) use self::recover::{Unsealed, recover};
 pub use self::settle::RecoverStep;
 use self::settle::{Rule, Settled};
-pub(crate) use self::window::{belongs_to, open_path, published};
+pub(crate) use self::window::{belongs_to, is_between_names, is_precious, open_path, published};
 use crate::error::{Error, Result};
 use crate::store::{DOCUMENT, EntryKind, Key, Lock, Store};
 
@@ -101,7 +102,6 @@ pub(crate) struct Published {
 #[derive(Debug)]
 pub(crate) struct Stage {
     place: Place,
-    existing: Existing,
     marker: Marker,
     continued: bool,
     sealed: bool,
@@ -116,7 +116,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// Makes the staged prefix with its marker, and locks it, as well as the target where that exists and is to be replaced (so that the
     /// caller must not lock it, unless it hands the lock over). What a dead process left (marker present, lock free) is settled first: a publication
-    /// that was interrupted is completed, and a stage is deleted or gone on with, as is asked for.
+    /// that was interrupted is completed, with `arrived` as in [`Stage::publish`], and a stage is deleted or gone on with, as is asked for.
     ///
     /// `store` is rooted at the parent directory of the target or above it.
     ///
@@ -124,7 +124,7 @@ impl Stage {
     /// [`Error::AlreadyExists`] when the target exists and may not be replaced, when the staged name is taken by something without our
     /// marker, or the name of the backup by anything while something may have to be replaced; [`Error::Busy`] when a live process is at
     /// work there.
-    pub(crate) fn begin(store: Arc<dyn Store>, target: Key, options: StageOptions) -> Result<Self> {
+    pub(crate) fn begin(store: Arc<dyn Store>, target: Key, options: StageOptions, arrived: &mut dyn FnMut()) -> Result<Self> {
         let StageOptions { existing, durability, leftover, held } = options;
         let place = Place::new(store, target, durability)?;
         place.check_target(existing)?;
@@ -135,14 +135,13 @@ impl Stage {
         let rule = Rule::of_stage(leftover);
         for _ in 0..RACES {
             let staged_lock = place.lock_staged()?;
-            match place.claim(existing, rule, &mut target_lock)? {
+            match place.claim(existing, rule, &mut target_lock, arrived)? {
                 // The name is free, and the lock of what had it must not be in the way of the next one.
                 Settled::Moved => drop(staged_lock),
                 settled => {
                     let stage = Self {
                         marker: Marker::new(&place.target, existing == Existing::ReplaceAndKeep, durability, None),
                         place,
-                        existing,
                         continued: false,
                         sealed: false,
                         source,
@@ -238,37 +237,24 @@ impl Stage {
     }
 
     /// Seals the tree, whose document must be at [`Stage::document`], and makes it visible under its final name. Between the two it asks `last_look`
-    /// whether it still may; what that gives as an error ends the matter.
+    /// whether it still may; what that gives as an error ends the matter. When it is visible, `arrived` brings what other places say of it up to
+    /// date: while the marker is there, so that a recovery does it where this process dies.
     ///
     /// # Errors
-    /// Before the new tree is visible; what had the final name is then there as before, and the stage is deleted: so when a target whose lock was
-    /// handed over has changed ([`Error::Io`] of the operation "replace"). And where the new tree has its name, but a sync failed that should
+    /// Before the new tree is visible; what had the final name is then there as before, and the stage is deleted: so when the target
+    /// has changed since the stage was begun ([`Error::Io`] of the operation "replace"), or has come since ([`Error::AlreadyExists`]). And where the new tree has its name, but a sync failed that should
     /// have made it keep it ([`Error::Io`] of the operation "publish"). Failures after that are [`Published::warning`].
-    pub(crate) fn publish(mut self, last_look: &mut dyn FnMut() -> Result<()>) -> Result<Published> {
+    pub(crate) fn publish(mut self, last_look: &mut dyn FnMut() -> Result<()>, arrived: &mut dyn FnMut()) -> Result<Published> {
         self.seal()?;
         self.check_unchanged()?;
         last_look()?;
         self.place.remove_own(&self.place.staged)?;
-        for _ in 0..RACES {
-            if self.target_lock.is_none() && self.existing != Existing::Refuse {
-                self.target_lock = self.place.lock_target()?;
-            }
-            let exists = self.place.exists(&self.place.target)?;
-            if exists && self.existing == Existing::Refuse {
-                return self.place.taken(&self.place.target, "it came while the new tree was being built, which is given up");
-            }
-            let old_at = match self.place.put_in_place(&self.marker, &mut self.discard) {
-                // It has come or gone just now.
-                Err(Error::AlreadyExists { .. }) if !exists => continue,
-                Err(Error::NotFound { .. }) if exists && !self.place.exists(&self.place.target)? => continue,
-                placed => placed?,
-            };
-            self.discard = false;
-            self.place.sync_parent().map_err(|error| self.unsynced(&error))?;
-            let warning = self.place.finish(old_at, &self.marker).err();
-            return Ok(Published { warning: warning.map(|error| format!("the new tree is in place, but: {error}")) });
-        }
-        Err(Error::Busy { path: self.place.store.locate(&self.place.target) })
+        let old_at = self.place.put_in_place(&self.marker, &mut self.discard)?;
+        self.discard = false;
+        self.place.sync_parent().map_err(|error| self.unsynced(&error))?;
+        arrived();
+        let warning = self.place.finish(old_at, &self.marker).err();
+        Ok(Published { warning: warning.map(|error| format!("the new tree is in place, but: {error}")) })
     }
 
     /// The error where the new tree has its name, and nobody can say whether it keeps that in a power cut (PUB-28).
@@ -290,14 +276,13 @@ impl Stage {
         Ok(())
     }
 
-    /// Refuses to replace a tree that has changed since the new one was begun (PUB-19).
+    /// Refuses to replace a tree that has changed since the new one was begun (PUB-19). One that has gone need not be replaced, unless the new one
+    /// was made from it.
     fn check_unchanged(&self) -> Result<()> {
-        let Place { store, target, .. } = &self.place;
-        if self.source.is_none() || Some(fingerprint(&**store, target)?) == self.marker.replaces {
+        if self.source.is_none() && !self.place.exists(&self.place.target)? {
             return Ok(());
         }
-        let what = "another program has changed it since the new tree was begun; it stays as it is, and the new tree is given up";
-        Err(Error::Io { op: "replace", path: store.locate(target), source: std::io::Error::other(what) })
+        self.place.check_unchanged(&self.marker)
     }
 }
 

@@ -107,7 +107,13 @@ pub fn rechunk(source: impl AsRef<Path>, target: Option<&Path>, mut options: Rec
     let durability = if options.sync { Durability::Sync } else { Durability::NoSync };
     let leftover = if options.resume { Leftover::Continue } else { Leftover::Discard };
     let around = lock_around(&store, &name)?;
-    let stage = Stage::begin(store.clone(), name.clone(), StageOptions { existing, durability, leftover, held })?;
+    let mut refreshed = Vec::new();
+    let mut refresh = || refreshed.extend(refresh_above(&store, &name, options.sync));
+    let stage = StageOptions { existing, durability, leftover, held };
+    let stage = Stage::begin(store.clone(), name.clone(), stage, &mut refresh)?;
+    if target.is_none() {
+        in_place::keep_permissions(&*store, &stage)?;
+    }
     // What a dead run had left there is gone by now, and its room is free; or it is gone on with, and needs only the rest.
     let mut space = Space::of(&job, source.as_ref(), &parent, &spill_dir);
     space.check(&job, options.space_check && !stage.continued(), &mut warnings)?;
@@ -116,9 +122,11 @@ pub fn rechunk(source: impl AsRef<Path>, target: Option<&Path>, mut options: Rec
     if let (Some(_), Some(source)) = (target, &filled.source) {
         warnings.extend(resume::source_warning(&job, source)?);
     }
-    warnings.extend(stage.publish(&mut || Ok(())).map_err(|error| space.explain(error))?.warning);
+    let mut refresh = || refreshed.extend(refresh_above(&store, &name, options.sync));
+    let published = stage.publish(&mut || Ok(()), &mut refresh).map_err(|error| space.explain(error))?;
     drop(around);
-    warnings.extend(refresh_above(&store, &name, options.sync));
+    warnings.extend(published.warning);
+    warnings.extend(refreshed);
     let mut arrays = job.reports();
     arrays.iter_mut().zip(filled.measured).for_each(|(report, measured)| report.measured = Some(measured));
     Ok(Report {

@@ -10,7 +10,7 @@ use crate::array::read_optional_node;
 use crate::error::{Error, Result};
 use crate::group::MAX_GROUP_DEPTH;
 use crate::metadata::NodeMetadata;
-use crate::publish::{Durability, RecoverStep, Unsealed, belongs_to, is_own_name, recover as recover_place};
+use crate::publish::{Durability, RecoverStep, Unsealed, belongs_to, is_own_name, names_fit, recover as recover_place};
 use crate::rechunk::refresh_above;
 use crate::store::{EntryKind, FilesystemStore, Key, Store, is_file, resolved_above};
 
@@ -129,14 +129,17 @@ impl Recovery {
 
     /// Recovers one target; returns the error where somebody is at work there.
     fn place(&mut self, store: &Arc<dyn Store>, target: &Key) -> Result<Option<Error>> {
+        // A name that leaves no room for the others has none.
+        if !names_fit(target) {
+            return Ok(None);
+        }
         let durability = if self.options.sync { Durability::Sync } else { Durability::NoSync };
-        let steps = match recover_place(store.clone(), target, Unsealed::Discard, durability) {
+        let (sync, warnings) = (self.options.sync, &mut self.recovered.warnings);
+        let mut refresh = || warnings.extend(refresh_above(store, target, sync));
+        let steps = match recover_place(store.clone(), target, (Unsealed::Discard, durability), &mut refresh) {
             Err(error @ Error::Busy { .. }) => return Ok(Some(error)),
             steps => steps?,
         };
-        if steps.iter().any(|step| matches!(step, RecoverStep::PutInPlace | RecoverStep::OldPutBack | RecoverStep::OldDeleted)) {
-            self.recovered.warnings.extend(refresh_above(store, target, self.options.sync));
-        }
         self.note(store, target, steps);
         Ok(None)
     }
@@ -172,12 +175,15 @@ impl Recovery {
             targets.insert(belongs_to(&**store, &key)?.unwrap_or(key));
         }
         for target in targets {
-            if let Some(busy) = self.place(store, &target)? {
-                let why = format!("{busy}; recover it when that has ended");
+            // One bad neighbour is no reason to leave the others as they are.
+            let failed = match self.place(store, &target) {
+                Ok(Some(busy)) => Some(format!("{busy}; recover it when that has ended")),
+                Ok(None) => self.below(store, &target, depth + 1).err().map(|error| error.to_string()),
+                Err(error) => Some(error.to_string()),
+            };
+            if let Some(why) = failed {
                 self.note(store, &target, vec![RecoverStep::Left { path: store.locate(&target), why }]);
-                continue;
             }
-            self.below(store, &target, depth + 1)?;
         }
         Ok(())
     }

@@ -325,6 +325,21 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// gone, rather than chunks missing, which would mean the fill value, or members. It is not atomic: what an error or a crash leaves can be removed by another call.
     fn erase_prefix(&self, prefix: &Key) -> Result<bool>;
 
+    /// Removes `prefix`, which must be empty; returns whether it was there. Where it is not empty, that is an error, and nothing is removed.
+    ///
+    /// This implementation looks first; a store that can do both in one step should.
+    fn erase_empty(&self, prefix: &Key) -> Result<bool> {
+        let mut empty = true;
+        self.list(prefix, &mut |_| {
+            empty = false;
+            Ok(())
+        })?;
+        if empty {
+            return self.erase_prefix(prefix);
+        }
+        Err(Error::io("remove", self.locate(prefix), std::io::ErrorKind::DirectoryNotEmpty.into()))
+    }
+
     /// Calls `visit` for each entry directly below `prefix`, in no particular order, one after the other, without collecting them. A
     /// prefix that is not there has no entries. `visit` may erase the entry that it is shown. A name that is not UTF-8 is shown with
     /// replacement characters, as [`EntryKind::Other`], since no key can reach it.

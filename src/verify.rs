@@ -134,22 +134,22 @@ pub fn verify(a: impl AsRef<Path>, b: impl AsRef<Path>, mut options: VerifyOptio
         verdict.differences.push(format!("{} is only in {}", shown(path), b.as_ref().display()));
     }
     for (path, (x, y)) in first.nodes.iter().filter_map(|(path, x)| Some((path, (x, second.nodes.get(path)?)))) {
-        let (x, y) = match (x, y) {
-            (Found::Known(x), Found::Known(y)) => (x, y),
-            (Found::Unsupported(_), Found::Unsupported(_)) => {
+        let ((x_key, x), (y_key, y)) = match (x, y) {
+            ((x_key, Found::Known(x)), (y_key, Found::Known(y))) => ((x_key, x), (y_key, y)),
+            ((x, Found::Unsupported(_)), (y, Found::Unsupported(_))) => {
                 verdict.undecoded += 1;
-                let found = first_difference(&first.store, &second.store, path, &Control::new(options.cancel))?;
-                verdict.differences.extend(found.map(|key| format!("{key}: stored bytes differ")));
+                let found = first_difference((&*first.store, x), (&*second.store, y), &Control::new(options.cancel))?;
+                verdict.differences.extend(found.map(|name| format!("{path}/{name}: stored bytes differ")));
                 continue;
             }
-            (Found::Unsupported(reason), _) | (_, Found::Unsupported(reason)) => {
+            ((_, Found::Unsupported(reason)), _) | (_, (_, Found::Unsupported(reason))) => {
                 verdict.differences.push(format!("{}: cannot be read on one side: {reason}", shown(path)));
                 continue;
             }
         };
         let found = documents_differ(x, y)?;
         if let (NodeMetadata::Array(x), NodeMetadata::Array(y), true) = (x, y, found.is_none()) {
-            let (x, y) = (first.array(path, x)?, second.array(path, y)?);
+            let (x, y) = (first.array(x_key, x)?, second.array(y_key, y)?);
             compare(path, (&x, &y), document_bytes, &mut options, &mut verdict)?;
         }
         verdict.differences.extend(found.map(|what| format!("{}: {what}", shown(path))));
@@ -162,10 +162,10 @@ fn shown(path: &str) -> &str {
     if path.is_empty() { "/" } else { path }
 }
 
-/// A store with all its nodes by path.
+/// A store with all its nodes by path, and where they are.
 struct Tree {
     store: Arc<dyn Store>,
-    nodes: BTreeMap<String, Found>,
+    nodes: BTreeMap<String, (Key, Found)>,
 }
 
 /// A node, or what it needs that this build does not have.
@@ -180,20 +180,22 @@ impl Tree {
         let mut nodes = BTreeMap::new();
         match Node::open_in(store.clone(), Key::root())? {
             Node::Array(array) => {
-                nodes.insert(String::new(), Found::Known(NodeMetadata::Array(Box::new(array.metadata().clone()))));
+                let found = Found::Known(NodeMetadata::Array(Box::new(array.metadata().clone())));
+                nodes.insert(String::new(), (Key::root(), found));
             }
             Node::Group(group) => {
-                nodes.insert(String::new(), Found::Known(NodeMetadata::Group(Box::new(group.metadata().clone()))));
-                group.walk_each(&mut |path, node| {
+                let found = Found::Known(NodeMetadata::Group(Box::new(group.metadata().clone())));
+                nodes.insert(String::new(), (Key::root(), found));
+                group.walk_found(&mut |path, key, node| {
                     let found = match node {
                         Ok(node) => Found::Known(node),
                         Err(error) => {
                             let reason = error.to_string();
-                            unsupported_document(&*store, &Key::new(path)?, error)?;
+                            unsupported_document(&*store, key, error)?;
                             Found::Unsupported(reason)
                         }
                     };
-                    nodes.insert(path.to_owned(), found);
+                    nodes.insert(path.to_owned(), (key.clone(), found));
                     Ok(())
                 })?;
             }
@@ -208,11 +210,11 @@ impl Tree {
             Found::Known(NodeMetadata::Group(group)) => group.text_bytes(),
             Found::Unsupported(_) => 0,
         };
-        self.nodes.values().map(|found| text(found) as u64).fold(self.store.held_bytes(), u64::saturating_add)
+        self.nodes.values().map(|(_, found)| text(found) as u64).fold(self.store.held_bytes(), u64::saturating_add)
     }
 
-    fn array(&self, path: &str, metadata: &ArrayMetadata) -> Result<Array> {
-        Array::with_metadata(self.store.clone(), Key::new(path)?, metadata.clone())
+    fn array(&self, key: &Key, metadata: &ArrayMetadata) -> Result<Array> {
+        Array::with_metadata(self.store.clone(), key.clone(), metadata.clone())
     }
 }
 

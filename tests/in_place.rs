@@ -6,42 +6,22 @@
 mod arrays;
 #[path = "support/cli.rs"]
 mod cli;
+#[path = "support/died.rs"]
+mod died;
 #[path = "support/trees.rs"]
 mod trees;
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use cli::{prints, prints_json, refuses, rezarr};
-use rezarr::{Array, Attributes, FilesystemStore, Group, Key, Region, Store};
+use rezarr::{Array, FilesystemStore, Group, Key, Region, Store};
 use serde_json::json;
 
-use arrays::{create, elements, layout, metadata, read};
+use arrays::read;
+use died::{SHAPE, array, group, mark};
 use trees::{directory, files, names};
-
-const SHAPE: [u64; 2] = [20, 30];
-
-/// An array `a`; its elements.
-fn array(root: &Path) -> Vec<u8> {
-    let metadata = metadata(&SHAPE, "float32", "nan", &layout(&[5, 30], None, "zstd:1"));
-    let data = elements(&metadata, 1);
-    create(&root.join("a"), metadata, &data);
-    data
-}
-
-/// A group `g` of two arrays and a group below, with consolidated metadata; the elements of `g/tas`.
-fn group(root: &Path) -> Vec<u8> {
-    let group = Group::create(root.join("g"), Attributes::default()).unwrap();
-    let tas = metadata(&SHAPE, "float32", "nan", &layout(&[5, 30], None, "zstd:1"));
-    let data = elements(&tas, 2);
-    group.create_array("tas", tas).unwrap().write_bytes(&Region::whole(&SHAPE), &data).unwrap();
-    group.create_group("more", Attributes::default()).unwrap();
-    let u = group.create_array("more/u", metadata(&[7], "uint8", "0", &layout(&[2], None, "none"))).unwrap();
-    u.write_bytes(&Region::whole(&[7]), &[1, 2, 3, 4, 5, 6, 7]).unwrap();
-    Group::open(root.join("g")).unwrap().consolidate().unwrap();
-    data
-}
 
 fn chunks(path: impl AsRef<Path>) -> Vec<u64> {
     Array::open(path).unwrap().metadata().layout().chunk_shape
@@ -170,7 +150,14 @@ fn files_of_others_are_not_deleted_with_the_old_tree() {
     let at = root.path();
     group(at);
     let shown = at.canonicalize().unwrap().display().to_string();
-    for (stray, chunks) in [("g/README.md", "g"), ("g/more/notes", "g"), ("g/tas/mine.txt", "g/tas")] {
+    let strays = [
+        ("g/README.md", "g"),
+        ("g/more/notes", "g"),
+        ("g/tas/mine.txt", "g/tas"),
+        ("g/tas/2024-notes.txt", "g/tas"),
+        ("g/tas/c.0.0", "g/tas"),
+    ];
+    for (stray, chunks) in strays {
         fs::write(at.join(stray), "precious").unwrap();
         let before = files(at);
         let message = format!(
@@ -184,7 +171,7 @@ fn files_of_others_are_not_deleted_with_the_old_tree() {
         let (top, below) = stray.split_once('/').unwrap();
         let (backup, kept) = match chunks {
             "g" => ("g.backup".to_owned(), format!("{top}.backup/{below}")),
-            _ => ("g/tas.backup".to_owned(), "g/tas.backup/mine.txt".to_owned()),
+            _ => ("g/tas.backup".to_owned(), stray.replace("g/tas/", "g/tas.backup/")),
         };
         assert_eq!(fs::read_to_string(at.join(kept)).unwrap(), "precious");
         assert!(!at.join(stray).exists());
@@ -226,13 +213,6 @@ fn an_array_of_zarr_v2_is_rechunked_in_place() {
     assert!(!names(&at.join("a")).iter().any(|name| name.starts_with(".z")));
     assert_eq!(read(&at.join("a")), [1, 0, 2, 0, 3, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     assert_eq!(Array::open(at.join("a")).unwrap().metadata().zarr_format(), 3);
-}
-
-/// The marker of a rechunk that died, as rule PUB-2 says it.
-fn mark(tree: &Path, target: &str, role: &str, replaces: Option<&str>) {
-    let marker = json!({"format": "rezarr stage", "version": 2, "target": target, "role": role, "id": "0123456789abcdef0123456789abcdef",
-                        "keep": false, "synced": true, "boot": "", "replaces": replaces, "pid": 1});
-    fs::write(tree.join(".rechunk"), marker.to_string()).unwrap();
 }
 
 /// PUB-13, PUB-26: while the name is missing, the new tree is read; and after a recovery it has the name.
@@ -333,20 +313,17 @@ fn what_cannot_be_recovered_is_said() {
     assert_eq!((names(at), chunks(at.join("a")), read(&at.join("a"))), (vec!["a".into()], vec![10, 3], data));
 }
 
-/// PUB-12, PUB-25: whoever writes completes what was left first, and then has to open again.
+/// PUB-30: who could not look into the old tree cannot look into the new one.
 #[test]
-fn a_writer_completes_what_was_left() {
-    let root = directory();
-    let at = root.path();
-    let data = group(at);
-    prints(at, "rechunk g/tas g/old --chunks 20,3 -q");
-    fs::rename(at.join("g/tas"), at.join("g/tas.rechunked")).unwrap();
-    fs::rename(at.join("g/old"), at.join("g/tas")).unwrap();
-    mark(&at.join("g/tas"), "tas", "new", None);
-    mark(&at.join("g/tas.rechunked"), "tas", "old", None);
-    let array = Array::open(at.join("g/tas")).unwrap();
-    array.write_bytes(&Region::new([0, 0], [1, 1]).unwrap(), &[0, 0, 0, 0]).unwrap();
-    assert_eq!(names(&at.join("g")), ["more", "tas", "zarr.json"]);
-    assert_eq!(names(&at.join("g/tas")), ["c", "zarr.json"]);
-    assert_eq!(read(&at.join("g/tas"))[4..], data[4..]);
+fn permissions_stay() {
+    for flags in ["", "--no-exchange"] {
+        let root = directory();
+        let at = root.path();
+        array(at);
+        for mode in [0o700, 0o750] {
+            fs::set_permissions(at.join("a"), fs::Permissions::from_mode(mode)).unwrap();
+            prints(at, &format!("rechunk a --chunks 20,3 -q {flags}"));
+            assert_eq!(fs::metadata(at.join("a")).unwrap().permissions().mode() & 0o7777, mode);
+        }
+    }
 }

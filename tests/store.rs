@@ -258,6 +258,14 @@ fn erase_prefix_removes_the_tree_alone(store: &dyn Store) {
     assert_eq!(names(store, ""), []);
     assert!(!store.erase_prefix(&Key::root()).unwrap());
     store.set(&key("again"), b"1").unwrap();
+    // And an empty one only where it is empty.
+    assert!(!store.erase_empty(&key("e")).unwrap());
+    store.set(&key("e/.precious"), b"kept").unwrap();
+    assert!(store.erase_empty(&key("e")).is_err());
+    assert_eq!(store.size(&key("e/.precious")).unwrap(), Some(4));
+    store.erase(&key("e/.precious")).unwrap();
+    assert!(store.erase_empty(&key("e")).unwrap());
+    assert_eq!(store.kind(&key("e")).unwrap(), None);
 }
 
 fn create_prefix_makes_an_empty_prefix(store: &dyn Store) {

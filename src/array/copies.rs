@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::array::{child_names, read_child};
+use crate::array::{child_names, find_child};
 use crate::error::{Error, Result};
 use crate::json::MAX_DOCUMENT_BYTES;
 use crate::metadata::{self, Consolidated, DOCUMENT, GroupMetadata, NodeMetadata, v2};
@@ -144,34 +144,33 @@ fn updated_copies(store: &dyn Store, prefix: &Key, below: &str, group: &GroupMet
     let mut copies = group.consolidated()?.unwrap_or_default();
     copies.remove_tree(below);
     for (end, _) in below.match_indices('/') {
-        copy_document(store, prefix, &below[..end], &mut copies)?;
+        copy_document(store, &prefix.join(&below[..end])?, &below[..end], &mut copies)?;
     }
-    copy_tree(store, prefix, below, 0, &mut copies)?;
+    copy_tree(store, &prefix.join(below)?, below, 0, &mut copies)?;
     Ok(copies)
 }
 
-fn copy_tree(store: &dyn Store, prefix: &Key, path: &str, depth: usize, copies: &mut Consolidated) -> Result<()> {
+fn copy_tree(store: &dyn Store, key: &Key, path: &str, depth: usize, copies: &mut Consolidated) -> Result<()> {
     if depth > MAX_DEPTH {
-        return Err(Error::unsupported(format!("groups nested more than {MAX_DEPTH} deep")).at(&store.locate(&prefix.join(path)?)));
+        return Err(Error::unsupported(format!("groups nested more than {MAX_DEPTH} deep")).at(&store.locate(key)));
     }
-    if copy_document(store, prefix, path, copies)? {
-        for name in child_names(store, &prefix.join(path)?)? {
-            copy_tree(store, prefix, &format!("{path}/{name}"), depth + 1, copies)?;
+    if let Some(group) = copy_document(store, key, path, copies)? {
+        for name in child_names(store, &group)? {
+            copy_tree(store, &group.join(&name)?, &format!("{path}/{name}"), depth + 1, copies)?;
         }
     }
     Ok(())
 }
 
-/// Copies the document at `path` below `prefix`; returns whether it is that of a group.
-fn copy_document(store: &dyn Store, prefix: &Key, path: &str, copies: &mut Consolidated) -> Result<bool> {
-    let key = prefix.join(path)?;
-    match read_child(store, &key) {
+/// Copies the document of the node at `key` as that of `path`; returns where it is if it is that of a group.
+fn copy_document(store: &dyn Store, key: &Key, path: &str, copies: &mut Consolidated) -> Result<Option<Key>> {
+    match find_child(store, key) {
         // Readers of Zarr v3 would not find it in the store.
-        Ok(node) if node.zarr_format() == 2 => Ok(false),
-        Ok(node) => copies.insert(path, &node).map(|()| matches!(node, NodeMetadata::Group(_))),
-        Err(error) => {
-            let text = unsupported_document(store, &key, error)?;
-            text.map_or(Ok(()), |text| copies.insert_text(path, text)).map(|()| false)
+        (_, Ok(node)) if node.zarr_format() == 2 => Ok(None),
+        (at, Ok(node)) => copies.insert(path, &node).map(|()| matches!(node, NodeMetadata::Group(_)).then_some(at)),
+        (at, Err(error)) => {
+            let text = unsupported_document(store, &at, error)?;
+            text.map_or(Ok(()), |text| copies.insert_text(path, text)).map(|()| None)
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::array::{Array, digest, lock_around_new, refresh_copies};
 use crate::error::{Error, Result};
 use crate::json::MAX_DOCUMENT_BYTES;
 use crate::metadata::{ArrayMetadata, DOCUMENT, GroupMetadata, NodeMetadata, v2};
-use crate::publish::{belongs_to, open_path, published};
+use crate::publish::{belongs_to, is_between_names, open_path, published};
 use crate::store::{
     ByteRange, EntryKind, FilesystemStore, Key, Reads, Store, V2_ARRAY, Value, change_document, open_directory, read_to_vec,
 };
@@ -221,6 +221,9 @@ pub(crate) fn create_directory(path: &Path) -> Result<(Arc<dyn Store>, Locks)> {
         }
         let absolute = std::path::absolute(path).map_err(|error| Error::io("resolve", path.display().to_string(), error))?;
         check_parents(path, &absolute)?;
+        if is_between_names(path)? {
+            return Err(between_names(path.display().to_string()));
+        }
         if let (Some(parent), Some(name)) = (absolute.parent(), name.to_str()) {
             match FilesystemStore::open(parent) {
                 Ok(parent) => locks = lock_around_new(&(Arc::new(parent) as Arc<dyn Store>), &Key::new(name)?)?,
@@ -231,6 +234,12 @@ pub(crate) fn create_directory(path: &Path) -> Result<(Arc<dyn Store>, Locks)> {
         }
     }
     Ok((Arc::new(FilesystemStore::create(path)?), locks))
+}
+
+/// The error where a new node would get the name of one that has none just now.
+fn between_names(path: String) -> Error {
+    let advice = "an interrupted rechunk has left what is here without its name; `rezarr recover` gives it that";
+    Error::AlreadyExists { path, advice: advice.to_owned() }
 }
 
 /// Refuses a new node at `path` if the nearest directory above it is an array, or a group of Zarr v2.
@@ -389,16 +398,24 @@ pub(crate) fn child_names(store: &dyn Store, prefix: &Key) -> Result<Vec<String>
 /// # Errors
 /// As [`read_node`]; [`Error::Unsupported`] for what is no directory of our own: a link, a special file, a name that is not UTF-8.
 pub(crate) fn read_child(store: &dyn Store, key: &Key) -> Result<NodeMetadata> {
+    find_child(store, key).1
+}
+
+/// As [`read_child`], with where the node is: elsewhere than at `key` while another tree stands in for it (PUB-26).
+pub(crate) fn find_child(store: &dyn Store, key: &Key) -> (Key, Result<NodeMetadata>) {
     let error = match find_node(store, key.clone()) {
-        Ok((_, node, _)) => return Ok(node),
+        Ok((at, node, _)) => return (at, Ok(node)),
         Err(error) => error,
     };
     let what = match store.kind(key) {
         Ok(Some(EntryKind::Other)) => "a link or special file, which is never followed; put the node itself there",
         Ok(None) if key.name().contains(char::REPLACEMENT_CHARACTER) => "a name that is not UTF-8, which no node can have",
-        _ => return Err(error),
+        _ => {
+            let stand_in = published(store, key).ok().flatten();
+            return (stand_in.unwrap_or_else(|| key.clone()), Err(error));
+        }
     };
-    Err(Error::unsupported(what).at(&store.locate(key)))
+    (key.clone(), Err(Error::unsupported(what).at(&store.locate(key))))
 }
 
 /// Checks the names of a new node, that nothing is there, and that it is not inside an array; makes its prefix.
@@ -413,6 +430,9 @@ pub(crate) fn reserve_prefix(store: &dyn Store, prefix: &Key) -> Result<()> {
             break;
         }
         above = parent.parent();
+    }
+    if published(store, prefix)?.is_some() {
+        return Err(between_names(store.locate(prefix)));
     }
     match store.kind(prefix)? {
         None => {

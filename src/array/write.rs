@@ -67,8 +67,7 @@ impl Array {
             return Err(read_only(&self.path()));
         }
         self.metadata().codecs.check_encodable().map_err(|error| error.at(&self.path()))?;
-        self.finish_interrupted();
-        Ok(())
+        self.finish_interrupted()
     }
 
     /// Writes a region inside an array with a regular grid.

@@ -4,6 +4,7 @@ use crate::array::{check_node_name, child_names, read_v3_node, unsupported_docum
 use crate::error::{Error, Result};
 use crate::group::MAX_GROUP_DEPTH;
 use crate::metadata::{Consolidated, GroupMetadata, NodeMetadata, v2};
+use crate::publish::published;
 use crate::store::{EntryKind, Key, Store};
 
 /// What stands at the name `zarr.json`.
@@ -65,7 +66,14 @@ impl Survey {
             let what = format!("groups nested more than {MAX_GROUP_DEPTH} deep");
             return Err(Error::unsupported(what).at(&store.locate(&key)));
         }
-        names.iter().try_for_each(|name| self.add(store, key.join(name)?, depth + 1))
+        names.iter().try_for_each(|name| {
+            let below = key.join(name)?;
+            if published(store, &below)?.is_some() {
+                let what = "a migration of what an interrupted rechunk has left without its name; `rezarr recover` gives it that";
+                return Err(Error::unsupported(what).at(&store.locate(&below)));
+            }
+            self.add(store, below, depth + 1)
+        })
     }
 
     /// The `zarr.json` of a member, and what should be known about it.

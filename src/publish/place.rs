@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::marker::{JOURNAL_NAME, Role, is_own_name};
 use super::settle::{Rule, Settled};
-use super::{DOCUMENT, Durability, EntryKind, Existing, Found, Key, Lock, MARKER_NAME, Marker, RACES, Store, is_marker_name};
+use super::{DOCUMENT, Durability, EntryKind, Existing, Found, Key, Lock, MARKER_NAME, Marker, RACES, Store, fingerprint, is_marker_name};
 use crate::error::{Error, Result};
 use crate::shuffle::discard_spill;
 use crate::store::{NODE_DOCUMENTS, is_temporary_name};
@@ -28,6 +28,11 @@ pub(super) fn names(target: &Key) -> Result<(Key, Key, Key)> {
     let staged = parent.join(&format!("{}.rechunked", target.name()))?;
     let backup = parent.join(&format!("{}.backup", target.name()))?;
     Ok((parent, staged, backup))
+}
+
+/// Whether a name at `target` leaves room for those of its staged tree and its backup.
+pub(crate) fn names_fit(target: &Key) -> bool {
+    names(target).is_ok()
 }
 
 /// Whether the tree at `staged`, whose marker is `marker`, is complete (PUB-17, PUB-20).
@@ -81,8 +86,9 @@ impl Place {
         is_sealed(&*self.store, &self.staged, marker)
     }
 
-    /// Removes everything in the tree `prefix` but its marker, metadata first.
-    pub(super) fn clear(&self, prefix: &Key) -> Result<()> {
+    /// Removes everything in the tree `prefix` but its marker, metadata first; returns whether something is left that no key reaches, since its name
+    /// is not UTF-8.
+    pub(super) fn clear(&self, prefix: &Key) -> Result<bool> {
         discard_spill(&*self.store, prefix)?;
         for document in NODE_DOCUMENTS {
             if self.store.kind(&prefix.join(document)?)? == Some(EntryKind::Value) {
@@ -90,11 +96,12 @@ impl Place {
             }
         }
         loop {
-            let mut found = false;
+            let (mut found, mut left) = (false, false);
             self.store.list(prefix, &mut |entry| {
                 if entry.name == MARKER_NAME {
                     return Ok(());
                 }
+                left = true;
                 let key = prefix.join(&entry.name)?;
                 found |= match entry.kind {
                     EntryKind::Value => self.store.erase(&key)?,
@@ -103,7 +110,7 @@ impl Place {
                 Ok(())
             })?;
             if !found {
-                return Ok(());
+                return Ok(left);
             }
         }
     }
@@ -118,7 +125,7 @@ impl Place {
         }
         // Also where another process may have removed it, and died.
         self.sync_names(&self.staged)?;
-        self.clear(&self.staged)
+        self.clear(&self.staged).map(drop)
     }
 
     /// Deletes the staged tree.
@@ -129,21 +136,25 @@ impl Place {
 
     /// Removes the tree `prefix`, its marker last and only when nothing but the marker can come back (PUB-5).
     pub(super) fn remove(&self, prefix: &Key) -> Result<()> {
-        self.clear(prefix)?;
+        let left = self.clear(prefix)?;
         self.sync_names(prefix)?;
         self.erase_marker(prefix)?;
-        self.store.erase_prefix(prefix).map(drop)
+        // What has come into it since is not ours, and stays.
+        let removed = if left { self.store.erase_prefix(prefix) } else { self.store.erase_empty(prefix) };
+        removed.map(drop)
     }
 
-    /// Removes what the builder of the tree `prefix` has kept directly in it, but not the marker (PUB-18).
-    pub(super) fn remove_own(&self, prefix: &Key) -> Result<()> {
+    /// Removes what the builder of the tree `prefix` has kept directly in it, but not the marker (PUB-18); returns whether there was anything.
+    pub(super) fn remove_own(&self, prefix: &Key) -> Result<bool> {
         discard_spill(&*self.store, prefix)?;
+        let mut removed = false;
         self.store.list(prefix, &mut |entry| {
             if entry.kind == EntryKind::Value && entry.name != MARKER_NAME && is_own_name(&entry.name) {
-                self.store.erase(&prefix.join(&entry.name)?)?;
+                removed |= self.store.erase(&prefix.join(&entry.name)?)?;
             }
             Ok(())
-        })
+        })?;
+        Ok(removed)
     }
 
     /// Removes what was to become values of the tree `prefix` when its builder was killed.
@@ -165,9 +176,16 @@ impl Place {
         Ok(bare)
     }
 
-    /// Removes a bare prefix; returns whether it was one.
+    /// Removes a bare prefix; returns whether it was one. Nothing goes but the names that make it one: what has come since makes it an error.
     pub(super) fn remove_bare(&self, prefix: &Key) -> Result<bool> {
-        Ok(self.store.kind(prefix)? == Some(EntryKind::Prefix) && self.confirm_bare(prefix)? && self.store.erase_prefix(prefix)?)
+        if self.store.kind(prefix)? != Some(EntryKind::Prefix) || !self.confirm_bare(prefix)? {
+            return Ok(false);
+        }
+        self.store.list(prefix, &mut |entry| match entry.kind {
+            EntryKind::Value if is_marker_name(&entry.name) => self.store.erase(&prefix.join(&entry.name)?).map(drop),
+            _ => Ok(()),
+        })?;
+        self.store.erase_empty(prefix)
     }
 
     /// As [`Place::is_bare`], and where it is, makes that durable: what has been deleted there must not come back without its marker.
@@ -194,15 +212,25 @@ impl Place {
     }
 
     /// With the staged prefix locked: locks a target that has come meanwhile, settles what was left there, and refuses what is in the way.
-    pub(super) fn claim(&self, existing: Existing, rule: Rule, target_lock: &mut Option<Box<dyn Lock>>) -> Result<Settled> {
+    pub(super) fn claim(
+        &self,
+        existing: Existing,
+        rule: Rule,
+        target_lock: &mut Option<Box<dyn Lock>>,
+        arrived: &mut dyn FnMut(),
+    ) -> Result<Settled> {
         let mut settled = Settled::Bare;
         let claimed = self.check_target(existing).and_then(|()| {
             if target_lock.is_none() && existing != Existing::Refuse {
                 *target_lock = self.lock_target()?;
             }
-            self.settle(rule, &mut settled, &mut Vec::new())?;
+            self.settle(rule, &mut settled, &mut Vec::new(), arrived)?;
             if settled != Settled::Moved {
                 self.check_target(existing)?;
+                // One that has just been put back.
+                if target_lock.is_none() && existing != Existing::Refuse {
+                    *target_lock = self.lock_target()?;
+                }
                 self.check_backup(existing)?;
             }
             Ok(())
@@ -254,27 +282,48 @@ impl Place {
     /// when an error leaves the staged tree as the only one that is complete.
     ///
     /// # Errors
-    /// [`Error::AlreadyExists`] or [`Error::NotFound`] when a target has come or gone meanwhile; nothing has been changed then.
+    /// [`Error::AlreadyExists`] where the target has come since the staged tree was begun, and [`Error::Io`] where it has changed; nothing has
+    /// been changed then.
     pub(super) fn put_in_place(&self, marker: &Marker, whole: &mut bool) -> Result<Option<Key>> {
-        if self.exists(&self.target)? {
+        if marker.replaces.is_some() && self.exists(&self.target)? {
             return self.replace(marker, whole).map(Some);
         }
         match self.store.rename(&self.staged, &self.target) {
-            Err(error) if !self.has_arrived(marker) => Err(error),
-            _ => Ok(None),
+            Err(_) if self.has_arrived(marker) => Ok(None),
+            Err(Error::AlreadyExists { .. }) => self.came_meanwhile(),
+            renamed => renamed.map(|()| None),
         }
+    }
+
+    /// Refuses to replace a tree that is not what the one marked with `marker` was made to replace (PUB-19).
+    pub(super) fn check_unchanged(&self, marker: &Marker) -> Result<()> {
+        let Self { store, target, .. } = self;
+        if Some(fingerprint(&**store, target)?) == marker.replaces {
+            return Ok(());
+        }
+        if marker.replaces.is_none() {
+            return if self.exists(target)? { self.came_meanwhile() } else { Ok(()) };
+        }
+        let what = "another program has changed it since the new tree was begun; it stays as it is, and the new tree is given up";
+        Err(Error::Io { op: "replace", path: store.locate(target), source: std::io::Error::other(what) })
+    }
+
+    fn came_meanwhile<T>(&self) -> Result<T> {
+        self.taken(&self.target, "it came while the new tree was being built, which is given up")
     }
 
     /// Puts the staged tree in the place of the target; returns where the latter is then (PUB-9).
     fn replace(&self, marker: &Marker, whole: &mut bool) -> Result<Key> {
         let marked = marker.for_old().write(&*self.store, &self.target, self.durability);
-        let replaced = marked.and_then(|()| match self.store.exchange(&self.staged, &self.target) {
+        // As late as can be: what is written to the target from here on is not seen.
+        let unchanged = marked.and_then(|()| self.check_unchanged(marker));
+        let replaced = unchanged.and_then(|()| match self.store.exchange(&self.staged, &self.target) {
             Ok(()) => Ok(self.staged.clone()),
             Err(_) if self.has_arrived(marker) => Ok(self.staged.clone()),
             Err(Error::Unsupported { .. }) => self.replace_in_two_steps(marker, whole).map(|()| self.backup.clone()),
             Err(error) => Err(error),
         });
-        if replaced.is_err() && *whole {
+        if replaced.is_err() && *whole && self.find_marker(&self.target).is_ok_and(|found| found == Found::Marker(marker.for_old())) {
             // Nothing has been replaced, and so the marker says nothing any more. The next stage would remove it as well.
             let _ = self.erase_marker(&self.target);
         }
@@ -322,7 +371,10 @@ impl Place {
     /// Removes the marker from the target, last of all; of a new tree, what its builder kept there as well.
     pub(super) fn unmark_target(&self) -> Result<()> {
         if let Found::Marker(Marker { role: Role::New, .. }) = self.find_marker(&self.target)? {
-            self.remove_own(&self.target)?;
+            // What is removed here must not come back when the marker is gone.
+            if self.remove_own(&self.target)? {
+                self.sync_names(&self.target)?;
+            }
         }
         self.erase_marker(&self.target)?;
         self.sync_names(&self.target)

@@ -10,7 +10,7 @@ use super::marker::{Found, Marker, Role};
 use super::place::Place;
 use super::{Leftover, Unsealed};
 use crate::error::{Error, Result};
-use crate::store::{EntryKind, Key};
+use crate::store::{DOCUMENT, EntryKind, Key};
 
 /// What becomes of a staged tree that a dead process has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,14 +79,25 @@ pub enum RecoverStep {
     },
 }
 
+impl RecoverStep {
+    /// Whether something was done.
+    pub(crate) fn is_change(&self) -> bool {
+        !matches!(self, Self::Unfinished | Self::Foreign { .. } | Self::Left { .. })
+    }
+}
+
 impl Place {
     /// Completes or undoes what an earlier process left. `settled` is bare at the beginning, and says at the end, after an error as well,
-    /// whether the staged name may name another tree than the one that was locked. `steps` says what was done.
-    pub(super) fn settle(&self, rule: Rule, settled: &mut Settled, steps: &mut Vec<RecoverStep>) -> Result<()> {
+    /// whether the staged name may name another tree than the one that was locked. `steps` says what was done. `arrived` is called before a new tree
+    /// under the final name loses its marker.
+    pub(super) fn settle(&self, rule: Rule, settled: &mut Settled, steps: &mut Vec<RecoverStep>, arrived: &mut dyn FnMut()) -> Result<()> {
         let staged = self.find_marker(&self.staged)?;
         let mut stage = None;
         let mut foreign = None;
         match staged {
+            _ if !matches!(self.store.kind(&self.staged)?, None | Some(EntryKind::Prefix)) => {
+                foreign = Some("it is no directory; move it away".to_owned());
+            }
             _ if self.is_bare(&self.staged)? => {}
             Found::Marker(new @ Marker { role: Role::New, .. }) => stage = Some(new),
             Found::Marker(old) if self.replaced_by_target(&old)? => {
@@ -104,29 +115,49 @@ impl Place {
             }
             if self.replaced_by_target(&old)? {
                 self.retire_as(&self.backup, &old, steps)?;
+            } else if rule == Rule::Finish(Unsealed::Discard) && self.find_marker(&self.backup)? == Found::Marker(old) {
+                steps.push(self.settle_backup()?);
             }
         }
         if let Some(marker) = stage {
             self.settle_stage(rule, marker, settled, steps)?;
         }
-        // PUB-14: with all else settled, a marker in the target says nothing any more.
-        let marked = self.find_marker(&self.target)?;
-        if let Found::Marker(_) | Found::Blank = &marked {
-            self.confirm_bare(&self.staged)?;
-            if matches!(marked, Found::Marker(Marker { role: Role::New, .. }))
-                && self.store.kind(&self.backup)? == Some(EntryKind::Prefix)
-                && !self.remove_bare(&self.backup)?
-            {
-                // It may just have lost its marker, which must not come back without that of the target.
-                self.sync_names(&self.backup)?;
-            }
-            self.sync_parent()?;
-            self.unmark_target()?;
-            if steps.is_empty() {
-                steps.push(RecoverStep::Cleaned);
-            }
-        }
+        self.unmark_settled(steps, arrived)?;
         foreign.map_or(Ok(()), |advice| self.taken(&self.staged, advice))
+    }
+
+    /// PUB-14: with all else settled, a marker in the target says nothing any more.
+    fn unmark_settled(&self, steps: &mut Vec<RecoverStep>, arrived: &mut dyn FnMut()) -> Result<()> {
+        let (Found::Marker(_) | Found::Blank) = self.find_marker(&self.target)? else { return Ok(()) };
+        self.confirm_bare(&self.staged)?;
+        let is_new = self.is_new_at_target();
+        if is_new && self.store.kind(&self.backup)? == Some(EntryKind::Prefix) && !self.remove_bare(&self.backup)? {
+            // It may just have lost its marker, which must not come back without that of the target.
+            self.sync_names(&self.backup)?;
+        }
+        self.sync_parent()?;
+        if is_new {
+            arrived();
+        }
+        self.unmark_target()?;
+        if steps.is_empty() {
+            steps.push(RecoverStep::Cleaned);
+        }
+        Ok(())
+    }
+
+    /// Whether what has the final name is a new tree that has not lost its marker.
+    pub(super) fn is_new_at_target(&self) -> bool {
+        matches!(self.find_marker(&self.target), Ok(Found::Marker(Marker { role: Role::New, .. })))
+    }
+
+    /// What becomes of an old tree that the target has not taken the place of.
+    fn settle_backup(&self) -> Result<RecoverStep> {
+        if self.remove_bare(&self.backup)? {
+            return Ok(RecoverStep::Cleaned);
+        }
+        let why = "it was to be replaced, and the target is another now; delete it, or move it to another name";
+        Ok(RecoverStep::Left { path: self.store.locate(&self.backup), why: why.to_owned() })
     }
 
     /// What becomes of a staged tree that belongs to nothing else.
@@ -141,6 +172,11 @@ impl Place {
             *settled = Settled::Kept(marker);
             steps.push(RecoverStep::Unfinished);
             return Ok(());
+        }
+        if marker.replaces.is_some() && !self.exists(&self.target)? && self.exists(&self.staged.join(DOCUMENT)?)? {
+            let advice = "it is complete, and what it was made to replace is gone, so that it may be the only copy; \
+                          put that back, or move this one to another name";
+            return self.taken(&self.staged, advice);
         }
         // PUB-11: died while building.
         *settled = Settled::Moved;

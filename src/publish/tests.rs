@@ -54,8 +54,16 @@ pub(super) fn options(existing: Existing, durability: Durability) -> StageOption
     StageOptions { existing, durability, leftover: Leftover::Discard, held: None }
 }
 
+pub(super) fn begin_stage(store: Arc<dyn Store>, target: Key, options: StageOptions) -> Result<Stage> {
+    Stage::begin(store, target, options, &mut || ())
+}
+
+pub(super) fn recover(store: Arc<dyn Store>, target: &Key, unsealed: Unsealed, durability: Durability) -> Result<Vec<RecoverStep>> {
+    super::recover(store, target, (unsealed, durability), &mut || ())
+}
+
 fn begin(store: &Arc<dyn Store>, target: &str, existing: Existing, durability: Durability) -> Result<Stage> {
-    Stage::begin(Arc::clone(store), key(target), options(existing, durability))
+    begin_stage(Arc::clone(store), key(target), options(existing, durability))
 }
 
 /// Writes `tree` into the stage, its document where that waits for the seal.
@@ -70,7 +78,7 @@ pub(super) fn build(store: &dyn Store, stage: &Stage, tree: &Tree) -> Result<()>
 pub(super) fn publish(store: &Arc<dyn Store>, target: &str, tree: &Tree, existing: Existing, durability: Durability) -> Result<Published> {
     let stage = begin(store, target, existing, durability)?;
     build(&**store, &stage, tree)?;
-    stage.publish(&mut || Ok(()))
+    stage.publish(&mut || Ok(()), &mut || ())
 }
 
 pub(super) fn has_marker(store: &dyn Store, prefix: &str) -> bool {
@@ -194,7 +202,7 @@ fn one_stage_at_a_time() {
         assert!(matches!(begin(other, "a", Existing::Refuse, Durability::Sync), Err(Error::Busy { .. })));
         store.rename(&key("away"), &key("a")).unwrap();
         assert_eq!(read_tree(&**store, stage.prefix()).unwrap().len(), 3);
-        assert_eq!(stage.publish(&mut || Ok(())).unwrap(), SILENT);
+        assert_eq!(stage.publish(&mut || Ok(()), &mut || ()).unwrap(), SILENT);
         assert_eq!(read_tree(&**store, &key("a")), Some(tree("new")));
         assert_eq!(publish(other, "a", &tree("newer"), Existing::Replace, Durability::Sync).unwrap(), SILENT);
     }
@@ -207,17 +215,31 @@ fn a_target_that_comes_meanwhile_is_not_replaced_unasked() {
         let stage = begin(store, "a", Existing::Refuse, Durability::Sync).unwrap();
         build(&**store, &stage, &tree("new")).unwrap();
         write_tree(&**store, &key("a"), &tree("foreign")).unwrap();
-        taken(stage.publish(&mut || Ok(())), "a", "while the new tree was being built");
+        taken(stage.publish(&mut || Ok(()), &mut || ()), "a", "while the new tree was being built");
         assert_eq!(read_tree(&**store, &key("a")), Some(tree("foreign")));
         assert_eq!(store.kind(&key("a.rechunked")).unwrap(), None);
-        // Where replacing is asked for, one that came meanwhile is replaced as well.
+        // Nor where replacing is asked for: it was asked for what was there then.
         store.rename(&key("a"), &key("aside")).unwrap();
-        let stage = begin(store, "a", Existing::ReplaceAndKeep, Durability::Sync).unwrap();
-        build(&**store, &stage, &tree("new")).unwrap();
+        let begun = |existing| {
+            let stage = begin(store, "a", existing, Durability::Sync).unwrap();
+            build(&**store, &stage, &tree("new")).unwrap();
+            stage
+        };
+        let stage = begun(Existing::ReplaceAndKeep);
         store.rename(&key("aside"), &key("a")).unwrap();
-        assert_eq!(stage.publish(&mut || Ok(())).unwrap(), SILENT);
+        taken(stage.publish(&mut || Ok(()), &mut || ()), "a", "while the new tree was being built");
+        assert_eq!(read_tree(&**store, &key("a")), Some(tree("foreign")));
+        let stage = begun(Existing::Replace);
+        store.rename(&key("a"), &key("aside")).unwrap();
+        write_tree(&**store, &key("a"), &tree("another")).unwrap();
+        assert!(matches!(stage.publish(&mut || Ok(()), &mut || ()), Err(Error::Io { op: "replace", .. })));
+        assert_eq!(read_tree(&**store, &key("a")), Some(tree("another")));
+        assert!(!has_marker(&**store, "a") && store.kind(&key("a.rechunked")).unwrap().is_none());
+        // One that has gone need not be replaced.
+        let stage = begun(Existing::Replace);
+        assert!(store.erase_prefix(&key("a")).unwrap());
+        assert_eq!(stage.publish(&mut || Ok(()), &mut || ()).unwrap(), SILENT);
         assert_eq!(read_tree(&**store, &key("a")), Some(tree("new")));
-        assert_eq!(read_tree(&**store, &key("a.backup")), Some(tree("foreign")));
     }
 }
 
@@ -337,7 +359,7 @@ fn links_are_neither_followed_nor_replaced() {
 fn targets_that_cannot_be_staged_are_refused() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     for bad in [Key::root(), key(&"n".repeat(250))] {
-        let begun = Stage::begin(Arc::clone(&store), bad, options(Existing::Replace, Durability::Sync));
+        let begun = begin_stage(Arc::clone(&store), bad, options(Existing::Replace, Durability::Sync));
         assert!(matches!(begun, Err(Error::InvalidArgument { .. })));
     }
 }

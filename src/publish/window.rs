@@ -8,7 +8,7 @@ use super::RACES;
 use super::marker::{Found, Marker, Role};
 use super::place::{is_sealed, names};
 use crate::error::{Error, Result};
-use crate::store::{self, EntryKind, FilesystemStore, Key, Reads, Store};
+use crate::store::{self, DOCUMENT, EntryKind, FilesystemStore, Key, Reads, Store};
 
 /// The store whose root is what `path` leads to, as [`store::open_path`] finds it; where a part of the path is missing since a publication was
 /// interrupted between its two renames, that of the tree which is to have the name.
@@ -54,6 +54,14 @@ fn stand_in_for(path: &Path) -> Result<Option<PathBuf>> {
     Ok(None)
 }
 
+/// Whether a part of `path` is missing since a publication was interrupted between its two renames.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) fn is_between_names(path: &Path) -> Result<bool> {
+    stand_in_for(path).map(|stand_in| stand_in.is_some())
+}
+
 /// The key that `key` stands for where its first part that is missing has a stand-in; none where there is none, or nothing is missing.
 ///
 /// # Errors
@@ -97,4 +105,16 @@ pub(crate) fn belongs_to(store: &dyn Store, key: &Key) -> Result<Option<Key>> {
         return Ok(None);
     }
     Ok(matches!(Marker::find(store, key, &target)?, Found::Marker(_)).then_some(target))
+}
+
+/// Whether the tree at `key`, a staged tree or a backup of `target`, holds what may be the only copy of something: a tree that is complete, or
+/// one that was replaced. Not so one that was being built.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) fn is_precious(store: &dyn Store, key: &Key, target: &Key) -> Result<bool> {
+    Ok(match Marker::find(store, key, target)? {
+        Found::Marker(Marker { role: Role::New, .. }) => store.kind(&key.join(DOCUMENT)?)?.is_some(),
+        _ => true,
+    })
 }

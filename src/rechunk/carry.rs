@@ -1,7 +1,6 @@
 //! Nodes that need what this build does not have, and travel along unread: every stored value below them is copied as it is, the document last.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -19,6 +18,8 @@ const MAX_PREFIX_DEPTH: usize = 128;
 pub(crate) struct Carried {
     /// Where it is below the root.
     pub(crate) path: String,
+    /// Where it is in the store.
+    key: Key,
     /// What this build does not have.
     pub(crate) reason: String,
     pub(crate) plan: Plan,
@@ -27,23 +28,22 @@ pub(crate) struct Carried {
 }
 
 impl Carried {
-    /// Looks at the tree below `path`: counts its values and their bytes, and refuses what cannot be copied.
-    pub(crate) fn prepare(store: &dyn Store, path: String, reason: String, budget_bytes: u64) -> Result<Self> {
-        let prefix = Key::new(path.as_str())?;
+    /// Looks at the tree at `key`, which is that of `path`: counts its values and their bytes, and refuses what cannot be copied.
+    pub(crate) fn prepare(store: &dyn Store, (path, key): (String, Key), reason: String, budget_bytes: u64) -> Result<Self> {
         let (mut files, mut bytes) = (0, 0_u64);
-        for_each_value(store, &prefix, &mut |key| {
+        for_each_value(store, &key, &mut |key| {
             files += 1;
             bytes = bytes.saturating_add(store.size(key)?.unwrap_or_default());
             Ok(())
         })?;
-        let digest = digest(store, &prefix)?;
-        Ok(Self { plan: Plan::carried(files, bytes, budget_bytes)?, path, reason, digest })
+        let digest = digest(store, &key)?;
+        Ok(Self { plan: Plan::carried(files, bytes, budget_bytes)?, path, key, reason, digest })
     }
 
     /// Copies the tree from below the root of `source` to `target` in `store`.
     pub(crate) fn copy(&self, source: &dyn Store, store: &dyn Store, target: &Key, control: &Control<'_>) -> Result<Measured> {
         let begun = Instant::now();
-        let from = Key::new(self.path.as_str())?;
+        let from = self.key.clone();
         // The tree that has the name now is copied, whatever becomes of the name.
         let tree = source.tree(&from)?;
         let (source, from) = match &tree {
@@ -125,37 +125,34 @@ fn digest(store: &dyn Store, prefix: &Key) -> Result<u64> {
     Ok(hasher.finish())
 }
 
-/// Whether all values below `path` are there on both sides with the same bytes; otherwise the first that was found to differ.
-pub(crate) fn first_difference(a: &Arc<dyn Store>, b: &Arc<dyn Store>, path: &str, control: &Control<'_>) -> Result<Option<String>> {
-    let prefix = Key::new(path)?;
+/// Whether all values below two keys are there on both sides with the same bytes; otherwise the first that was found to differ, as a name below both.
+pub(crate) fn first_difference(a: (&dyn Store, &Key), b: (&dyn Store, &Key), control: &Control<'_>) -> Result<Option<String>> {
     let mut found = None;
-    for_each_value(&**a, &prefix, &mut |key| {
-        control.check()?;
-        if found.is_none() && !same_value(&**a, &**b, key)? {
-            found = Some(key.to_string());
-        }
-        Ok(())
-    })?;
-    for_each_value(&**b, &prefix, &mut |key| {
-        control.check()?;
-        if found.is_none() && a.size(key)?.is_none() {
-            found = Some(key.to_string());
-        }
-        Ok(())
-    })?;
+    for ((store, prefix), (other, other_prefix), compare) in [(a, b, true), (b, a, false)] {
+        for_each_value(store, prefix, &mut |key| {
+            control.check()?;
+            let name = &key.as_str()[prefix.as_str().len() + 1..];
+            let there = other_prefix.join(name)?;
+            let same = if compare { same_value((store, key), (other, &there))? } else { other.size(&there)?.is_some() };
+            if found.is_none() && !same {
+                found = Some(name.to_owned());
+            }
+            Ok(())
+        })?;
+    }
     Ok(found)
 }
 
-/// Whether both stores have a value of the same bytes at `key`.
-fn same_value(a: &dyn Store, b: &dyn Store, key: &Key) -> Result<bool> {
+/// Whether both stores have a value of the same bytes at these keys.
+fn same_value((a, key): (&dyn Store, &Key), (b, other): (&dyn Store, &Key)) -> Result<bool> {
     const WINDOW_BYTES: u64 = 1 << 20;
-    let (Some(size), Some(other)) = (a.size(key)?, b.size(key)?) else { return Ok(false) };
-    let (mut same, mut offset) = (size == other, 0);
+    let (Some(size), Some(other_size)) = (a.size(key)?, b.size(other)?) else { return Ok(false) };
+    let (mut same, mut offset) = (size == other_size, 0);
     while same && offset < size {
         let range = ByteRange::From { offset, len: (size - offset).min(WINDOW_BYTES) };
         let mut both = false;
         a.read(key, range, &mut |ours| {
-            b.read(key, range, &mut |theirs| {
+            b.read(other, range, &mut |theirs| {
                 both = ours == theirs;
                 Ok(())
             })

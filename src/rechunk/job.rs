@@ -68,20 +68,21 @@ impl Job {
             }
             Node::Group(group) => {
                 job.add_group_document(String::new(), group.metadata().clone())?;
-                let mut arrays = Vec::new();
-                group.walk_each(&mut |path, node| {
+                let (mut arrays, mut keys) = (Vec::new(), Vec::new());
+                group.walk_found(&mut |path, key, node| {
                     path.rsplit('/').next().map_or(Ok(()), check_node_name)?;
                     match node {
                         Ok(NodeMetadata::Array(metadata)) => {
                             job.count_document(metadata.text_bytes());
+                            keys.push(key.clone());
                             arrays.push((path.to_owned(), *metadata));
                         }
                         Ok(NodeMetadata::Group(metadata)) => job.add_group_document(path.to_owned(), *metadata)?,
-                        Err(error) => job.carry(path, error, budget_bytes)?,
+                        Err(error) => job.carry((path, key), error, budget_bytes)?,
                     }
                     job.check_documents(budget_bytes)
                 })?;
-                job.add_group(arrays, options, budget_bytes)?;
+                job.add_group(arrays, keys, options, budget_bytes)?;
             }
         }
         Ok(job)
@@ -113,18 +114,24 @@ impl Job {
     }
 
     /// RCK-15: what is whole, but needs what this build does not have, travels along unread.
-    fn carry(&mut self, path: &str, error: Error, budget_bytes: u64) -> Result<()> {
+    fn carry(&mut self, (path, key): (&str, &Key), error: Error, budget_bytes: u64) -> Result<()> {
         let reason = match &error {
             // What is needed; what is supported follows behind a semicolon.
             Error::Unsupported { what, .. } => what.split("; ").next().unwrap_or_default().to_owned(),
             _ => return Err(error),
         };
-        unsupported_document(&*self.source, &Key::new(path)?, error)?;
-        self.carried.push(Carried::prepare(&*self.source, path.to_owned(), reason, budget_bytes)?);
+        unsupported_document(&*self.source, key, error)?;
+        self.carried.push(Carried::prepare(&*self.source, (path.to_owned(), key.clone()), reason, budget_bytes)?);
         Ok(())
     }
 
-    fn add_group(&mut self, arrays: Vec<(String, ArrayMetadata)>, options: &RechunkOptions<'_>, budget_bytes: u64) -> Result<()> {
+    fn add_group(
+        &mut self,
+        arrays: Vec<(String, ArrayMetadata)>,
+        keys: Vec<Key>,
+        options: &RechunkOptions<'_>,
+        budget_bytes: u64,
+    ) -> Result<()> {
         if !arrays.iter().any(|(path, metadata)| is_meant(path, metadata, options)) {
             return Err(self.no_array(&arrays, options));
         }
@@ -132,8 +139,8 @@ impl Job {
             self.check_selection(selection, &arrays)?;
         }
         let mut too_small: Option<Error> = None;
-        for (path, metadata) in arrays {
-            let array = Array::with_metadata(self.source.clone(), Key::new(path.as_str())?, metadata)?;
+        for ((path, metadata), key) in arrays.into_iter().zip(keys) {
+            let array = Array::with_metadata(self.source.clone(), key, metadata)?;
             let meant = is_meant(&path, array.metadata(), options);
             match self.add(path, array, meant, options, budget_bytes) {
                 // All arrays are looked at, so that the budget that is named is enough for each of them.

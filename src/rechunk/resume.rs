@@ -39,6 +39,11 @@ pub(super) struct Site<'a> {
 pub(super) fn begin(job: &Job, site: &Site<'_>, stage: &mut Stage, options: &RechunkOptions<'_>) -> Result<Beginning> {
     let found = if stage.continued() { Journal::read(&**site.store, stage.prefix())? } else { None };
     let found = found.filter(|found| found.header.tree == stage.id() && is_trusted(&found.header));
+    if found.is_none() && stage.is_sealed() {
+        let advice = "it is complete, but does not say what it was made from: `rezarr recover` puts it in its place; \
+                      leave --resume out to delete it and begin anew";
+        return Err(Error::AlreadyExists { path: site.store.locate(stage.prefix()), advice: advice.to_owned() });
+    }
     if found.is_none() && job.most_bytes() < options.checkpoint_bytes {
         return Ok(Beginning { checkpoints: None, complete: false, warning: begin_anew(stage, options)? });
     }

@@ -221,6 +221,10 @@ impl Store for FaultyStore {
         self.halved("remove", prefix, || self.inner.erase_prefix(prefix), |_| self.erase_half(prefix, &mut 0))
     }
 
+    fn erase_empty(&self, prefix: &Key) -> Result<bool> {
+        self.whole("remove", prefix, || self.inner.erase_empty(prefix))
+    }
+
     fn list(&self, prefix: &Key, visit: &mut dyn FnMut(Entry) -> Result<()>) -> Result<()> {
         self.whole("list", prefix, || self.inner.list(prefix, visit))
     }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use rustix::fs::{AtFlags, Dir, FlockOperation, RenameFlags, Stat};
+use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, RenameFlags, Stat};
 use rustix::io::{Errno, Result as SysResult};
 
 use self::root::{Root, kind_of, kind_of_type, name_of, stat_in};
@@ -90,6 +90,19 @@ impl FilesystemStore {
     pub(crate) fn is_root_of(&self, key: &Key, other: &Self) -> Result<bool> {
         let identity = |stat: Stat| (stat.st_dev, stat.st_ino);
         Ok(self.root.stat(key)?.map(identity) == other.root.stat(&Key::root())?.map(identity))
+    }
+
+    /// Gives the directory at `to` the permissions of the one at `from`.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn copy_permissions(&self, from: &Key, to: &Key) -> Result<()> {
+        let permissions = |key| Ok::<_, Error>(self.root.stat(key)?.map(|stat| Mode::from_raw_mode(stat.st_mode & 0o7777)));
+        let (Some(wanted), Some(directory)) = (permissions(from)?, self.root.open_directory(to)?) else { return Ok(()) };
+        if permissions(to)? == Some(wanted) {
+            return Ok(());
+        }
+        rustix::fs::fchmod(&directory, wanted).map_err(|errno| self.root.fault("set permissions", to, "a directory", errno))
     }
 
     /// Opens the directory at `path`, making it and its parents if there is nothing.
@@ -364,6 +377,15 @@ impl Store for FilesystemStore {
                 let name = std::ffi::CString::new(name).map_err(|_| Error::invalid("a name holds a NUL"))?;
                 remove::remove_tree(&parent, &name).map(|()| true).map_err(fault)
             }
+        }
+    }
+
+    fn erase_empty(&self, prefix: &Key) -> Result<bool> {
+        let Some((parent, name)) = self.root.open_parent(prefix)? else { return Ok(false) };
+        match rustix::fs::unlinkat(&parent, name, AtFlags::REMOVEDIR) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(self.root.fault("remove", prefix, "a directory", errno)),
         }
     }
 

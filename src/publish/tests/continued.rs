@@ -4,7 +4,7 @@ use super::*;
 
 fn continued(store: &Arc<dyn Store>, existing: Existing, durability: Durability) -> Stage {
     let options = StageOptions { leftover: Leftover::Continue, ..options(existing, durability) };
-    Stage::begin(Arc::clone(store), key("a"), options).unwrap()
+    begin_stage(Arc::clone(store), key("a"), options).unwrap()
 }
 
 fn marker_text(store: &dyn Store, name: &str) -> String {
@@ -51,7 +51,7 @@ fn a_stage_that_was_kept_is_continued() {
         assert_eq!(store.kind(&key("a.rechunked/c/1/.0.17.3.tmp")).unwrap(), None);
         assert_eq!(read_tree(&**store, stage.prefix()).unwrap().len(), 3);
         store.set(&stage.document().unwrap(), &tree("new")["zarr.json"]).unwrap();
-        assert_eq!(stage.publish(&mut || Ok(())).unwrap(), SILENT);
+        assert_eq!(stage.publish(&mut || Ok(()), &mut || ()).unwrap(), SILENT);
         let mut names = Vec::new();
         let mut collect = |entry: crate::store::Entry| {
             names.push(entry.name);
@@ -73,7 +73,7 @@ fn a_sealed_stage_is_continued_or_discarded() {
         leave(store, Existing::Refuse, Durability::Sync, true);
         let stage = continued(store, Existing::Refuse, Durability::Sync);
         assert!(stage.continued() && stage.is_sealed());
-        assert_eq!(stage.publish(&mut || Ok(())).unwrap(), SILENT);
+        assert_eq!(stage.publish(&mut || Ok(()), &mut || ()).unwrap(), SILENT);
         assert_eq!(read_tree(&**store, &key("a")), Some(tree("new")));
         store.erase_prefix(&key("a")).unwrap();
         leave(store, Existing::Refuse, Durability::Sync, true);
@@ -95,7 +95,7 @@ fn the_last_look_may_refuse() {
             assert_eq!(read_tree(&**store, &key("a")), Some(tree("old")));
             Err(Error::Cancelled)
         };
-        assert!(matches!(stage.publish(&mut look), Err(Error::Cancelled)));
+        assert!(matches!(stage.publish(&mut look, &mut || ()), Err(Error::Cancelled)));
         assert_eq!(read_tree(&**store, &key("a")), Some(tree("old")));
         assert_eq!(store.kind(&key("a.rechunked")).unwrap(), None);
         assert!(!has_marker(&**store, "a"));
@@ -120,7 +120,7 @@ fn a_held_target_that_changes_is_not_replaced() {
             let begun = || {
                 let options =
                     StageOptions { held: Some(held()), leftover: Leftover::Continue, ..options(Existing::Replace, Durability::Sync) };
-                Stage::begin(Arc::clone(store), key("a"), options).unwrap()
+                begin_stage(Arc::clone(store), key("a"), options).unwrap()
             };
             let mut stage = begun();
             build(&**store, &stage, &tree("new")).unwrap();
@@ -144,9 +144,46 @@ fn a_held_target_that_changes_is_not_replaced() {
             let stage = begun();
             assert!(stage.continued() && stage.is_sealed());
             let changed = read_tree(&**store, &key("a"));
-            assert!(matches!(stage.publish(&mut || Ok(())), Err(Error::Io { op: "replace", .. })));
+            assert!(matches!(stage.publish(&mut || Ok(()), &mut || ()), Err(Error::Io { op: "replace", .. })));
             assert_eq!(read_tree(&**store, &key("a")), changed);
             assert_eq!(store.kind(&key("a.rechunked")).unwrap(), None);
+        }
+    }
+}
+
+/// PUB-11: what may be the only copy is not deleted to begin anew.
+#[test]
+fn a_sealed_stage_without_its_target_stays() {
+    let (_dir, stores) = stores();
+    for store in &stores {
+        write_tree(&**store, &key("a"), &tree("old")).unwrap();
+        leave(store, Existing::Replace, Durability::Sync, true);
+        store.rename(&key("a"), &key("away")).unwrap();
+        for existing in [Existing::Refuse, Existing::Replace] {
+            taken(begin(store, "a", existing, Durability::Sync), "a.rechunked", "the only copy");
+            assert_eq!(read_tree(&**store, &key("a.rechunked")), Some(tree("new")));
+        }
+        store.rename(&key("away"), &key("a")).unwrap();
+        assert_eq!(publish(store, "a", &tree("newer"), Existing::Replace, Durability::Sync).unwrap(), SILENT);
+    }
+}
+
+/// PUB-19: the last look at the target is behind everything else, and also where it was not handed over.
+#[test]
+fn a_target_that_changes_at_the_end_is_not_replaced() {
+    let (_dir, stores) = stores();
+    for store in &stores {
+        for held in [false, true] {
+            let _ = store.erase_prefix(&key("a"));
+            write_tree(&**store, &key("a"), &tree("old")).unwrap();
+            let held = held.then(|| Held::new(&**store, &key("a"), store.lock(&key("a")).unwrap()).unwrap());
+            let stage = StageOptions { held, ..options(Existing::Replace, Durability::Sync) };
+            let stage = begin_stage(Arc::clone(store), key("a"), stage).unwrap();
+            build(&**store, &stage, &tree("new")).unwrap();
+            let mut write_late = || store.set(&key("a/c/0"), b"precious");
+            assert!(matches!(stage.publish(&mut write_late, &mut || ()), Err(Error::Io { op: "replace", .. })));
+            assert_eq!(read_tree(&**store, &key("a")).unwrap()["c/0"], b"precious");
+            assert!(!has_marker(&**store, "a") && store.kind(&key("a.rechunked")).unwrap().is_none());
         }
     }
 }
@@ -216,7 +253,7 @@ fn an_unsealed_stage_is_discarded_or_left() {
         write_tree(&**store, &key("a"), &tree("old")).unwrap();
         leave(store, Existing::Replace, Durability::Sync, false);
         let left = recover(Arc::clone(store), &key("a"), Unsealed::Keep, Durability::Sync).unwrap();
-        assert_eq!(left, [RecoverStep::Unfinished]);
+        assert_eq!(left, [], "there is nothing to do, and nothing was locked");
         assert!(store.kind(&key("a.rechunked/.rechunk.journal")).unwrap().is_some());
         assert_eq!(recovered(store), [RecoverStep::Discarded]);
         assert_eq!(store.kind(&key("a.rechunked")).unwrap(), None);

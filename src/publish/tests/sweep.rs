@@ -70,9 +70,9 @@ impl Scenario {
     pub(super) fn publish(self, store: &Arc<dyn Store>, stamp: &str) -> Result<Published> {
         let target = key("g/a");
         let held = if self.in_place { Some(Held::new(&**store, &target, store.lock(&target)?)?) } else { None };
-        let stage = Stage::begin(Arc::clone(store), target, StageOptions { held, ..options(self.existing, self.durability) })?;
+        let stage = begin_stage(Arc::clone(store), target, StageOptions { held, ..options(self.existing, self.durability) })?;
         build(&**store, &stage, &tree(stamp))?;
-        stage.publish(&mut || Ok(()))
+        stage.publish(&mut || Ok(()), &mut || ())
     }
 }
 
