@@ -122,7 +122,7 @@ impl Checkpoints {
 
     /// Waits with a checkpoint that was due, since it is not possible yet.
     pub(crate) fn defer(&self) {
-        self.bytes.store(self.every - self.every / 8, Ordering::Relaxed);
+        self.bytes.store(self.every - (self.every / 8).max(1), Ordering::Relaxed);
     }
 
     /// Whether so many bytes are worth checkpoints among them.
