@@ -115,6 +115,11 @@ impl Control<'_> {
         self.checkpoints.is_some_and(super::checkpoints::Checkpoints::is_due)
     }
 
+    /// Whether the last checkpoint lies within a block, and needs what is in the spill file.
+    pub(crate) fn is_in_block(&self) -> bool {
+        self.checkpoints.is_some_and(super::checkpoints::Checkpoints::is_in_block)
+    }
+
     /// Whether values that are about to be written may be there already, from an earlier run.
     pub(crate) fn continued(&self) -> bool {
         self.checkpoints.is_some_and(super::checkpoints::Checkpoints::continued)
