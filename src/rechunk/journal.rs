@@ -228,6 +228,10 @@ impl Journal {
             writer.sync()?;
         }
         drop(writer);
+        if let (true, true, Some(tree)) = (sync, self.is_empty(), self.key.parent()) {
+            // The name of a new file is no part of it.
+            store.sync_prefix(&tree)?;
+        }
         *self = grown;
         Ok(())
     }
