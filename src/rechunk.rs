@@ -86,7 +86,7 @@ pub fn plan_rechunk(source: impl AsRef<Path>, options: &RechunkOptions<'_>) -> R
 /// work at the target, or on the source of a rechunk in place, [`Error::Io`] of the operation "replace" when another program has changed such a source meanwhile; later [`Error::Corrupt`] and the
 /// like for what the source turns out to hold, [`Error::DiskFull`], [`Error::Cancelled`]. After an error nothing is left at or beside the target, and a
 /// source that was to be replaced is as it was; but a run that was cancelled after a checkpoint leaves what another can go on with
-/// ([`RechunkOptions::resume`]), and so does one that was refused to go on with it ([`Error::Changed`]).
+/// ([`RechunkOptions::resume`]), and so does one that was refused to go on with it ([`Error::Changed`]), or failed before it wrote anything.
 pub fn rechunk(source: impl AsRef<Path>, target: Option<&Path>, mut options: RechunkOptions<'_>) -> Result<Report> {
     let (begun, cpu_begun) = (Instant::now(), process::cpu_seconds());
     let mut warnings = Vec::new();
@@ -166,6 +166,11 @@ fn build(
     match (filled, checkpoints) {
         (Ok(filled), _) => Ok((stage, filled)),
         (Err(error @ Error::Cancelled), Some(checkpoints)) if checkpoints.any() => {
+            stage.keep();
+            Err(error)
+        }
+        // What was left is as it was: it may still be gone on with, when what was in the way is not.
+        (Err(error), Some(checkpoints)) if checkpoints.is_untouched() => {
             stage.keep();
             Err(error)
         }

@@ -170,7 +170,7 @@ fn another_source_and_another_job_are_refused() {
         )
     );
     let small = refused(With { memory: 64 << 20, ..PLAIN });
-    assert!(small.contains("a memory budget of 3145728 bytes and 2 threads") && small.ends_with(anew), "{small}");
+    assert!(small.contains("it differs in: memory budget (3145728 bytes then, 67108864 bytes now)") && small.ends_with(anew), "{small}");
     // The same bytes in another file.
     let chunk = at.join("a/c/7/0");
     fs::copy(&chunk, at.join("copy")).unwrap();
@@ -211,7 +211,10 @@ fn damage_is_refused() {
                 assert!(read(&at.join("b")) == data);
                 assert_eq!(names(at), ["a", "b"]);
             }
-            Err(error) => assert!(name == ".rechunk.spill" && matches!(error, Error::Corrupt { .. }), "{name}: {error}"),
+            Err(error) => {
+                assert!(name == ".rechunk.spill" && matches!(error, Error::Changed { .. }), "{name}: {error}");
+                assert_eq!(names(at), ["a", "b.rechunked"]);
+            }
         }
     }
 }
@@ -238,4 +241,230 @@ fn complete_arrays_of_a_group_stay() {
         assert!(read(&at.join(format!("b/{n}"))) == *data, "{n}");
     }
     assert_eq!(names(at), ["a", "b"]);
+}
+
+/// JRN-4: a zip file that was written over with as many bytes is another source.
+#[test]
+fn a_changed_zip_file_is_refused() {
+    let root = directory();
+    let at = root.path();
+    create(&at.join("dir"), source(), &elements(&source(), 1));
+    rezarr::pack(at.join("dir"), at.join("a"), rezarr::PackOptions::new()).unwrap();
+    PLAIN.stopped(at, 1);
+    let zip = fs::read(at.join("a")).unwrap();
+    fs::write(at.join("a"), zip).unwrap();
+    let error = run(at, PLAIN.resumed()).unwrap_err();
+    assert!(matches!(error, Error::Changed { .. }), "{error}");
+    assert_eq!(names(at), ["a", "b.rechunked", "dir"]);
+}
+
+/// SPL-10: the spill file is where the tree says, whatever directory is named now; and nothing of it is left in the end.
+#[test]
+fn the_spill_file_is_found_where_it_was_left() {
+    for (first, second) in [(Some("one"), None), (Some("one"), Some("two")), (None, Some("two"))] {
+        let root = directory();
+        let at = root.path();
+        let data = elements(&source(), 1);
+        create(&at.join("a"), source(), &data);
+        let directories = ["one", "two"].map(|name| at.join(name));
+        directories.iter().for_each(|directory| fs::create_dir(directory).unwrap());
+        let path = |name: Option<&str>| name.map(|name| at.join(name));
+        let (first, second) = (path(first), path(second));
+        With { spill: first.as_deref(), ..PLAIN }.stopped(at, 1);
+        let report = run(at, With { spill: second.as_deref(), ..PLAIN }.resumed()).unwrap();
+        assert!(report.resumed_bytes > 0 && report.warnings.is_empty(), "{report:?}");
+        assert!(read(&at.join("b")) == data);
+        assert!(directories.iter().all(|directory| names(directory).is_empty()));
+        assert_eq!(names(at), ["a", "b", "one", "two"]);
+    }
+}
+
+/// SPL-10, JRN-7: where the spill file is not to be found, what is complete stays: the run is refused, or only the block is begun anew.
+#[test]
+fn a_lost_spill_file_takes_nothing_else_along() {
+    let root = directory();
+    let at = root.path();
+    let data = elements(&source(), 1);
+    create(&at.join("a"), source(), &data);
+    let spill = at.join("spill");
+    fs::create_dir(&spill).unwrap();
+    let with = With { spill: Some(&spill), ..PLAIN };
+    with.stopped(at, 1);
+    let left = names(&spill);
+    for name in ["spill", &format!("spill/{}", left[0])] {
+        fs::rename(at.join(name), at.join("away")).unwrap();
+        let error = run(at, PLAIN.resumed()).unwrap_err();
+        assert!(matches!(error, Error::Changed { .. }) && error.to_string().contains(&left[0]), "{error}");
+        assert!(at.join("b.rechunked/.rechunk.journal").exists());
+        fs::rename(at.join("away"), at.join(name)).unwrap();
+    }
+    let report = run(at, PLAIN.resumed()).unwrap();
+    assert!(report.resumed_bytes > 0 && report.warnings.is_empty() && read(&at.join("b")) == data, "{report:?}");
+    assert_eq!(names(&spill), [""; 0]);
+}
+
+/// JRN-7: of a group, the arrays that are complete stay when the spill file of the next one is lost.
+#[test]
+fn a_block_without_its_spill_file_is_begun_anew() {
+    let root = directory();
+    let at = root.path();
+    rezarr::Group::create(at.join("a"), rezarr::Attributes::default()).unwrap();
+    let datas: Vec<_> = (0..3).map(|n| elements(&source(), n)).collect();
+    for (n, data) in datas.iter().enumerate() {
+        create(&at.join(format!("a/{n}")), source(), data);
+    }
+    let journal = at.join("b.rechunked/.rechunk.journal");
+    let in_second = || {
+        fs::read(&journal).is_ok_and(|bytes| {
+            let text = String::from_utf8_lossy(&bytes);
+            let last = text.rfind("\"checkpoint\"").map(|begin| text[begin..].to_owned()).unwrap_or_default();
+            last.contains("\"nodes\":1") && last.contains("\"phase\":\"deliver\"")
+        })
+    };
+    let cancel = AtomicBool::new(false);
+    let mut look = |_: &Progress| {
+        cancel.fetch_or(in_second(), Ordering::Relaxed);
+    };
+    let error = rezarr::rechunk(at.join("a"), Some(&at.join("b")), PLAIN.options().progress(&mut look).cancel(&cancel)).unwrap_err();
+    assert!(matches!(error, Error::Cancelled), "{error}");
+    fs::remove_file(at.join("b.rechunked/.rechunk.spill")).unwrap();
+    let report = run(at, PLAIN.resumed()).unwrap();
+    assert!(report.resumed_bytes > 0, "{report:?}");
+    assert!(report.warnings.iter().any(|warning| warning.contains("is begun anew")), "{:?}", report.warnings);
+    assert!(report.arrays[0].measured.as_ref().is_some_and(|measured| measured.decoded_bytes == 0));
+    for (n, data) in datas.iter().enumerate() {
+        assert!(read(&at.join(format!("b/{n}"))) == *data, "{n}");
+    }
+    assert_eq!(names(at), ["a", "b"]);
+}
+
+/// SPL-13: the blocks of a run use the spill file one after another, from its beginning.
+#[test]
+fn the_spill_file_is_no_longer_than_one_block_needs() {
+    let root = directory();
+    let at = root.path();
+    rezarr::Group::create(at.join("a"), rezarr::Attributes::default()).unwrap();
+    for n in 0..4 {
+        create(&at.join(format!("a/{n}")), source(), &elements(&source(), n));
+    }
+    let spill = at.join("b.rechunked/.rechunk.spill");
+    let mut longest = 0;
+    let mut look = |_: &Progress| longest = longest.max(fs::metadata(&spill).map_or(0, |metadata| metadata.len()));
+    rezarr::rechunk(at.join("a"), Some(&at.join("b")), PLAIN.options().progress(&mut look)).unwrap();
+    // An array has 8 million bytes.
+    assert!((6_000_000..12_000_000).contains(&longest), "{longest} bytes");
+}
+
+/// The journal of the tree beside `at` with its frames' bodies changed, and framed anew.
+fn forge(at: &Path, change: impl Fn(usize, String) -> Option<String>) {
+    let path = at.join("b.rechunked/.rechunk.journal");
+    let bytes = fs::read(&path).unwrap();
+    let (mut rest, mut out, mut chain, mut number) = (&bytes[..], Vec::new(), 0_u32, 0);
+    while let Some((head, behind)) = rest.split_first_chunk::<8>() {
+        let length = u32::from_le_bytes(*head.first_chunk().unwrap()) as usize;
+        let (body, behind) = behind.split_at(length);
+        if let Some(body) = change(number, String::from_utf8(body.to_vec()).unwrap()) {
+            let length = u32::try_from(body.len()).unwrap().to_le_bytes();
+            chain = crc32fast::hash(&[&chain.to_le_bytes()[..], &length, body.as_bytes()].concat());
+            out.extend([&length[..], &chain.to_le_bytes(), body.as_bytes()].concat());
+        }
+        (rest, number) = (behind, number + 1);
+    }
+    fs::write(path, out).unwrap();
+}
+
+/// The text with the number behind a name replaced.
+fn with_number(text: &str, name: &str, number: u64) -> String {
+    let begin = text.find(&format!("\"{name}\":")).unwrap() + name.len() + 3;
+    let len = text[begin..].find(|c: char| !c.is_ascii_digit()).unwrap();
+    format!("{}{number}{}", &text[..begin], &text[begin + len..])
+}
+
+/// JRN-3: a journal that says more than there is, is an error, and what was left stays.
+#[test]
+fn a_journal_that_says_too_much_is_refused() {
+    let root = directory();
+    let at = root.path();
+    create(&at.join("a"), source(), &elements(&source(), 1));
+    PLAIN.stopped(at, 1);
+    let journal = at.join("b.rechunked/.rechunk.journal");
+    let whole = fs::read(&journal).unwrap();
+    for (name, number) in [
+        ("nodes", 1),
+        ("nodes", 2),
+        ("nodes", u64::MAX),
+        ("items", 1),
+        ("items", u64::MAX),
+        ("done", 1 << 40),
+        ("done_bytes", 1 << 40),
+        ("before_bytes", u64::MAX),
+        ("offset", 1 << 40),
+        ("start", 1 << 50),
+    ] {
+        fs::write(&journal, &whole).unwrap();
+        forge(at, |frame, body| Some(if frame == 0 { body } else { with_number(&body, name, number) }));
+        let error = run(at, PLAIN.resumed()).unwrap_err();
+        assert!(matches!(error, Error::Corrupt { .. } | Error::ChecksumMismatch { .. }), "{name} {number}: {error}");
+        assert!(journal.exists(), "{name} {number}");
+    }
+    fs::write(&journal, &whole).unwrap();
+    let report = run(at, PLAIN.resumed()).unwrap();
+    assert!(report.resumed_bytes > 0, "{report:?}");
+}
+
+/// JRN-4: another version of the program is refused, and said.
+#[test]
+fn another_version_is_refused() {
+    for (from, to) in
+        [(format!("\"program\":\"{}\"", env!("CARGO_PKG_VERSION")), "\"program\":\"9.9.9\""), ("\"orders\":1".into(), "\"orders\":9")]
+    {
+        let root = directory();
+        let at = root.path();
+        create(&at.join("a"), source(), &elements(&source(), 1));
+        PLAIN.stopped(at, 1);
+        forge(at, |_, body| Some(body.replace(&from, to)));
+        let error = run(at, PLAIN.resumed()).unwrap_err();
+        assert!(matches!(error, Error::Changed { .. }), "{error}");
+        let version = format!("rezarr {} (order 1)", env!("CARGO_PKG_VERSION"));
+        assert!(error.to_string().contains(&version) && error.to_string().contains('9'), "{error}");
+        assert_eq!(names(at), ["a", "b.rechunked"]);
+    }
+}
+
+/// JRN-8: where there is no checkpoint, there is nothing to lose, and nothing has to be as it was.
+#[test]
+fn a_journal_without_a_checkpoint_refuses_nothing() {
+    let root = directory();
+    let at = root.path();
+    let data = elements(&source(), 1);
+    create(&at.join("a"), source(), &data);
+    PLAIN.stopped(at, 1);
+    forge(at, |frame, body| (frame == 0).then_some(body));
+    let report = run(at, With { columns: 10, ..PLAIN }.resumed()).unwrap();
+    assert_eq!((report.resumed_bytes, report.warnings.len()), (0, 1));
+    assert!(read(&at.join("b")) == data);
+}
+
+/// JRN-8: a checkpoint that has waited for the disk is trusted after the machine was started again, and so are all after it; others are not.
+#[test]
+fn whether_a_checkpoint_was_synced_is_said_of_each() {
+    for (syncs, trusted) in [([false, false, false], false), ([false, true, false], true), ([true, false, false], true)] {
+        let root = directory();
+        let at = root.path();
+        let data = elements(&source(), 1);
+        create(&at.join("a"), source(), &data);
+        let journal = at.join("b.rechunked/.rechunk.journal");
+        let mut bytes = 1;
+        for (attempt, sync) in syncs.into_iter().enumerate() {
+            let error = With { sync, resume: attempt > 0, ..PLAIN }.stopped(at, bytes);
+            assert!(matches!(error, Error::Cancelled), "{error}");
+            bytes = fs::metadata(&journal).unwrap().len() + 1;
+        }
+        // The machine is started again.
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+        forge(at, |_, body| Some(body.replace(boot.trim(), "another")));
+        let report = run(at, PLAIN.resumed()).unwrap();
+        assert_eq!(report.resumed_bytes > 0, trusted, "{syncs:?}: {report:?}");
+        assert!(read(&at.join("b")) == data);
+    }
 }

@@ -7,7 +7,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -27,6 +27,8 @@ pub(crate) struct Checkpoints {
     prefix: Key,
     tree: PathBuf,
     header: Header,
+    /// Whether checkpoints wait until they would survive a power cut.
+    synced: bool,
     every: u64,
     /// None where spill files have no names.
     spill_name: Option<SpillName>,
@@ -34,6 +36,8 @@ pub(crate) struct Checkpoints {
     resumed: Option<Checkpoint>,
     /// Bytes written since the last checkpoint.
     bytes: AtomicU64,
+    /// Whether this run has written anything.
+    touched: AtomicBool,
     /// The same since the begin of the run.
     #[cfg(test)]
     pub(crate) all_bytes: AtomicU64,
@@ -65,23 +69,41 @@ impl Checkpoints {
             store,
             prefix,
             tree,
+            synced: header.synced,
             header,
             every: every.max(1),
             spill_name,
             resumed: None,
             bytes,
+            touched: AtomicBool::new(false),
             #[cfg(test)]
             all_bytes: AtomicU64::new(0),
             state,
         })
     }
 
-    /// The same for one that goes on with what was `found`.
+    /// The same for one that goes on with what was `found`. What has waited for the disk once does so from then on, since what a later checkpoint
+    /// gives up may be gone although that checkpoint is lost, and the earlier one would be trusted.
     pub(crate) fn resuming(mut self, found: Found) -> Self {
         let state = self.state.get_mut();
         (state.journal, state.last) = (found.journal, found.last);
-        self.resumed = found.last;
+        (self.header, self.resumed) = (found.header, found.last);
+        self.synced |= self.header.synced || found.last.is_some_and(|last| last.synced);
         self
+    }
+
+    /// The same without what is done of a block, the spill file of which is lost: the block is begun anew. That is a checkpoint of its own,
+    /// so that nobody takes the file that is made now for the other.
+    ///
+    /// # Errors
+    /// Those of a checkpoint.
+    pub(crate) fn without_block(mut self) -> Result<Self> {
+        let Some((last, block)) = self.resumed.and_then(|last| Some((last, last.position.block?))) else { return Ok(self) };
+        let position = Position { block: None, ..last.position };
+        self.complete(last.nodes);
+        self.checkpoint(position, block.before_bytes)?;
+        self.resumed = self.state.get_mut().last;
+        Ok(self)
     }
 
     /// Where the run begins: nodes that are complete already, and how far the next one is.
@@ -99,6 +121,16 @@ impl Checkpoints {
         self.state.lock().last.is_some()
     }
 
+    /// Whether the last checkpoint needs what is in the spill file.
+    pub(crate) fn is_in_block(&self) -> bool {
+        self.state.lock().last.is_some_and(|last| last.position.block.is_some())
+    }
+
+    /// Whether all that an earlier run has left is still as it was.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.resumed.is_some() && !self.touched.load(Ordering::Relaxed)
+    }
+
     /// Whether values that are about to be written may be there already.
     pub(crate) fn continued(&self) -> bool {
         self.resumed.is_some()
@@ -111,6 +143,7 @@ impl Checkpoints {
 
     /// Counts what was written.
     pub(crate) fn wrote(&self, bytes: u64) {
+        self.touched.store(true, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         #[cfg(test)]
         self.all_bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -122,7 +155,7 @@ impl Checkpoints {
 
     /// Waits with a checkpoint that was due, since it is not possible yet.
     pub(crate) fn defer(&self) {
-        self.bytes.store(self.every - self.every / 8, Ordering::Relaxed);
+        self.bytes.store(self.every - (self.every / 8).max(1), Ordering::Relaxed);
     }
 
     /// Whether so many bytes are worth checkpoints among them.
@@ -142,7 +175,7 @@ impl Checkpoints {
             }
             none => {
                 let Some(name) = &self.spill_name else { return Err(Error::invalid("a spill file without a name")) };
-                name.note(&*self.store, &self.prefix, self.header.synced)?;
+                name.note(&*self.store, &self.prefix, self.synced)?;
                 Ok(none.insert(NamedSpill::create(name, behind)?).share())
             }
         }
@@ -159,14 +192,14 @@ impl Checkpoints {
     pub(crate) fn checkpoint(&self, position: Position, done_bytes: u64) -> Result<()> {
         let mut state = self.state.lock();
         let State { journal, last, nodes, spill } = &mut *state;
-        let checkpoint = Checkpoint { nodes: *nodes, position, done_bytes };
-        if self.header.synced {
+        let checkpoint = Checkpoint { nodes: *nodes, position, done_bytes, synced: self.synced };
+        if self.synced {
             self.store.sync()?;
             if let Some(spill) = spill.as_ref().filter(|spill| position.block.is_some() && !spill.is_on_device_of(&self.tree)) {
                 spill.sync()?;
             }
         }
-        journal.append(&*self.store, &self.header, &checkpoint, self.header.synced)?;
+        journal.append(&*self.store, &self.header, &checkpoint, self.synced)?;
         let before = last.replace(checkpoint).and_then(|before| before.position.block);
         self.bytes.store(0, Ordering::Relaxed);
         if let Some(spill) = spill {

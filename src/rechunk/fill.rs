@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::array::Array;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::group::Group;
 use crate::metadata::{DOCUMENT, NodeMetadata};
 use crate::publish::Stage;
 use crate::rechunk::checkpoints::Checkpoints;
 use crate::rechunk::execute::Control;
 use crate::rechunk::job::Job;
-use crate::rechunk::journal::Position;
+use crate::rechunk::journal::{Checkpoint, Position};
+use crate::rechunk::plan::Steps;
 use crate::rechunk::report::{Measured, Progress};
 use crate::rechunk::{RechunkOptions, run, watched};
 use crate::store::{Key, Store};
@@ -39,7 +40,9 @@ pub(super) struct Site<'a> {
 impl Site<'_> {
     /// Builds what is not there yet.
     pub(super) fn fill(&self, options: &mut RechunkOptions<'_>) -> Result<Filled> {
-        let complete = self.checkpoints.and_then(Checkpoints::begin).map_or(0, |begin| begin.nodes);
+        let begin = self.checkpoints.and_then(Checkpoints::begin);
+        begin.map_or(Ok(()), |begin| self.check(&begin))?;
+        let complete = begin.map_or(0, |begin| begin.nodes);
         let (mut filled, mut before) = (Filled { measured: Vec::new(), resumed_bytes: 0, source: None }, 0);
         filled.source = self.checkpoints.map(|checkpoints| checkpoints.source().to_owned());
         for (number, task) in (0..).zip(&self.job.tasks) {
@@ -74,12 +77,32 @@ impl Site<'_> {
         Ok(filled)
     }
 
+    /// Refuses a checkpoint that says more than there is; of items, the strategies do (JRN-3).
+    fn check(&self, begin: &Checkpoint) -> Result<()> {
+        let corrupt = |what: String| Err(Error::corrupt(what).at(&self.store.locate(self.stage.prefix())));
+        let nodes = (self.job.tasks.len() + self.job.carried.len()) as u64;
+        if begin.nodes > nodes {
+            return corrupt(format!("a journal says that {} nodes are complete, of {nodes} that there are", begin.nodes));
+        }
+        let task = usize::try_from(begin.nodes).ok().and_then(|number| self.job.tasks.get(number));
+        let work_bytes = task.map_or(0, |task| task.plan.work_bytes);
+        let before_bytes = begin.position.block.map_or(0, |block| block.before_bytes);
+        if before_bytes > begin.done_bytes || begin.done_bytes > work_bytes {
+            return corrupt(format!("a journal says that {} bytes of work are done, of {work_bytes} that there are", begin.done_bytes));
+        }
+        let has_blocks = task.is_some_and(|task| matches!(task.plan.steps, Steps::Shuffle(_)));
+        if (begin.position.items > 0 && task.is_none()) || (begin.position.block.is_some() && !has_blocks) {
+            return corrupt(format!("a journal says that node {} is half done, which has no such parts", begin.nodes));
+        }
+        Ok(())
+    }
+
     /// For the node of this number, before which all are complete.
     fn control<'c>(&'c self, number: u64, cancel: Option<&'c AtomicBool>) -> Result<Control<'c>> {
         let control = Control::of_node(cancel, self.checkpoints, number);
         if let Some(checkpoints) = self.checkpoints {
             checkpoints.complete(number);
-            if checkpoints.is_due() {
+            if checkpoints.is_due() || (checkpoints.is_in_block() && control.begin == Position::default()) {
                 control.checkpoint(Position::default())?;
             }
         }

@@ -12,7 +12,9 @@ use crate::shuffle::Saved;
 use crate::store::{ByteRange, Key, Store, Value};
 
 const FORMAT: &str = "rezarr journal";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// What positions and records mean: to be raised when the order of any strategy's items, or what is in a spill file, becomes another one.
+const ORDERS: u32 = 1;
 const HEAD_BYTES: usize = 8;
 /// The largest body.
 const BODY_BYTES: usize = 1 << 16;
@@ -24,7 +26,10 @@ pub(crate) struct Header {
     version: u32,
     /// The id of the tree.
     pub(crate) tree: String,
-    /// Whether checkpoints wait until they would survive a power cut.
+    /// The version of the program, and what its positions mean.
+    pub(crate) program: String,
+    pub(crate) orders: u32,
+    /// Whether all checkpoints wait until they would survive a power cut.
     pub(crate) synced: bool,
     /// The time since the machine was started; empty where it has no name.
     pub(crate) boot: String,
@@ -37,6 +42,9 @@ pub(crate) struct Header {
     /// What the run may use, for messages: bytes and threads.
     pub(crate) memory_bytes: u64,
     pub(crate) threads: u64,
+    /// The memory limit of the control group, in bytes, and a digest of the costs that were planned with.
+    pub(crate) limit_bytes: Option<u64>,
+    pub(crate) costs: String,
 }
 
 /// How far a run is within one node: everything before is complete and durable, and nothing behind is needed.
@@ -56,6 +64,8 @@ pub(crate) struct InBlock {
     pub(crate) done: u64,
     /// The first level in the spill file.
     pub(crate) saved: Saved,
+    /// Bytes of work that were done when the block began, for whoever has to begin it anew.
+    pub(crate) before_bytes: u64,
 }
 
 /// What is done with a block.
@@ -77,6 +87,8 @@ pub(crate) struct Checkpoint {
     pub(crate) position: Position,
     /// Bytes of work done of that one, as progress counts them.
     pub(crate) done_bytes: u64,
+    /// Whether it waited until it would survive a power cut, with all before it.
+    pub(crate) synced: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -111,6 +123,8 @@ impl Header {
             format: FORMAT.to_owned(),
             version: VERSION,
             tree: tree.to_owned(),
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            orders: ORDERS,
             synced,
             boot,
             source: String::new(),
@@ -118,6 +132,8 @@ impl Header {
             steps: String::new(),
             memory_bytes: 0,
             threads: 0,
+            limit_bytes: None,
+            costs: String::new(),
         }
     }
 }
@@ -212,6 +228,10 @@ impl Journal {
             writer.sync()?;
         }
         drop(writer);
+        if let (true, true, Some(tree)) = (sync, self.is_empty(), self.key.parent()) {
+            // The name of a new file is no part of it.
+            store.sync_prefix(&tree)?;
+        }
         *self = grown;
         Ok(())
     }
@@ -239,7 +259,8 @@ pub(crate) fn read_journal(bytes: &[u8]) -> bool {
         return false;
     }
     let Ok(Some(Found { header, last, mut journal })) = Journal::read(&store, &tree) else { return false };
-    let next = Checkpoint { nodes: last.map_or(0, |last| last.nodes), position: Position { items: 77, block: None }, done_bytes: 1 };
+    let next =
+        Checkpoint { nodes: last.map_or(0, |last| last.nodes), position: Position { items: 77, block: None }, done_bytes: 1, synced: true };
     assert!(journal.append(&store, &header, &next, true).is_ok(), "a journal that was read takes no checkpoint");
     assert!(
         matches!(Journal::read(&store, &tree), Ok(Some(found)) if found.last == Some(next) && found.header == header),
@@ -253,11 +274,12 @@ pub(crate) fn read_journal(bytes: &[u8]) -> bool {
 pub(crate) fn written_journal(count: u64) -> Vec<u8> {
     let (mut journal, mut out) = (Journal { key: Key::root(), end: 0, chain: 0 }, Vec::new());
     let saved = Saved { start: 4096, offset: 8192, checksum: 1, end: 9000 };
-    let block = Some(InBlock { phase: Phase::Cut, done: 3, saved });
+    let block = Some(InBlock { phase: Phase::Cut, done: 3, saved, before_bytes: 0 });
     let checkpoint = |at: u64| Checkpoint {
         nodes: at / 2,
         position: Position { items: at, block: block.filter(|_| at.is_multiple_of(2)) },
         done_bytes: at,
+        synced: true,
     };
     let frames = std::iter::once(Frame::Header(Header::new("id", true, String::new())))
         .chain((0..count).map(|at| Frame::Checkpoint(checkpoint(at))));

@@ -42,16 +42,18 @@ impl<'c, I: Iterator<Item = Index>, G: Fn(&[u64]) -> Index> Rounds<'c, I, G> {
         Ok(Self { control, group_of, items: Mutex::new(items) })
     }
 
-    /// The next item; none at the end of the round.
+    /// The next item; none at the end of the round. One that was kept back for a pause begins the next round in any case, so that each comes further.
     pub(crate) fn next(&self) -> Option<Index> {
         let mut items = self.items.lock();
         if items.paused {
             return None;
         }
-        let item = items.ahead.take().or_else(|| items.rest.next())?;
+        let kept = items.ahead.take();
+        let is_kept = kept.is_some();
+        let item = kept.or_else(|| items.rest.next())?;
         if self.control.has_checkpoints() {
             let group = Some((self.group_of)(&item));
-            if items.group.is_some() && items.group != group && self.control.is_due() {
+            if !is_kept && items.group.is_some() && items.group != group && self.control.is_due() {
                 (items.paused, items.ahead) = (true, Some(item));
                 return None;
             }
@@ -111,6 +113,11 @@ impl Control<'_> {
     /// Whether enough was written since the last checkpoint.
     pub(crate) fn is_due(&self) -> bool {
         self.checkpoints.is_some_and(super::checkpoints::Checkpoints::is_due)
+    }
+
+    /// Whether the last checkpoint lies within a block, and needs what is in the spill file.
+    pub(crate) fn is_in_block(&self) -> bool {
+        self.checkpoints.is_some_and(super::checkpoints::Checkpoints::is_in_block)
     }
 
     /// Whether values that are about to be written may be there already, from an earlier run.
@@ -178,6 +185,34 @@ mod tests {
         assert_eq!(ends, [8, 12, 16]);
         let found = Journal::read(&*store, &Key::new("t").unwrap()).unwrap().unwrap();
         assert_eq!(found.last.map(|last| last.position.items), Some(16));
+    }
+
+    /// JRN-5: where none is possible for long, however soon one is due again, the run comes to its end.
+    #[test]
+    fn every_round_comes_further() {
+        for every in [1, 2, 7, 8] {
+            let store = Arc::new(MemoryStore::new());
+            let checkpoints = checkpoints(&store, every);
+            let control = Control::of_node(None, Some(&checkpoints), 0);
+            let rounds = Rounds::new(&control, indices(20), 0, <[u64]>::to_vec).unwrap();
+            let (given, whole) = (std::cell::RefCell::new(Vec::new()), std::cell::Cell::new(0));
+            let round = || {
+                while let Some(item) = rounds.next() {
+                    given.borrow_mut().push(item[0]);
+                    control.wrote(8);
+                }
+                Ok(())
+            };
+            let is_whole = || {
+                whole.set(whole.get() + 1);
+                assert!(whole.get() <= 20, "no end with checkpoints every {every} bytes");
+                given.borrow().len() % 5 == 0
+            };
+            rounds.with_checkpoints(round, is_whole).unwrap();
+            assert_eq!(*given.borrow(), (0..20).collect::<Vec<_>>());
+            let found = Journal::read(&*store, &Key::new("t").unwrap()).unwrap().unwrap();
+            assert_eq!(found.last.map(|last| last.position.items), Some(15));
+        }
     }
 
     #[test]

@@ -7,6 +7,8 @@
 //! Where another run can go on with a block, its first level is in a spill file that has a name; a checkpoint says how many source units are cut, or
 //! how many cells of the first level are done (JRN-6). Deeper levels are sorted again from there.
 
+use std::sync::atomic::Ordering;
+
 use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
@@ -40,8 +42,13 @@ pub(super) fn run<S: TileSink>(transfer: &Transfer<'_, S>, plan: &Plan, sort: &S
     let behind = cache.is_some_and(|cache| plan.spilled_bytes > cache / 2);
     let mut indices = Region::whole(&blocks.counts()).indices();
     skip(&mut indices, begin.items)?;
+    let mut indices = indices.peekable();
+    if begin.block.is_some() && indices.peek().is_none() {
+        return Err(Error::corrupt(format!("a journal says that a block is begun behind the last one, of {}", begin.items)));
+    }
     for (number, index) in (begin.items..).zip(indices) {
-        if number > begin.items && control.is_due() {
+        // What comes from another block uses the file from its beginning, so that it is no longer than the longest needs.
+        if number > begin.items && (control.is_due() || control.is_in_block()) {
             control.checkpoint(Position { items: number, block: None })?;
         }
         let block = Block::new(transfer, sort, blocks.region(&index));
@@ -50,7 +57,8 @@ pub(super) fn run<S: TileSink>(transfer: &Transfer<'_, S>, plan: &Plan, sort: &S
         let bytes = element_count(block.region.shape()).unwrap_or(u64::MAX).saturating_mul(2 * block.item as u64);
         let keeps = found.is_some() || control.checkpoints.is_some_and(|checkpoints| checkpoints.are_for(bytes));
         let saved = Mutex::new(found.filter(|found| found.phase == Phase::Deliver).map(|found| found.saved));
-        let shuffle = Shuffle { plan, sort, place, block, number, keeps, saved, open: Mutex::new(None) };
+        let before_bytes = found.map_or_else(|| control.done_bytes.load(Ordering::Relaxed), |found| found.before_bytes);
+        let shuffle = Shuffle { plan, sort, place, block, number, before_bytes, keeps, saved, open: Mutex::new(None) };
         shuffle.sort_block(found, slab)?;
     }
     Ok(())
@@ -64,6 +72,8 @@ struct Shuffle<'t, S> {
     block: Block<'t, S>,
     /// Its place among all blocks.
     number: u64,
+    /// Bytes of work that were done when it began.
+    before_bytes: u64,
     /// Whether another run can go on with it.
     keeps: bool,
     /// The first level in its file, once all of it is there and that was said.
@@ -104,7 +114,7 @@ impl<S: TileSink> Shuffle<'_, S> {
         let indices = self.block.levels[0].over(&Region::whole(self.block.region.shape()));
         let count = to_usize(indices.element_count().unwrap_or(u64::MAX));
         let (partitions, done) = match begins {
-            Some(InBlock { phase: Phase::Deliver, done, saved }) => {
+            Some(InBlock { phase: Phase::Deliver, done, saved, .. }) => {
                 (Partitions::resume(self.share(Some(&saved))?, &saved, count, self.sort.sizes)?, done)
             }
             begins => (self.cut_block(&indices, begins, slab)?, 0),
@@ -216,7 +226,7 @@ impl<S: TileSink> Shuffle<'_, S> {
                 None => *saved.insert(sorted.partitions.save()?),
             }
         };
-        let block = Some(InBlock { phase: Phase::Deliver, done, saved });
+        let block = Some(InBlock { phase: Phase::Deliver, done, saved, before_bytes: self.before_bytes });
         control.checkpoint(Position { items: self.number, block })?;
         while behind.done < done {
             let Some(item) = behind.items.next() else { return Err(Error::invalid("more items than there are")) };

@@ -4,6 +4,7 @@
 //! another directory; then a link in the tree says where, for whoever discards the tree.
 
 use std::fs::File;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -59,6 +60,58 @@ impl SpillName {
         Some(Self { path: directory.join(format!(".{}{tail}", &target[..kept])), id: id.to_owned(), inside: false })
     }
 
+    /// Where the link in the tree `prefix`, which is to become `target` and has this id, says that the file is; none where there is no such link, or
+    /// one that leads to another name than such a file has.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(crate) fn linked(store: &dyn Store, prefix: &Key, target: &str, id: &str) -> Result<Option<Self>> {
+        let Some(found) = link(store, prefix)?.filter(|found| found.id == id) else { return Ok(None) };
+        Ok(found.path.parent().and_then(|parent| Self::outside(parent, target, id)).filter(|own| *own == found).or_else(|| {
+            // The directory is not there now.
+            let is_away = found.path.parent().is_some_and(|parent| !parent.exists());
+            (is_away && found.has_own_name()).then_some(found)
+        }))
+    }
+
+    /// Whether the directory of the file is there.
+    pub(crate) fn has_directory(&self) -> bool {
+        self.path.parent().is_some_and(Path::is_dir)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the name of the file is one that [`SpillName::outside`] gives.
+    fn has_own_name(&self) -> bool {
+        let name = self.path.file_name().and_then(|name| name.to_str());
+        !self.id.is_empty() && name.is_some_and(|name| name.ends_with(&format!(".{}.rechunk-spill", self.id)))
+    }
+
+    /// Why another process cannot go on with the file, of which `end` bytes must be there; none if it can.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where nobody can say.
+    pub(crate) fn fault(&self, end: u64) -> Result<Option<String>> {
+        let file = match self.open(OFlags::empty()) {
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(Some("it is not there".to_owned())),
+            Err(Error::Corrupt { what, .. }) => return Ok(Some(what)),
+            file => file?,
+        };
+        Ok(self.check(&file, end)?.err())
+    }
+
+    /// Whether `file` is the one of this tree, with at least `end` bytes; otherwise what it is.
+    fn check(&self, file: &File, end: u64) -> Result<std::result::Result<(), String>> {
+        if !self.is_head(file) {
+            return Ok(Err("this is not the spill file of the run that is to be resumed".to_owned()));
+        }
+        let length = file.metadata().map_err(|error| Error::io("stat", self.path.display().to_string(), error))?.len();
+        let enough = length >= end && end >= HEAD_BYTES as u64;
+        Ok(if enough { Ok(()) } else { Err(format!("a spill file of {length} bytes, of which {end} are to count")) })
+    }
+
     /// Says in the tree `prefix` where the file is, if it is elsewhere. To be called before there is one.
     /// With `sync`, returns when that would survive a power cut.
     pub(crate) fn note(&self, store: &dyn Store, prefix: &Key, sync: bool) -> Result<()> {
@@ -96,9 +149,16 @@ impl SpillName {
         std::os::unix::fs::FileExt::read_exact_at(file, &mut found, 0).is_ok() && found == expected
     }
 
+    /// Whether the file has the name of one of this tree, and its first block never reached the disk.
+    fn is_blank(&self, file: &File) -> bool {
+        let mut head = Vec::new();
+        let read = file.take(HEAD_BYTES as u64).read_to_end(&mut head);
+        self.has_own_name() && read.is_ok() && head.iter().all(|byte| *byte == 0)
+    }
+
     /// Removes the file, if it is one of this tree.
     fn remove(&self) {
-        if self.open(OFlags::empty()).is_ok_and(|file| self.is_head(&file)) {
+        if self.open(OFlags::empty()).is_ok_and(|file| self.is_head(&file) || self.is_blank(&file)) {
             let _ = std::fs::remove_file(&self.path);
         }
     }
@@ -132,13 +192,7 @@ impl NamedSpill {
     pub(crate) fn reopen(name: &SpillName, end: u64, behind: bool) -> Result<Self> {
         let shown = name.path.display().to_string();
         let file = name.open(OFlags::empty())?;
-        if !name.is_head(&file) {
-            return Err(Error::corrupt("this is not the spill file of the run that is to be resumed").at(&shown));
-        }
-        let length = file.metadata().map_err(|error| Error::io("stat", &*shown, error))?.len();
-        if length < end || end < HEAD_BYTES as u64 {
-            return Err(Error::corrupt(format!("a spill file of {length} bytes, of which {end} are to count")).at(&shown));
-        }
+        name.check(&file, end)?.map_err(|what| Error::corrupt(what).at(&shown))?;
         file.set_len(end).map_err(|error| Error::io("truncate", &*shown, error))?;
         let file = SpillFile::from_file(file, shown, behind, end.next_multiple_of(BLOCK_BYTES));
         Ok(Self { file: Arc::new(file), name: name.clone(), forgotten: HEAD_BYTES as u64 })
@@ -199,16 +253,21 @@ impl NamedSpill {
 /// Removes the spill file that a run has left outside of the tree `prefix`, which is about to be discarded. What the link there leads to is removed
 /// only if it says itself that it is a spill file of that tree.
 pub(crate) fn discard_spill(store: &dyn Store, prefix: &Key) -> Result<()> {
-    let key = prefix.join(SPILL_LINK_NAME)?;
-    let bytes = match read_to_vec(store, &key, LINK_LIMIT_BYTES) {
-        Err(Error::Corrupt { .. }) => return Ok(()),
+    if let Some(name) = link(store, prefix)? {
+        name.remove();
+    }
+    Ok(())
+}
+
+/// Where the link in the tree `prefix` leads; none where there is none, or what is none.
+fn link(store: &dyn Store, prefix: &Key) -> Result<Option<SpillName>> {
+    let bytes = match read_to_vec(store, &prefix.join(SPILL_LINK_NAME)?, LINK_LIMIT_BYTES) {
+        Err(Error::Corrupt { .. }) => return Ok(None),
         bytes => bytes?,
     };
     let link = bytes.and_then(|bytes| serde_json::from_slice::<Link>(&bytes).ok());
-    if let Some(Link { path, id, .. }) = link.filter(|link| link.format == LINK_FORMAT && link.id.len() <= 64) {
-        SpillName { path: PathBuf::from(path), id, inside: false }.remove();
-    }
-    Ok(())
+    let link = link.filter(|link| link.format == LINK_FORMAT && link.id.len() <= 64);
+    Ok(link.map(|Link { path, id, .. }| SpillName { path: PathBuf::from(path), id, inside: false }))
 }
 
 impl SpillFile {
@@ -251,12 +310,41 @@ mod tests {
             discard_spill(&store, &prefix).unwrap();
             assert_eq!(fs::read(&path).unwrap(), foreign);
         }
-        fs::remove_file(&path).unwrap();
+        // A power cut has left the name, and nothing of the first block.
+        for blank in [&[][..], &[0; 100], &[0; 8192]] {
+            fs::write(&path, blank).unwrap();
+            discard_spill(&store, &prefix).unwrap();
+            assert!(!path.exists(), "{} zeros", blank.len());
+        }
         fs::create_dir(&path).unwrap();
         discard_spill(&store, &prefix).unwrap();
         for link in ["", "{}", "[1]", r#"{"format":"another","path":"/etc/passwd","id":"x"}"#] {
             store.set(&prefix.join(SPILL_LINK_NAME).unwrap(), link.as_bytes()).unwrap();
             discard_spill(&store, &prefix).unwrap();
+        }
+    }
+
+    /// SPL-10: the place is in the tree, and only a name that such a file has is taken from there.
+    #[test]
+    fn a_link_leads_to_a_spill_file_or_nowhere() {
+        let directory = tempfile::tempdir().unwrap();
+        let away = directory.path().join("away");
+        fs::create_dir(&away).unwrap();
+        let (store, prefix) = (MemoryStore::new(), key("a.rechunked"));
+        let linked = |id: &str| SpillName::linked(&store, &prefix, "a", id).unwrap();
+        assert_eq!(linked(ID), None);
+        let name = SpillName::outside(&away, "a", ID).unwrap();
+        name.note(&store, &prefix, false).unwrap();
+        assert_eq!((linked(ID), linked("another")), (Some(name.clone()), None));
+        assert!(name.has_directory() && name.fault(4096).unwrap().is_some_and(|what| what.contains("not there")));
+        drop(NamedSpill::create(&name, false).unwrap());
+        assert_eq!(name.fault(4096).unwrap(), None);
+        assert!(name.fault(4097).unwrap().is_some_and(|what| what.contains("4096 bytes")));
+        fs::remove_dir_all(&away).unwrap();
+        assert!(linked(ID).is_some_and(|name| !name.has_directory()));
+        for path in [directory.path().join("precious"), directory.path().join(format!("none/{ID}.rechunk-spill"))] {
+            SpillName { path, ..name.clone() }.note(&store, &prefix, false).unwrap();
+            assert_eq!(linked(ID), None);
         }
     }
 

@@ -4,10 +4,10 @@
 
 use std::any::Any;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use rezarr::{ByteRange, Change, Entry, EntryKind, Error, Key, Lock, Result, Stamp, Store, Value};
+use rezarr::{ByteRange, Change, Entry, EntryKind, Error, Key, Lock, Result, Stamp, Store, Value, ValueWriter};
 
 /// Which operations fail. They are counted from 0, over all threads, whatever they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,18 @@ pub(crate) struct FaultyStore {
     no_exchange: AtomicBool,
     whole_syncs: AtomicU64,
     single_syncs: AtomicU64,
+    watcher: OnceLock<Watcher>,
+}
+
+/// Who is told of operations that are about to be done: of syncs, and of what is done through writers.
+struct Watcher(Box<Watch>);
+
+type Watch = dyn Fn(&str, &Key) + Send + Sync;
+
+impl std::fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watcher")
+    }
 }
 
 /// Counts the operations of a store and of the values that it has opened, and decides what becomes of each.
@@ -58,6 +70,20 @@ impl FaultyStore {
             no_exchange: AtomicBool::new(false),
             whole_syncs: AtomicU64::new(0),
             single_syncs: AtomicU64::new(0),
+            watcher: OnceLock::new(),
+        }
+    }
+
+    /// The same, which tells `watcher` of each sync ("sync"; of everything, with the root), and of each write through a writer ("write"), before
+    /// it is done.
+    pub(crate) fn watched(self, watcher: impl Fn(&str, &Key) + Send + Sync + 'static) -> Self {
+        let _ = self.watcher.set(Watcher(Box::new(watcher)));
+        self
+    }
+
+    fn tell(&self, op: &str, key: &Key) {
+        if let Some(Watcher(watcher)) = self.watcher.get() {
+            watcher(op, key);
         }
     }
 
@@ -185,6 +211,33 @@ impl Change for FaultyChange<'_> {
     }
 }
 
+/// A writer that fails as the operations of its store do.
+#[derive(Debug)]
+struct FaultyWriter<'s> {
+    store: &'s FaultyStore,
+    inner: Box<dyn ValueWriter + 's>,
+    key: Key,
+}
+
+impl ValueWriter for FaultyWriter<'_> {
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        let half = bytes.get(..bytes.len() / 2).unwrap_or_default();
+        let write = |bytes: &[u8]| {
+            self.store.tell("write", &self.key);
+            self.inner.write_at(offset, bytes)
+        };
+        self.store.halved("write", &self.key, || write(bytes), |_| write(half))
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.store.single_syncs.fetch_add(1, Ordering::Relaxed);
+        self.store.whole("sync", &self.key, || {
+            self.store.tell("sync", &self.key);
+            self.inner.sync()
+        })
+    }
+}
+
 impl Store for FaultyStore {
     fn kind(&self, key: &Key) -> Result<Option<EntryKind>> {
         self.whole("stat", key, || self.inner.kind(key))
@@ -207,6 +260,10 @@ impl Store for FaultyStore {
     fn write_at(&self, key: &Key, offset: u64, bytes: &[u8]) -> Result<()> {
         let half = bytes.get(..bytes.len() / 2).unwrap_or_default();
         self.halved("write", key, || self.inner.write_at(key, offset, bytes), |_| self.inner.write_at(key, offset, half))
+    }
+
+    fn writer<'s>(&'s self, key: &Key) -> Result<Box<dyn ValueWriter + 's>> {
+        Ok(Box::new(FaultyWriter { store: self, inner: self.inner.writer(key)?, key: key.clone() }))
     }
 
     fn copy_from(&self, source: &dyn Store, from: &Key, to: &Key) -> Result<Option<u64>> {
@@ -246,7 +303,10 @@ impl Store for FaultyStore {
 
     fn sync(&self) -> Result<()> {
         self.whole_syncs.fetch_add(1, Ordering::Relaxed);
-        self.whole("sync", &Key::root(), || self.inner.sync())
+        self.whole("sync", &Key::root(), || {
+            self.tell("sync", &Key::root());
+            self.inner.sync()
+        })
     }
 
     fn sync_prefix(&self, prefix: &Key) -> Result<()> {

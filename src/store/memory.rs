@@ -1,8 +1,8 @@
 //! A store in memory, with what is visible and what would survive a power cut kept apart.
 //!
 //! Invariants
-//! 1. Operations change the live image alone; [`Store::sync`] makes the durable image equal to it, and [`Store::sync_prefix`] and
-//!    [`Store::set_durable`] make no more of it durable than they say.
+//! 1. Operations change the live image alone; [`Store::sync`] makes the durable image equal to it, and [`Store::sync_prefix`],
+//!    [`Store::set_durable`] and [`ValueWriter::sync`] make no more of it durable than they say.
 //! 2. The journal holds every change of the live tree of names that is not durable, each as one indivisible step.
 //! 3. The lock is never held while foreign code runs: not during `visit`, and not during operations on another store.
 
@@ -15,9 +15,10 @@ use parking_lot::Mutex;
 
 use self::image::{Change, Image, Link, Node, NodeId, ROOT};
 use self::locks::Locks;
+use self::writer::Writer;
 use super::{
-    ByteRange, Change as ValueChange, Entry, EntryKind, Key, Lock, NODE_DOCUMENTS, Stamp, Store, Value, check_move, obstructed,
-    read_to_vec, resolve,
+    ByteRange, Change as ValueChange, Entry, EntryKind, Key, Lock, NODE_DOCUMENTS, Stamp, Store, Value, ValueWriter, check_move,
+    obstructed, read_to_vec, resolve,
 };
 use crate::buffer::reserve;
 use crate::error::{Error, Result};
@@ -25,6 +26,7 @@ use crate::error::{Error, Result};
 mod crash;
 mod image;
 mod locks;
+mod writer;
 
 /// A store in memory.
 ///
@@ -207,6 +209,10 @@ impl Store for MemoryStore {
             value[end - bytes.len()..end].copy_from_slice(bytes);
         }
         Ok(())
+    }
+
+    fn writer<'s>(&'s self, key: &Key) -> Result<Box<dyn ValueWriter + 's>> {
+        Ok(Box::new(Writer { store: self, key: key.clone() }))
     }
 
     fn copy_from(&self, source: &dyn Store, from: &Key, to: &Key) -> Result<Option<u64>> {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use self::directory::Directory;
 use self::value::ZipValue;
 use super::fs::Reads;
-use super::{Entry, EntryKind, Key, Lock, ReadMode, Store, Value, obstructed, path};
+use super::{Entry, EntryKind, Key, Lock, ReadMode, Stamp, Store, Value, obstructed, path};
 use crate::error::{Error, Result};
 
 mod directory;
@@ -185,6 +185,19 @@ impl Store for ZipStore {
     /// There is never anything to wait for.
     fn sync(&self) -> Result<()> {
         Ok(())
+    }
+
+    /// That of the file, and what its directory says of the value: another program may have changed either.
+    fn stamp(&self, key: &Key) -> Result<Option<Stamp>> {
+        let name = self.name(key)?;
+        let Some(record) = self.entry(&name)? else { return Ok(None) };
+        let stat = rustix::fs::fstat(&self.file).map_err(|errno| Error::io("stat", self.shown(&name), errno.into()))?;
+        let file = super::fs::stamp_of(&stat);
+        Ok(Some(Stamp {
+            file: file.file ^ record.offset.rotate_left(32),
+            size: record.size,
+            modified_ns: file.modified_ns ^ (i128::from(record.crc) << 64),
+        }))
     }
 
     fn lock(&self, prefix: &Key) -> Result<Box<dyn Lock>> {

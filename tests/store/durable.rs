@@ -73,6 +73,24 @@ fn a_durable_value_stays_if_its_prefix_does() {
 }
 
 #[test]
+fn a_synced_writer_keeps_its_own_bytes_alone() {
+    let store = MemoryStore::new();
+    store.set(&key("a/old"), b"1").unwrap();
+    store.sync().unwrap();
+    store.set(&key("a/new"), b"2").unwrap();
+    let writer = store.writer(&key("a/v")).unwrap();
+    writer.write_at(0, b"kept").unwrap();
+    writer.sync().unwrap();
+    sometimes(&store, |store| !has(store, "a/v"));
+    sometimes(&store, |store| has(store, "a/v") && !has(store, "a/new"));
+    always(&store, |store| !has(store, "a/v") || all(store, "a/v") == b"kept");
+    store.sync_prefix(&key("a")).unwrap();
+    always(&store, |store| all(store, "a/v") == b"kept");
+    writer.write_at(0, b"lost").unwrap();
+    sometimes(&store, |store| all(store, "a/v") != b"lost");
+}
+
+#[test]
 fn a_synced_prefix_keeps_its_names_and_not_those_below() {
     let store = MemoryStore::new();
     store.set(&key("p/a/1"), b"1").unwrap();

@@ -14,6 +14,7 @@ pub(crate) const FILE_SYSTEM_FILES: &[(&str, &str)] = &[
     ("src/store/", "stores are what the rest sees instead of files"),
     ("src/shuffle/spill.rs", "the spill file is no part of any store"),
     ("src/shuffle/named.rs", "a spill file with a name may lie in another directory than the store"),
+    ("src/rechunk/resume/attempts.rs", "tests give a spill file what a power cut leaves of it"),
     ("src/process.rs", "the system describes the process in files of /proc"),
     ("src/bin/", "the command line meets paths that are no stores"),
 ];

@@ -11,8 +11,8 @@ fn header() -> Header {
 
 fn checkpoint(nodes: u64, items: u64) -> Checkpoint {
     let saved = Saved { start: 4096, offset: 8192, checksum: 7, end: u64::MAX };
-    let block = (items % 2 == 1).then_some(InBlock { phase: Phase::Deliver, done: items, saved });
-    Checkpoint { nodes, position: Position { items, block }, done_bytes: 100 * items }
+    let block = (items % 2 == 1).then_some(InBlock { phase: Phase::Deliver, done: items, saved, before_bytes: 50 });
+    Checkpoint { nodes, position: Position { items, block }, done_bytes: 100 * items, synced: true }
 }
 
 fn tree() -> Key {
@@ -92,7 +92,7 @@ fn other_journals_are_refused() {
     for bodies in [&[&*step][..], &[&head, &head], &[""], &["{}"], &["[]"], &[&head, "{\"checkpoint\":{}}"], &[&head, &step, &back]] {
         assert!(matches!(read(&framed(bodies)), Err(Error::Corrupt { .. })), "{bodies:?}");
     }
-    for other in [head.replace("rezarr journal", "other journal"), head.replace("\"version\":1", "\"version\":2")] {
+    for other in [head.replace("rezarr journal", "other journal"), head.replace("\"version\":2", "\"version\":1")] {
         assert!(matches!(read(&framed(&[&other])), Err(Error::Unsupported { .. })), "{other}");
     }
     assert!(read(&[0xff; 100]).unwrap().is_none(), "no frame at all");

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use parking_lot::Mutex;
+
 use crate::array::Array;
 use crate::error::Result;
 use crate::metadata::{ArrayMetadata, DOCUMENT};
@@ -17,6 +19,10 @@ use crate::rechunk::run::run;
 use crate::shuffle::SpillName;
 use crate::store::faulty::{Fault, FaultyStore};
 use crate::store::{EntryKind, Key, MemoryStore, Store, is_temporary_name};
+
+/// The spill file, and a copy of what was synced of it.
+const SPILL_NAME: &str = ".rechunk.spill";
+const DURABLE_NAME: &str = "durable";
 
 /// How attempts end.
 #[derive(Clone, Debug)]
@@ -55,7 +61,8 @@ pub(in crate::rechunk) fn in_attempts(taken: &Taken, metadata: &ArrayMetadata, p
             None => store = fresh(&tree),
             Some(_) => remove_temporary(&*store, &tree),
         }
-        let faulty = Arc::new(FaultyStore::new(Arc::clone(&store) as Arc<dyn Store>, stop.map_or(Fault::Never, Fault::Stop)));
+        let faulty = FaultyStore::new(Arc::clone(&store) as Arc<dyn Store>, stop.map_or(Fault::Never, Fault::Stop));
+        let faulty = Arc::new(faulty.watched(watcher(directory.path())));
         let spill = SpillName::inside(directory.path(), "id");
         let header = Header::new("id", true, String::new());
         let place = directory.path().to_owned();
@@ -81,9 +88,56 @@ pub(in crate::rechunk) fn in_attempts(taken: &Taken, metadata: &ArrayMetadata, p
         }
         if let Some(seed) = ends.power_cut {
             store = Arc::new(store.crash_with(seed));
+            crash_spill(directory.path(), seed);
         }
     }
     unreachable!("the last attempt ends one way or the other")
+}
+
+/// Looks on while the checkpoints of the tree in `directory` are made: everything is synced before the journal is written, and that is synced before
+/// anything of the spill file is given up (JRN-2). What the sync of everything finds there is what a power cut leaves.
+fn watcher(directory: &Path) -> impl Fn(&str, &Key) + Send + Sync + 'static {
+    let (spill, durable) = (directory.join(SPILL_NAME), directory.join(DURABLE_NAME));
+    let state = Mutex::new(Vec::<u32>::new());
+    move |op, key| {
+        let mut seen = state.lock();
+        let held = || std::fs::read(&spill).map_or(0, |bytes| crc32fast::hash(&bytes));
+        match (op, key.is_root(), key.name() == JOURNAL_NAME) {
+            ("sync", true, _) => {
+                let _ = std::fs::remove_file(&durable);
+                let _ = std::fs::copy(&spill, &durable);
+                *seen = vec![held()];
+            }
+            (_, _, true) => {
+                assert_eq!(seen.len(), if op == "write" { 1 } else { 2 }, "{op} of the journal");
+                let now = held();
+                // What is behind was synced, and what is in front is still needed.
+                assert!(seen.iter().all(|before| *before == now), "the spill file has changed since it was synced");
+                seen.push(now);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Gives the spill file in `directory` what a power cut leaves: of each block, what it was when it was synced or what it has become.
+fn crash_spill(directory: &Path, seed: u64) {
+    const BLOCK: usize = 4096;
+    let (spill, durable) = (directory.join(SPILL_NAME), directory.join(DURABLE_NAME));
+    let (Ok(new), Ok(old)) = (std::fs::read(&spill), std::fs::read(&durable)) else { return };
+    let chosen = |at: u64| {
+        let mixed = (seed ^ at).wrapping_add(0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (mixed ^ (mixed >> 29)).wrapping_mul(0x94d0_49bb_1331_11eb) >> 63 == 0
+    };
+    let length = if chosen(u64::MAX) { old.len() } else { new.len() };
+    let mut left = vec![0; length];
+    for (number, block) in (0..).zip(left.chunks_mut(BLOCK)) {
+        let from = if chosen(number) { &old } else { &new };
+        let begin = BLOCK * usize::try_from(number).unwrap();
+        let kept = from.get(begin..from.len().min(begin + block.len())).unwrap_or_default();
+        block[..kept.len()].copy_from_slice(kept);
+    }
+    std::fs::write(&spill, left).unwrap();
 }
 
 fn attempt(

@@ -42,7 +42,7 @@ impl<S: TileSink> Shuffle<'_, S> {
             || control.on_threads(&mut readers, work),
             |done| {
                 control.on_threads(0..self.plan.threads, |_| buffer.flush())?;
-                let block = Some(InBlock { phase: Phase::Cut, done, saved: buffer.save()? });
+                let block = Some(InBlock { phase: Phase::Cut, done, saved: buffer.save()?, before_bytes: self.before_bytes });
                 control.checkpoint(Position { items: self.number, block })
             },
         )

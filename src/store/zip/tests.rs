@@ -172,3 +172,31 @@ fn paths_lead_into_zip_files() {
     value.read(ByteRange::Last { len: 2 }, &mut |bytes| crate::buffer::append(&mut end, bytes)).unwrap();
     assert_eq!(end, [9, 9]);
 }
+
+/// PUB-19: a zip file that was written to, or replaced by one with other bytes of the same sizes, is not what it was.
+#[test]
+fn a_changed_zip_file_has_other_stamps() {
+    let root = source();
+    let at = |name: &str| root.path().join(name);
+    let key = Key::new("c/0/0").unwrap();
+    let stamp = |name: &str| ZipStore::open(at(name)).unwrap().stamp(&key).unwrap().unwrap();
+    pack(at("a"), at("x.zip"), options()).unwrap();
+    let first = stamp("x.zip");
+    assert_eq!((stamp("x.zip"), first.size), (first, 5));
+    assert!(ZipStore::open(at("x.zip")).unwrap().stamp(&Key::new("none").unwrap()).unwrap().is_none());
+    let modified = |name: &str, time| fs::File::options().write(true).open(at(name)).unwrap().set_modified(time).unwrap();
+    let time = fs::metadata(at("x.zip")).unwrap().modified().unwrap();
+    modified("x.zip", time + std::time::Duration::from_nanos(1000));
+    assert_ne!(stamp("x.zip"), first, "another time");
+    modified("x.zip", time);
+    assert_eq!(stamp("x.zip"), first);
+    fs::copy(at("x.zip"), at("y.zip")).unwrap();
+    modified("y.zip", time);
+    assert_ne!(stamp("y.zip"), first, "another file");
+    // The same file, written over with as many bytes, and its time put back.
+    write(root.path(), "a/c/0/0", b"CHUNK");
+    pack(at("a"), at("z.zip"), options()).unwrap();
+    fs::write(at("x.zip"), fs::read(at("z.zip")).unwrap()).unwrap();
+    modified("x.zip", time);
+    assert_ne!(stamp("x.zip"), first, "other bytes");
+}

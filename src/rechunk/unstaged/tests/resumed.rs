@@ -114,3 +114,28 @@ fn gathered_and_moved_chunks_are_gone_on_with() {
         assert!(resumed > 20, "{way}: {resumed}");
     }
 }
+
+/// JRN-5: a gather into shards that are larger than its boxes comes to its end, however often a checkpoint would be due.
+#[test]
+fn a_gather_into_shards_makes_checkpoints_where_it_can() {
+    let layout = Layout { chunk_shape: vec![2, 3], shard_shape: Some(vec![20, 15]), codecs: "crc32c".parse().unwrap() };
+    let target = ArrayMetadata::new([40, 30], DataType::UInt8, None, &layout).unwrap();
+    let edges = vec![Edges::List(EdgeRuns::new([3, 7, 1, 9, 20].map(|edge| (edge, 1))).unwrap()), Edges::Repeat(7)];
+    let plain = Layout { chunk_shape: vec![20, 7], shard_shape: None, codecs: Codecs::none() };
+    let metadata = ArrayMetadata::new([40, 30], DataType::UInt8, None, &plain).unwrap();
+    let metadata = metadata.with_chunk_grid(ChunkGrid::rectilinear([40, 30], edges).unwrap()).unwrap();
+    let array = Array::create_in(Arc::new(MemoryStore::new()), Key::root(), metadata).unwrap();
+    let data: Vec<u8> = (0..40 * 30).map(|i| mixed(i).to_le_bytes()[0] | 1).collect();
+    array.write_bytes(&Region::whole(array.shape()), &data).unwrap();
+    let shown = Array::with_metadata(Arc::new(MemoryStore::new()), Key::root(), target.clone()).unwrap();
+    let problem = problem(&array, &shown, &Region::whole(array.shape()), &Costs::default());
+    let plan = (0..1000).find_map(|step| plan(&problem, 512 * step, 2).ok()).unwrap();
+    assert_eq!(plan.strategy, Way::Gather);
+    let mut resumed = 0;
+    for part in 1..10 {
+        for every in [1, 7, 100] {
+            resumed += compare(&array, &data, &target, &plan, &Cuts { every, stops: vec![(part << 16) / 10], power_cut: None }).1.resumed;
+        }
+    }
+    assert!(resumed > 9, "{resumed} of 27");
+}
