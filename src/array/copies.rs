@@ -72,6 +72,11 @@ fn refresh_group(store: &dyn Store, prefix: &Key, below: &str, refreshed: &mut R
     if read_group(store, prefix)?.is_none() {
         return Ok(false);
     }
+    // Whoever has the group alone is at work on no first copies, and so there are none to wait for.
+    let alone = matches!(store.lock_shared(prefix), Err(Error::Busy { .. }));
+    if alone && !read_group(store, prefix)?.is_some_and(|group| group.is_consolidated()) {
+        return Ok(true);
+    }
     // Whether it has any is seen in the change alone: before it, somebody may be at work on the first ones, without this node.
     let _lock = lock(store, prefix)?;
     // Whoever changes the document meanwhile is waited for, and then it is another one.
