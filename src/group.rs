@@ -12,6 +12,9 @@ use crate::metadata::{ArrayMetadata, Attributes, Consolidated, DOCUMENT, GroupMe
 use crate::publish::open_path;
 use crate::store::{Key, Reads, Store};
 
+/// Is shown the path, the key and the document of a node.
+type VisitFound<'a> = dyn FnMut(&str, &Key, Result<NodeMetadata>) -> Result<()> + 'a;
+
 /// How deep groups may be nested below the one that is walked.
 pub const MAX_GROUP_DEPTH: usize = 64;
 
@@ -202,17 +205,11 @@ impl Group {
     }
 
     /// As [`Group::walk_each`], with the key of each node, which need not be that of its path (PUB-26).
-    pub(crate) fn walk_found(&self, visit: &mut dyn FnMut(&str, &Key, Result<NodeMetadata>) -> Result<()>) -> Result<()> {
+    pub(crate) fn walk_found(&self, visit: &mut VisitFound<'_>) -> Result<()> {
         self.walk_below(&self.prefix, "", 0, visit)
     }
 
-    fn walk_below(
-        &self,
-        prefix: &Key,
-        path: &str,
-        depth: usize,
-        visit: &mut dyn FnMut(&str, &Key, Result<NodeMetadata>) -> Result<()>,
-    ) -> Result<()> {
+    fn walk_below(&self, prefix: &Key, path: &str, depth: usize, visit: &mut VisitFound<'_>) -> Result<()> {
         let names = child_names(&*self.store, prefix)?;
         if depth >= MAX_GROUP_DEPTH && !names.is_empty() {
             let what = format!("groups nested more than {MAX_GROUP_DEPTH} deep");
