@@ -128,9 +128,12 @@ impl Place {
 
     /// PUB-14: with all else settled, a marker in the target says nothing any more.
     fn unmark_settled(&self, steps: &mut Vec<RecoverStep>, arrived: &mut dyn FnMut()) -> Result<()> {
-        let (Found::Marker(_) | Found::Blank) = self.find_marker(&self.target)? else { return Ok(()) };
+        let marked = self.find_marker(&self.target)?;
+        if !matches!(marked, Found::Marker(_) | Found::Blank) {
+            return Ok(());
+        }
         self.confirm_bare(&self.staged)?;
-        let is_new = self.is_new_at_target();
+        let is_new = matches!(marked, Found::Marker(Marker { role: Role::New, .. }));
         if is_new && self.store.kind(&self.backup)? == Some(EntryKind::Prefix) && !self.remove_bare(&self.backup)? {
             // It may just have lost its marker, which must not come back without that of the target.
             self.sync_names(&self.backup)?;
