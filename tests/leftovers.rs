@@ -53,20 +53,14 @@ fn a_writer_is_told_that_its_tree_was_replaced() {
         assert_eq!((read(&at.join("a")), read(&at.join("a.backup"))), (data.clone(), data.clone()));
         assert_eq!(opened.read_bytes(&Region::whole(&SHAPE)).unwrap(), data, "it can still be read");
     }
-    // A handle on what stands in for the target: by path it is the target in the end, and by key it is not.
-    for by_key in [false, true] {
-        let root = directory();
-        let at = root.path();
-        let data = array(at);
-        leave_in_window(at, "a");
-        let store = std::sync::Arc::new(FilesystemStore::open(at).unwrap());
-        let handle = if by_key { Array::open_in(store, Key::new("a").unwrap()) } else { Array::open(at.join("a")) }.unwrap();
-        let written = handle.write_bytes(&first, &[0; 4]);
-        assert_eq!(names(at), ["a", "a.backup"]);
-        assert_eq!(read(&at.join("a.backup")), data);
-        assert_eq!(matches!(written, Err(Error::Stale { .. })), by_key, "{written:?}");
-        assert_eq!(read(&at.join("a"))[..4] == [0; 4], !by_key);
-    }
+    // A handle on what stands in for the target is one on a tree whose name goes.
+    let root = directory();
+    let at = root.path();
+    let data = array(at);
+    leave_in_window(at, "a");
+    let handle = Array::open_in(std::sync::Arc::new(FilesystemStore::open(at).unwrap()), Key::new("a").unwrap()).unwrap();
+    assert!(matches!(handle.write_bytes(&first, &[0; 4]), Err(Error::Stale { .. })));
+    assert_eq!((names(at), read(&at.join("a")), read(&at.join("a.backup"))), (vec!["a".into(), "a.backup".into()], data.clone(), data));
 }
 
 /// PUB-3, PUB-25: a writer does not go past somebody who is completing what was left, and one that is building is nobody's concern.
@@ -93,7 +87,7 @@ fn a_writer_waits_for_who_is_at_work() {
     prints(at, "rechunk a a.rechunked --chunks 20,3 -q");
     mark(&at.join("a.rechunked"), "a", "new", None);
     fs::remove_file(at.join("a.rechunked/zarr.json")).unwrap();
-    let _locks = ["a", "a.rechunked"].map(|name| store.lock(&Key::new(name).unwrap()).unwrap());
+    let _lock = store.lock(&Key::new("a.rechunked").unwrap()).unwrap();
     Array::open(at.join("a")).unwrap().write_bytes(&Region::new([0, 0], [1, 1]).unwrap(), &[1; 4]).unwrap();
     assert_eq!(read(&at.join("a"))[..4], [1; 4]);
 }
