@@ -47,12 +47,20 @@ impl With<'_> {
     /// Runs until there are so many bytes of checkpoints, and is cancelled then.
     fn stopped(self, at: &Path, journal_bytes: u64) -> Error {
         let journal = at.join("b.rechunked/.rechunk.journal");
-        let cancel = AtomicBool::new(false);
-        let mut look = |_: &Progress| {
-            let bytes = fs::metadata(&journal).map_or(0, |metadata| metadata.len());
-            cancel.fetch_or(bytes >= journal_bytes, Ordering::Relaxed);
-        };
-        rezarr::rechunk(at.join("a"), Some(&at.join("b")), self.options().progress(&mut look).cancel(&cancel)).unwrap_err()
+        let (cancel, ended) = (AtomicBool::new(false), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            // More often than progress is shown: a quick machine would come to the end between two looks.
+            scope.spawn(|| {
+                while !ended.load(Ordering::Relaxed) && !cancel.load(Ordering::Relaxed) {
+                    let bytes = fs::metadata(&journal).map_or(0, |metadata| metadata.len());
+                    cancel.fetch_or(bytes >= journal_bytes, Ordering::Relaxed);
+                    std::thread::sleep(std::time::Duration::from_micros(200));
+                }
+            });
+            let outcome = rezarr::rechunk(at.join("a"), Some(&at.join("b")), self.options().cancel(&cancel));
+            ended.store(true, Ordering::Relaxed);
+            outcome.unwrap_err()
+        })
     }
 }
 
